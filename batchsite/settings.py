@@ -1,0 +1,199 @@
+"""Settings of the site. Everything that differs between machines comes from the environment.
+
+BATCH_DATA       folder of all state (default `var`): database, secret key, artifacts, embedded Valkey
+DATABASE_URL     PostgreSQL (or another SQLite file); without it SQLite in BATCH_DATA
+REDIS_URL        Valkey or Redis; without it the embedded server of `manage.py up`
+BATCH_HOSTS      host names the site answers to, comma separated (default: loopback)
+BATCH_ORIGINS    origins trusted for forms behind a proxy, comma separated, e.g. https://batch.example.org
+BATCH_HTTPS      1 when the site is served over TLS: secure cookies, HSTS
+SECRET_KEY       default: made once and kept in BATCH_DATA/secret-key
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+import dj_database_url
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(os.environ.get("BATCH_DATA", BASE_DIR / "var")).resolve()
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def _number(name: str, default: float) -> float:
+    text = os.environ.get(name, "")
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise SystemExit(f"{name} must be a number, not {text!r}.") from None
+
+
+def _words(name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def _secret_key() -> str:
+    """The key of the environment, or one made once for this data folder and readable by its owner alone."""
+    if key := os.environ.get("SECRET_KEY"):
+        return key
+    path = DATA_DIR / "secret-key"
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+SECRET_KEY = _secret_key()
+DEBUG = os.environ.get("DEBUG") == "1"
+ALLOWED_HOSTS = _words("BATCH_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = _words("BATCH_ORIGINS")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_rq",
+    "executor",
+    *_words("BATCH_APPS"),
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "executor.security.ContentSecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "batchsite.urls"
+ASGI_APPLICATION = "batchsite.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- the database: the truth -------------------------------------------------------------------
+
+DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{DATA_DIR / 'batch.sqlite3'}")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        # BEGIN IMMEDIATE takes the write lock before the first read of a transaction. The default takes it
+        # later and then fails with "database is locked" instead of waiting.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
+    }
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# --- Valkey or Redis: tickets and the bell --------------------------------------------------------
+
+
+def _redis_url() -> str:
+    if url := os.environ.get("REDIS_URL"):
+        return url
+    written = DATA_DIR / "redis-url"  # by `manage.py up`, where it had to choose another address
+    return written.read_text().strip() if written.exists() else f"unix://{DATA_DIR / 'valkey.sock'}"
+
+
+REDIS_URL = _redis_url()
+RQ_QUEUES = {
+    name: {"URL": REDIS_URL, "SERIALIZER": "rq.serializers.JSONSerializer", "DEFAULT_TIMEOUT": 3600}
+    for name in ("critical", "high", "medium", "low")
+}
+RQ = {
+    "WORKER_CLASS": "executor.worker.batch_worker.BatchWorker",
+    "JOB_CLASS": "executor.tickets.TicketJob",
+    "COMMIT_MODE": "auto",  # tickets are issued after the commit by our own hand
+}
+RQ_SHOW_ADMIN_LINK = False
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "batch"},
+    }
+}
+
+# --- Batch Executor -------------------------------------------------------------------------------
+
+BATCH_ARTIFACTS = DATA_DIR / "artifacts"
+BATCH_CONCURRENCY = int(_number("BATCH_CONCURRENCY", 20))  # tasks at once in one worker process
+BATCH_PROCESSES = int(_number("BATCH_PROCESSES", 0))  # child processes for plain functions; 0: as many as tasks, up to 32
+BATCH_HEARTBEAT = _number("BATCH_HEARTBEAT", 5)  # seconds between a worker's heartbeats
+BATCH_HEARTBEAT_LIMIT = _number("BATCH_HEARTBEAT_LIMIT", 20)  # seconds of silence after which a worker is dead
+BATCH_TICKET_LIMIT = _number("BATCH_TICKET_LIMIT", 15)  # seconds after which a ticket that is in no queue is lost
+BATCH_GRACE = _number("BATCH_GRACE", 7)  # seconds that running tasks get after SIGTERM
+BATCH_TIMEOUT = _number("BATCH_TIMEOUT", 3600)  # seconds an attempt may take when its task says nothing
+BATCH_MAX_TASKS = int(_number("BATCH_MAX_TASKS", 100_000))  # tasks in one call
+BATCH_MAX_BODY = int(_number("BATCH_MAX_BODY", 256 * 1024 * 1024))  # bytes of one request
+BATCH_MAX_PARAMS = int(_number("BATCH_MAX_PARAMS", 1024 * 1024))  # bytes of one task's params, as JSON
+BATCH_INLINE_RESULT = int(_number("BATCH_INLINE_RESULT", 256 * 1024))  # bytes; a larger result becomes an artifact
+BATCH_UNSANDBOXED_CODE = os.environ.get("BATCH_UNSANDBOXED_CODE") == "1"
+
+# --- the web --------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_MAX_AGE = 0  # revalidated by ETag: an upgrade is seen at once
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "batches"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+if os.environ.get("BATCH_HTTPS") == "1":
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# The API reads bodies of up to BATCH_MAX_BODY itself; the outermost ASGI layer refuses larger ones before
+# anything is kept of them.
+DATA_UPLOAD_MAX_MEMORY_SIZE = BATCH_MAX_BODY
+FILE_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{levelname:<7} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "daphne": {"level": "WARNING"},
+        "django.channels.server": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,152 @@
+"""Every error that a caller can meet. One sentence each, a stable `code`, and the HTTP status that fits.
+
+ExecutorError
+├── BadRequest              bad_request          400  the call itself is wrong; `errors` lists every field
+│   └── BadTasks            bad_tasks            400  items of a batch are wrong; `errors` lists every one
+├── NotAuthenticated        not_authenticated    401
+├── NotAllowed              not_allowed          403
+├── NotFound                not_found            404
+├── Conflict                conflict             409  the state or an earlier call forbids it
+├── TooLarge                too_large            413
+└── Unavailable             unavailable          503  the database does not answer now; try again
+
+TaskError                   how an attempt can end badly; recorded with the task, never shown as a traceback
+├── TaskFailed              task_failed          the task function raised it on purpose (`retryable`, `retry_after`)
+├── TaskTimeout             timeout
+├── TaskCancelled           cancelled            somebody asked for it
+├── WorkerLost              worker_lost          the worker died or went silent
+├── ProcessDied             process_died         the child process ended by itself (exit, signal, memory)
+├── BadResult               bad_result           the result cannot be kept as JSON
+├── UnknownFunction         unknown_function     this worker has no function of that name
+└── CodeFailed              code_failed          a program ended with another exit code than 0
+"""
+
+from __future__ import annotations
+
+
+class ExecutorError(Exception):
+    """Something is wrong with the call; nothing was changed."""
+
+    code = "error"
+    status = 400
+    fix = ""
+
+    def __init__(self, message: str, *, fix: str = "", errors: list[dict] | None = None):
+        super().__init__(message)
+        self.message = message
+        self.fix = fix or self.fix
+        self.errors = errors or []
+
+    def problem(self) -> dict:
+        """The RFC 9457 problem document of this error."""
+        return {
+            "type": f"about:blank#{self.code}",
+            "title": self.code.replace("_", " ").capitalize(),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.message,
+            "errors": self.errors,
+            "fix": self.fix,
+        }
+
+
+class BadRequest(ExecutorError):
+    code = "bad_request"
+
+
+class BadTasks(BadRequest):
+    code = "bad_tasks"
+    fix = "Correct the items listed in `errors` and send the whole batch again; nothing was stored."
+
+
+class NotAuthenticated(ExecutorError):
+    code = "not_authenticated"
+    status = 401
+    fix = "Send `Authorization: Bearer <token>`; `manage.py apitoken create NAME` makes a token."
+
+
+class NotAllowed(ExecutorError):
+    code = "not_allowed"
+    status = 403
+
+
+class NotFound(ExecutorError):
+    code = "not_found"
+    status = 404
+
+
+class Conflict(ExecutorError):
+    code = "conflict"
+    status = 409
+
+
+class TooLarge(ExecutorError):
+    code = "too_large"
+    status = 413
+
+
+class Unavailable(ExecutorError):
+    code = "unavailable"
+    status = 503
+    fix = "Try again in a few seconds."
+
+
+class TaskError(Exception):
+    """An attempt ended badly. `retryable=False` fails the task at once; `retry_after` (seconds) sets the delay."""
+
+    kind = "error"
+
+    def __init__(self, message: str = "", *, retryable: bool = True, retry_after: float | None = None, details=None):
+        super().__init__(message)
+        self.message = message or (self.__doc__ or "").strip()
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.details = details
+
+
+class TaskFailed(TaskError):
+    """The task function failed."""
+
+    kind = "task_failed"
+
+
+class TaskTimeout(TaskError):
+    """The attempt took longer than its timeout and was killed."""
+
+    kind = "timeout"
+
+
+class TaskCancelled(TaskError):
+    """The task was cancelled while it ran."""
+
+    kind = "cancelled"
+
+
+class WorkerLost(TaskError):
+    """The worker died or went silent while it ran this task."""
+
+    kind = "worker_lost"
+
+
+class ProcessDied(TaskError):
+    """The child process that ran the task ended by itself."""
+
+    kind = "process_died"
+
+
+class BadResult(TaskError):
+    """The task's result cannot be kept as JSON."""
+
+    kind = "bad_result"
+
+
+class UnknownFunction(TaskError):
+    """No task function of that name exists on this worker."""
+
+    kind = "unknown_function"
+
+
+class CodeFailed(TaskError):
+    """The program ended with an exit code other than 0."""
+
+    kind = "code_failed"

@@ -1,0 +1,18 @@
+"""The records. Fields, constraints and indexes; what may happen to them is in `executor.queue`."""
+
+from .access import ApiToken, AuditEntry, IdempotentCall
+from .batch import Batch, BatchFrame, BatchStats
+from .task import BatchTask, TaskAttempt
+from .worker import WorkerNode
+
+__all__ = [
+    "ApiToken",
+    "AuditEntry",
+    "Batch",
+    "BatchFrame",
+    "BatchStats",
+    "BatchTask",
+    "IdempotentCall",
+    "TaskAttempt",
+    "WorkerNode",
+]
