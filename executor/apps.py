@@ -1,6 +1,7 @@
 """Wiring: what happens once when Django starts."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class ExecutorConfig(AppConfig):
@@ -9,6 +10,8 @@ class ExecutorConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self):
-        from executor import functions
+        from executor import access, functions
+
+        post_migrate.connect(access.ensure_roles, sender=self, dispatch_uid="executor roles")
 
         functions.autodiscover()

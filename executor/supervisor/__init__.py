@@ -1,0 +1,1 @@
+"""What `manage.py up` is made of: children that cannot outlive us, one log of them all, an embedded Valkey."""

@@ -1,0 +1,176 @@
+"""Fixtures of all tests. BATCH_TEST_DATABASE=postgresql runs them on PostgreSQL instead of SQLite,
+BATCH_NO_SKIP=1 makes a skipped test a failed one."""
+
+import os
+
+import django
+import pytest
+import redis
+
+from tests.support.browser import chromium, chromium_path, open_page
+from tests.support.environment import DATABASE, ON_POSTGRESQL, Surroundings
+from tests.support.processes import RunningWeb, RunningWorker
+from tests.support.waiting import eventually as _eventually
+
+SURROUNDINGS = Surroundings()
+try:
+    SURROUNDINGS.enter()  # before the settings are read
+    django.setup()
+except BaseException:
+    SURROUNDINGS.leave()
+    raise
+
+# This file runs what test_postgresql.py would start.
+collect_ignore = ["test_postgresql.py"] if ON_POSTGRESQL else []
+
+
+def pytest_configure(config):
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]
+    # The tests' database has the very name that other processes find in DATABASE_URL.
+    database.setdefault("TEST", {})["NAME"] = DATABASE if ON_POSTGRESQL else database["NAME"]
+
+
+def pytest_unconfigure(config):
+    SURROUNDINGS.leave()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.skipped and os.environ.get("BATCH_NO_SKIP") == "1" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and BATCH_NO_SKIP=1 allows no skips: {report.longrepr[2]}"
+
+
+# --- Valkey ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def surroundings() -> Surroundings:
+    """The run's data folder, environment and Valkey."""
+    return SURROUNDINGS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _valkey_server(surroundings):
+    surroundings.start_valkey()
+    yield
+    surroundings.stop_valkey()
+
+
+@pytest.fixture(autouse=True)
+def valkey(_valkey_server, surroundings):
+    """A client of the run's Valkey. It is empty before each test, and running, whatever the last test did to it."""
+    if surroundings.valkey_process.poll() is not None:
+        surroundings.start_valkey()
+    with redis.Redis.from_url(surroundings.valkey.url) as client:
+        client.flushall()
+        yield client
+
+
+# --- the database that other processes see ----------------------------------------------------------
+
+
+@pytest.fixture
+def shared_db(transactional_db):
+    """A database whose commits are real, for tests with workers or a web server. It is emptied after the test."""
+    return transactional_db
+
+
+@pytest.fixture
+def child_environment(surroundings) -> dict[str, str]:
+    """The environment in which a process works on the test's data."""
+    return dict(surroundings.environment)
+
+
+# --- processes --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worker(shared_db, valkey, child_environment, tmp_path):
+    """Start workers as real processes: `worker()`, `worker(concurrency=5)`, `worker(env={"BATCH_GRACE": "1"})`."""
+    started: list[RunningWorker] = []
+
+    def start(*, concurrency: int = 20, env: dict[str, str] | None = None, wait: bool = True, **more) -> RunningWorker:
+        one = RunningWorker(env={**child_environment, **(env or {})}, folder=tmp_path, concurrency=concurrency, **more)
+        started.append(one)
+        if wait:
+            one.wait_until_active()
+        return one
+
+    yield start
+    for one in started:
+        one.end()
+
+
+@pytest.fixture(scope="session")
+def _web(django_db_setup, surroundings, tmp_path_factory):
+    web = RunningWeb(env=surroundings.environment, folder=tmp_path_factory.mktemp("web"))
+    try:
+        web.wait_until_answering()
+        yield web
+    finally:
+        web.end()
+
+
+@pytest.fixture
+def live_server_url(shared_db, valkey, _web) -> str:
+    """The address of a real Daphne on the test's database, without a slash at its end."""
+    assert _web.alive, f"the web server has ended:\n{_web.log[-4000:]}"
+    return _web.url
+
+
+# --- people and agents --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def operator(db):
+    """A user who may do everything."""
+    from django.contrib.auth.models import User
+
+    return User.objects.create_superuser("operator", password="a long enough password")
+
+
+@pytest.fixture
+def api_token(db) -> str:
+    """A bearer token with all scopes."""
+    from executor.access import SCOPES, create_token
+
+    return create_token("tests", SCOPES)[1]
+
+
+# --- the browser --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def browser(monkeypatch):
+    """Chromium, from PATH."""
+    path = chromium_path()
+    if not path:
+        pytest.skip("no Chromium in PATH; on Debian: apt-get install chromium")
+    # Playwright's event loop runs in this thread, by which Django would refuse the ORM to the test.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    with chromium(path) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser, live_server_url, operator):
+    """A page of the live site, logged in as `operator`. The test fails if the browser complained about anything."""
+    from executor.access import login_link_path
+
+    opened = open_page(browser, base_url=live_server_url)
+    opened.goto(login_link_path(operator))
+    yield opened
+    assert not opened.problems, "\n".join(opened.problems)
+
+
+# --- waiting ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def eventually():
+    """`eventually(condition, timeout=10)`: wait until the condition gives something true, and return that."""
+    return _eventually

@@ -1,0 +1,1 @@
+"""What the tests stand on: a Valkey, a database, workers, a web server and a browser, all real and all temporary."""

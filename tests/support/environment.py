@@ -1,0 +1,73 @@
+"""The surroundings of one test run: a temporary data folder, a Valkey in it, a database.
+
+They are put into the environment before Django's settings are read, and every process that a test starts inherits
+them, so that all of them work on the same data.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from executor.supervisor.embedded import EmbeddedValkey, embedded_valkey
+from executor.supervisor.spawn import spawn
+from tests.support.postgresql import postgresql
+from tests.support.waiting import eventually
+
+ON_POSTGRESQL = os.environ.get("BATCH_TEST_DATABASE", "sqlite").startswith("postgres")
+DATABASE = "batch_tests"
+
+
+class Surroundings:
+    """Everything that has to go again when the tests end."""
+
+    def __init__(self):
+        self.stack = contextlib.ExitStack()
+        self.folders: list[Path] = []
+        self.data = self._folder()
+        self.valkey: EmbeddedValkey = embedded_valkey(self.data)
+        self.valkey_process: subprocess.Popen | None = None
+        self.database_url = f"sqlite:///{self.data / 'batch.sqlite3'}"
+
+    def _folder(self) -> Path:
+        # Directly in /tmp: sockets need short paths, and PostgreSQL may run as somebody who must reach its folder.
+        folder = Path(tempfile.mkdtemp(prefix="bx-", dir="/tmp")).resolve()
+        self.folders.append(folder)
+        self.stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+    def enter(self) -> None:
+        """Set the environment. Called once, before Django's settings are read."""
+        for name in [name for name in os.environ if name.startswith("BATCH_") and not name.startswith("BATCH_TEST")]:
+            if name != "BATCH_NO_SKIP":
+                del os.environ[name]  # the tests say themselves what they need
+        url = self.database_url
+        if ON_POSTGRESQL:
+            template = self.stack.enter_context(postgresql(self._folder()))
+            url, self.database_url = template.format("postgres"), template.format(DATABASE)
+        os.environ.update(
+            DJANGO_SETTINGS_MODULE="batchsite.settings",
+            BATCH_DATA=str(self.data),
+            DATABASE_URL=url,
+            REDIS_URL=self.valkey.url,
+            SECRET_KEY="for the tests, and long enough to be taken for a real one",
+        )
+        self.environment = {**os.environ, "DATABASE_URL": self.database_url, "PYTHONUNBUFFERED": "1"}
+
+    def start_valkey(self) -> None:
+        """Also after a test killed it."""
+        self.valkey.prepare()
+        with open(self.data / "valkey.log", "ab") as log:
+            self.valkey_process = spawn(self.valkey.argv, stdout=log, stderr=log)
+        eventually(self.valkey.answers, what="Valkey answers")
+
+    def stop_valkey(self) -> None:
+        if self.valkey_process and self.valkey_process.poll() is None:
+            self.valkey_process.kill()
+            self.valkey_process.wait(10)
+
+    def leave(self) -> None:
+        self.stop_valkey()
+        self.stack.close()

@@ -1,0 +1,140 @@
+"""The product's own processes, started for a test: workers and the web server."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from executor.supervisor.spawn import PROJECT, kill_group, spawn
+from tests.support.waiting import eventually
+
+QUEUES = ("critical", "high", "medium", "low")
+
+
+class RunningProcess:
+    """A child with its log. `end` is called in any case when the test is over."""
+
+    def __init__(self, name: str, argv: list[str], *, env: dict[str, str], folder: Path, pass_fds=()):
+        self.name = name
+        self.log_path = folder / f"{name}.log"
+        with open(self.log_path, "ab") as log:
+            self.process: subprocess.Popen = spawn(argv, env=env, stdout=log, stderr=log, pass_fds=pass_fds)
+        self.pid = self.process.pid
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def pause(self) -> None:
+        """Freeze it and what it started within its session, as a sleeping laptop does."""
+        kill_group(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        kill_group(self.pid, signal.SIGCONT)
+
+    def terminate(self, timeout: float | None = 15) -> int | None:
+        """Ask it to end, and wait for it; with `timeout=None` do not wait."""
+        self.process.send_signal(signal.SIGTERM)
+        return None if timeout is None else self.process.wait(timeout)
+
+    def kill(self) -> None:
+        """kill -9 of this one process: what it started must end by itself."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def end(self) -> None:
+        kill_group(self.pid)
+        self.process.wait(10)
+
+    def wait_until(self, condition, *, timeout: float, what: str) -> None:
+        def ready():
+            if not self.alive:
+                raise RuntimeError(f"{self.name} ended with code {self.process.returncode}:\n{self.log[-4000:]}")
+            return condition()
+
+        try:
+            eventually(ready, timeout=timeout, what=what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n--- log of {self.name}:\n{self.log[-4000:]}") from None
+
+
+class RunningWorker(RunningProcess):
+    """`manage.py rqworker critical high medium low`; `node()` is its row in the database."""
+
+    def __init__(self, *, env: dict[str, str], folder: Path, concurrency: int, queues=QUEUES):
+        self.worker_name = f"worker-{secrets.token_hex(4)}"
+        argv = [sys.executable, "manage.py", "rqworker", *queues, "--name", self.worker_name]
+        super().__init__(self.worker_name, argv, env={**env, "BATCH_CONCURRENCY": str(concurrency)}, folder=folder)
+
+    def node(self):
+        from executor.models import WorkerNode
+
+        return WorkerNode.objects.filter(name=self.worker_name).first()
+
+    def wait_until_active(self, timeout: float = 20) -> None:
+        self.wait_until(
+            lambda: (node := self.node()) and node.state == "active",
+            timeout=timeout,
+            what=f"{self.worker_name} has an active WorkerNode",
+        )
+
+
+class RunningWeb(RunningProcess):
+    """Daphne on a port that the kernel chose. The socket is made here and handed over, so nobody can take it."""
+
+    def __init__(self, *, env: dict[str, str], folder: Path):
+        listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        fd = listener.fileno()
+        argv = [sys.executable, "-m", "daphne", "--fd", str(fd), "batchsite.asgi:application"]
+        with listener:
+            super().__init__("web", argv, env=env, folder=folder, pass_fds=(fd,))
+
+    def wait_until_answering(self, timeout: float = 30) -> None:
+        self.wait_until(lambda: status_of(f"{self.url}/healthz") == 200, timeout=timeout, what="/healthz answers")
+
+
+def status_of(url: str, timeout: float = 1) -> int | None:
+    """The HTTP status that a URL answers with; None when there is no answer."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+def processes_of_session(pid: int) -> list[int]:
+    """The living processes of the session that `pid` leads."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if os.getsid(int(entry.name)) == pid:
+                    found.append(int(entry.name))
+            except (ProcessLookupError, PermissionError):
+                pass
+    return found
+
+
+def manage(*words: str, env: dict[str, str], timeout: float = 60) -> subprocess.CompletedProcess:
+    """Run `manage.py WORDS` to its end."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=PROJECT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+    )
