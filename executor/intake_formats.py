@@ -1,0 +1,207 @@
+"""Tasks as people paste or upload them: JSON, JSON Lines and CSV, told apart by looking.
+
+Every bad line is reported at once, because nobody wants to find the second mistake only after mending the first.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+
+import orjson
+
+from executor.errors import BadTasks
+
+FORMATS = ("json", "jsonl", "csv")
+LIST_KEYS = ("tasks", "tool_calls", "calls", "items")
+TASK_COLUMNS = ("function", "name", "priority", "custom_id", "max_retries")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One task and the line of the text it stands on."""
+
+    number: int
+    task: dict
+
+
+def parse(text: str | bytes, format: str | None = None) -> list[dict]:
+    """The tasks in `text`; raises BadTasks with every line that cannot be read."""
+    return [line.task for line in read(text, format)]
+
+
+def read(text: str | bytes, format: str | None = None) -> list[Line]:
+    """As `parse`, with the line each task stands on."""
+    text = _decoded(text)
+    if not text.strip():
+        raise BadTasks("There are no tasks in the text.", fix="Paste or upload JSON, JSON Lines or CSV.")
+    reader = {"json": _read_json, "jsonl": _read_jsonl, "csv": _read_csv}.get(format or detect(text))
+    if reader is None:
+        raise BadTasks(f"There is no format {format!r}.", fix=f"Use one of: {', '.join(FORMATS)}.")
+    return reader(text)
+
+
+def detect(text: str) -> str:
+    """Which of the formats `text` is in. A text that starts like JSON is JSON Lines if its first line is whole."""
+    start = text.lstrip()
+    if start[:1] == "[":
+        return "json"
+    if start[:1] != "{":
+        return "csv"
+    first, _, rest = start.partition("\n")
+    try:
+        whole = orjson.loads(first)
+    except orjson.JSONDecodeError:
+        return "json"
+    return "jsonl" if rest.strip() or not any(key in whole for key in LIST_KEYS) else "json"
+
+
+def _decoded(text: str | bytes) -> str:
+    if isinstance(text, str):
+        return text.removeprefix("\ufeff")
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = text[: error.start].count(b"\n") + 1
+        raise BadTasks(
+            f"The text is not UTF-8 (line {line}).",
+            errors=[_error(line, 0, "Not UTF-8.")],
+            fix="Save the file as UTF-8 and send it again.",
+        ) from None
+
+
+def _read_json(text: str) -> list[Line]:
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadTasks(
+            f"The text is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).",
+            errors=[_error(error.lineno, 0, f"{error.msg} (column {error.colno}).")],
+        ) from None
+    items, defaults = _items_of(document)
+    lines = [Line(index + 1, _as_task(item)) for index, item in enumerate(items) if isinstance(item, dict)]
+    if len(lines) < len(items):
+        raise _refused(
+            [
+                _error(index + 1, index, f"A task is an object, not {_kind(item)}.")
+                for index, item in enumerate(items)
+                if not isinstance(item, dict)
+            ]
+        )
+    return [Line(line.number, {**defaults, **line.task}) for line in lines]
+
+
+def _items_of(document: object) -> tuple[list, dict]:
+    """The list of tasks in a JSON document, and the values that all of them share."""
+    if isinstance(document, list):
+        return document, {}
+    if not isinstance(document, dict):
+        raise BadTasks(f"Tasks are a list of objects, not {_kind(document)}.")
+    key = next((key for key in LIST_KEYS if key in document), None)
+    if key is None:
+        return [document], {}
+    items, defaults = document[key], document.get("defaults") or {}
+    if not isinstance(items, list) or not isinstance(defaults, dict):
+        raise BadTasks(f"`{key}` must be a list and `defaults` an object.")
+    if others := sorted(set(document) - {key, "defaults"}):
+        raise BadTasks(
+            f"Only `{key}` and `defaults` are read from a pasted document, not {', '.join(others)}.",
+            fix="Leave the others out and set them on the page.",
+        )
+    return items, defaults
+
+
+def _read_jsonl(text: str) -> list[Line]:
+    lines, errors = [], []
+    for number, row in enumerate(text.split("\n"), 1):
+        if not row.strip():
+            continue
+        index = len(lines) + len(errors)
+        try:
+            item = orjson.loads(row)
+        except orjson.JSONDecodeError as error:
+            errors.append(_error(number, index, f"Not JSON: {error.msg} (column {error.colno})."))
+            continue
+        if isinstance(item, dict):
+            lines.append(Line(number, _as_task(item)))
+        else:
+            errors.append(_error(number, index, f"A task is an object, not {_kind(item)}."))
+    if errors:
+        raise _refused(errors)
+    return lines
+
+
+def _read_csv(text: str) -> list[Line]:
+    rows = csv.reader(io.StringIO(text), delimiter=_delimiter(text), strict=True)
+    lines, errors = [], []
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        if problem := _header_problem(header):
+            raise BadTasks(problem, errors=[_error(1, 0, problem)])
+        for row in rows:
+            if not any(cell.strip() for cell in row):
+                continue
+            index = len(lines) + len(errors)
+            if len(row) > len(header):
+                errors.append(_error(rows.line_num, index, f"{len(row)} values for {len(header)} columns."))
+            else:
+                lines.append(Line(rows.line_num, _task_of_row(dict(zip(header, row, strict=False)))))
+    except csv.Error as error:
+        errors.append(_error(rows.line_num, len(lines) + len(errors), f"Not CSV: {error}."))
+    if errors:
+        raise _refused(errors)
+    if not lines:
+        raise BadTasks("The table has a header but no tasks.")
+    return lines
+
+
+def _delimiter(text: str) -> str:
+    """Spreadsheets write semicolons or tabs in some countries; the header shows which."""
+    header = text.lstrip().partition("\n")[0]
+    return max(",;\t", key=header.count)
+
+
+def _header_problem(header: list[str]) -> str:
+    if "function" not in header:
+        return "The first line must name the columns, and one of them must be `function`."
+    if "" in header:
+        return f"Column {header.index('') + 1} has no name."
+    twice = [name for index, name in enumerate(header) if name in header[:index]]
+    return f"Column `{twice[0]}` is there twice." if twice else ""
+
+
+def _task_of_row(row: dict[str, str]) -> dict:
+    """Known columns are fields of the task, all others its parameters. An empty cell says nothing."""
+    task = {name: row[name].strip() for name in TASK_COLUMNS if row.get(name, "").strip()}
+    task["params"] = {name: _value(cell) for name, cell in row.items() if name not in TASK_COLUMNS and cell != ""}
+    return task
+
+
+def _value(cell: str) -> object:
+    try:
+        return orjson.loads(cell)
+    except orjson.JSONDecodeError:
+        return cell
+
+
+def _as_task(item: dict) -> dict:
+    """An agent's tool call in the words of a task; a task as it is."""
+    if "tool_name" not in item:
+        return item
+    task = {key: value for key, value in item.items() if key not in ("tool_name", "tool_args")}
+    return {"function": item["tool_name"], "params": item.get("tool_args") or {}, **task}
+
+
+def _kind(value: object) -> str:
+    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
+    return names.get(type(value), "an object")
+
+
+def _error(line: int, index: int, reason: str) -> dict:
+    return {"line": line, "index": index, "custom_id": None, "field": None, "reason": reason}
+
+
+def _refused(errors: list[dict]) -> BadTasks:
+    count = len(errors)
+    return BadTasks(f"{count} {'line' if count == 1 else 'lines'} cannot be read; nothing was stored.", errors=errors)

@@ -1,0 +1,109 @@
+"""How values look on the pages. The scripts write them the same way (static/executor/js/words.js)."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from django import template
+
+register = template.Library()
+
+BAR = ("completed", "failed", "cancelled", "running")
+
+
+@register.filter
+def moment(iso: str | None) -> str:
+    """An ISO time to the second. The scripts turn it into the reader's own time zone."""
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S} UTC" if iso else "—"
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """A duration: 0.42 s, 12.3 s, 3 min 05 s, 2 h 07 min, 3 d 4 h."""
+    if value is None:
+        return "—"
+    if value < 0.001:
+        return "0 s"
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 60:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    whole = int(value)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+@register.filter
+def thousands(value: int | None) -> str:
+    return "—" if value is None else f"{value:,}"
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """Whole percents, but never 100 before everything is done."""
+    return f"{int(value or 0)} %"
+
+
+@register.filter
+def memory(value: int | None) -> str:
+    return "—" if not value else f"{value / 1_048_576:,.0f} MB"
+
+
+@register.filter
+def pretty(value: object) -> str:
+    """JSON as people read it."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@register.filter
+def item(mapping: dict, key: str) -> object:
+    return mapping.get(key)
+
+
+@register.filter
+def first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
+
+
+@register.filter
+def fields_of(schema: dict) -> list[dict]:
+    """The rows of a function's parameter table."""
+    required = schema.get("required", [])
+    return [
+        {
+            "name": name,
+            "type": _type(part),
+            "required": name in required,
+            "default": json.dumps(part["default"]) if part.get("default") is not None else "",
+            "description": part.get("description", ""),
+        }
+        for name, part in schema.get("properties", {}).items()
+    ]
+
+
+def _type(part: dict) -> str:
+    if "enum" in part:
+        return " | ".join(str(value) for value in part["enum"])
+    if reference := part.get("$ref"):
+        return reference.rpartition("/")[2]
+    if options := part.get("anyOf"):
+        return " | ".join(_type(option) for option in options)
+    if part.get("type") == "array":
+        return f"list of {_type(part.get('items') or {})}"
+    return part.get("type", "any")
+
+
+@register.inclusion_tag("executor/_bar.html")
+def progress_bar(batch: dict, label: str = "Progress") -> dict:
+    """The progress bar: one segment for each status, drawn with SVG attributes because styles inline are forbidden."""
+    total = batch["stats"]["total_tasks"]
+    segments, at = [], 0.0
+    for status in BAR:
+        width = 100 * batch["request_counts"][status] / total if total else 0.0
+        segments.append({"status": status, "x": f"{at:.3f}%", "width": f"{width:.3f}%"})
+        at += width
+    return {"segments": segments, "done": batch["stats"]["progress_percentage"], "label": label}

@@ -1,0 +1,29 @@
+"""The pages of a task, of the workers and of the functions."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+
+from executor import reads
+from executor.views.page import page, show
+
+# The row that the script of the page copies.
+BLANK = {"state": "active", "concurrency": 1, "running": 0, "cpu_percent": 0, "started_at": None, "heartbeat_at": None}
+
+
+@page
+def task(request: HttpRequest, task_id: UUID) -> HttpResponse:
+    found = reads.task(task_id)
+    return show(request, "executor/task.html", task=found, batch=reads.batch(found["batch_id"]))
+
+
+@page
+def workers(request: HttpRequest) -> HttpResponse:
+    return show(request, "executor/workers.html", workers=reads.workers(), blank=BLANK)
+
+
+@page
+def functions(request: HttpRequest) -> HttpResponse:
+    return show(request, "executor/functions.html", functions=reads.functions())

@@ -1,0 +1,28 @@
+/** One change of a frame, applied to a row of the table. */
+
+const STATUS = { q: "queued", r: "running", c: "completed", f: "failed", x: "cancelled", "-": "cleared" };
+
+/** @param {import("../live/stream.js").Change} change */
+export const statusOf = (change) => STATUS[change[1]];
+
+/**
+ * @param {import("./state.js").Task} task @param {import("../live/stream.js").Change} change
+ * @param {string} at when the frame was written
+ * @returns {import("./state.js").Task} a new one: rows compare by identity
+ */
+export function changed(task, change, at) {
+  const [, , attempt, worker, started, duration, retryIn, error] = change;
+  const status = statusOf(change);
+  if (status === "cleared") return { ...task, status };
+  return {
+    ...task,
+    status,
+    attempt: Math.max(attempt || 0, 0),
+    worker: worker || null,
+    started_at: started == null ? null : new Date(started).toISOString(),
+    execution_time: duration == null ? null : duration / 1000,
+    run_after: retryIn == null ? null : new Date(Date.parse(at) + retryIn).toISOString(),
+    error: error || null,
+    progress: status === "running" ? task.progress : null,
+  };
+}

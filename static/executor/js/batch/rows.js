@@ -1,0 +1,142 @@
+/** The matching tasks as a window over the server's list: pages are read as they come into view. */
+import { signal } from "@preact/signals";
+import { get } from "../http.js";
+import { changed } from "./change.js";
+import { pending, settle, weigh } from "./pending.js";
+import { batch, filter, filtered, island, query } from "./state.js";
+
+const PAGE = 50;
+const KEPT = 30; // pages
+const AT_MOST = 1_000_000; // the server's last offset
+
+/** Counts up whenever a row may look different. */
+export const version = signal(0);
+/** How many tasks match; null while nobody knows. */
+export const matching = signal(island.matching);
+/** How long the list is as far as is known. */
+export const length = signal(0);
+/** Why the list could not be read; the rows that are there stay. */
+export const failure = signal("");
+
+/** @type {Map<number, import("./state.js").Task[]>} */
+let pages = new Map();
+/** number → [page, place in it] */
+let places = new Map();
+let stale = new Set();
+let reading = new Map();
+let during = [];
+let generation = 0;
+let view = [0, 1];
+
+/** The rows that the page was rendered with. */
+export function seed() {
+  if (island.offset % PAGE === 0) keep(island.offset / PAGE, island.tasks);
+  measure(island.offset + island.tasks.length, island.tasks.length === PAGE);
+  settle(island.matching);
+}
+
+export const at = (index) => pages.get(Math.floor(index / PAGE))?.[index % PAGE];
+
+export const byNumber = (number) => {
+  const place = places.get(number);
+  return place && pages.get(place[0])?.[place[1]];
+};
+
+export const indexOf = (number) => {
+  const place = places.get(number);
+  return place ? place[0] * PAGE + place[1] : -1;
+};
+
+/** The rows from first to last are in view: read what is missing. @returns {Promise<void>} */
+export async function want(first, last) {
+  view = [Math.floor(first / PAGE), Math.floor(Math.max(first, last) / PAGE)];
+  const missing = [];
+  for (let page = view[0]; page <= view[1]; page += 1) {
+    if (page * PAGE >= Math.min(length.value, AT_MOST)) break;
+    const short = (pages.get(page)?.length ?? 0) < Math.min(PAGE, length.value - page * PAGE);
+    if (short || stale.has(page)) missing.push(reading.get(page) || read(page));
+  }
+  await Promise.all(missing);
+}
+
+/** Read the list anew; the rows stay as they are until the new ones are there. @param {boolean} [other] another filter */
+export async function reload(other = false) {
+  generation += 1;
+  reading = new Map();
+  stale = new Set(pages.keys());
+  if (other) view = [0, 0];
+  await Promise.all([read(view[0], true), view[1] > view[0] ? read(view[1]) : null]);
+}
+
+/** @param {import("../live/stream.js").Change[]} changes @param {string} at */
+export function apply(changes, at) {
+  if (reading.size) during.push([changes, at]);
+  weigh(changes, (number) => places.has(number));
+  patch(changes, at);
+  if (!filtered.value) {
+    matching.value = batch.value.stats.total_tasks;
+    if (matching.value > length.value) length.value = matching.value;
+  }
+  version.value += 1;
+}
+
+function patch(changes, at) {
+  for (const change of changes) {
+    const place = places.get(change[0]);
+    const page = place && pages.get(place[0]);
+    if (page) page[place[1]] = changed(page[place[1]], change, at);
+  }
+}
+
+function read(page, renew = false) {
+  const mine = generation;
+  const parts = query(filter.value);
+  parts.set("limit", PAGE);
+  parts.set("offset", page * PAGE);
+  const work = get(`${island.urls.tasks}?${parts}`)
+    .then((answer) => {
+      if (mine !== generation) return;
+      if (renew) forget();
+      keep(page, answer.tasks);
+      matching.value = answer.matching;
+      failure.value = "";
+      if (renew) settle(answer.matching);
+      measure(page * PAGE + answer.tasks.length, Boolean(answer.next_cursor));
+      for (const [changes, at] of during) patch(changes, at); // frames that overtook the answer
+    })
+    .catch((error) => {
+      if (mine === generation) failure.value = error instanceof TypeError ? "The server cannot be reached." : error.message;
+    })
+    .finally(() => {
+      if (mine === generation) reading.delete(page);
+      if (!reading.size) during = [];
+      version.value += 1;
+    });
+  reading.set(page, work);
+  return work;
+}
+
+function forget() {
+  pages = new Map();
+  places = new Map();
+  stale = new Set();
+}
+
+function keep(page, tasks) {
+  for (const task of pages.get(page) || []) places.delete(task.number);
+  pages.set(page, tasks);
+  stale.delete(page);
+  tasks.forEach((task, index) => places.set(task.number, [page, index]));
+  if (pages.size <= KEPT) return;
+  const far = [...pages.keys()].sort((a, b) => Math.abs(b - view[0]) - Math.abs(a - view[0]))[0];
+  for (const task of pages.get(far)) places.delete(task.number);
+  pages.delete(far);
+}
+
+/** Where nobody counted, the list is as long as has been read, and one page longer if there is more. */
+function measure(end, more) {
+  const known = matching.value ?? (more ? Math.max(length.value, end + PAGE) : end);
+  length.value = Math.min(known, AT_MOST);
+}
+
+export { pending };

@@ -1,0 +1,44 @@
+/** The workers' table, read anew every two seconds while somebody looks. */
+import { get } from "../http.js";
+import { Sign } from "../live/sign.js";
+import { showTimes } from "../times.js";
+import { megabytes } from "../words.js";
+
+const EVERY = 2000;
+const box = document.getElementById("workers");
+const blank = document.getElementById("worker-row").content.firstElementChild;
+const sign = new Sign(document.getElementById("sign"));
+
+function drawn(worker) {
+  const row = blank.cloneNode(true);
+  const put = (name, text) => (row.querySelector(`[data-live="${name}"]`).textContent = text);
+  put("name", worker.name);
+  put("place", `${worker.host} · ${worker.pid}`);
+  put("state", worker.state);
+  put("running", `${worker.running} / ${worker.concurrency}`);
+  put("cpu", `${Math.round(worker.cpu_percent)} %`);
+  put("memory", megabytes(worker.memory_bytes));
+  put("queues", worker.queues);
+  row.querySelector(".chip").dataset.state = worker.state;
+  Object.assign(row.querySelector("meter"), { max: worker.concurrency, value: worker.running });
+  const [started, heartbeat] = row.querySelectorAll("time");
+  started.dateTime = worker.started_at;
+  heartbeat.dateTime = worker.heartbeat_at;
+  return row;
+}
+
+async function refresh() {
+  try {
+    const { workers } = await get("/api/workers");
+    box.querySelector("tbody").replaceChildren(...workers.map(drawn));
+    box.querySelector(".empty").hidden = workers.length > 0;
+    showTimes(box);
+    sign.set("open");
+    sign.heard();
+  } catch {
+    sign.set("connecting");
+  }
+}
+
+setInterval(() => document.hidden || refresh(), EVERY);
+refresh();
