@@ -15,6 +15,7 @@ class Batch(models.Model):
     owner = models.CharField(max_length=100, db_index=True, help_text="Who made it: user:<id>, token:<id> or cli.")
     is_default = models.BooleanField(default=False, help_text="Used when its owner names no batch.")
     state = models.CharField(max_length=10, choices=BatchState, default=BatchState.OPEN)
+    stop_forced = models.BooleanField(default=False, help_text="While stopping: running tasks are killed and released.")
     max_concurrent = models.PositiveIntegerField(default=5)
     metadata = JSONText(default=dict, blank=True)
     created_at = models.DateTimeField()

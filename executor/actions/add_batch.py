@@ -1,0 +1,121 @@
+"""add_batch: many tasks in one call, all of them or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from pydantic import Field, field_validator, model_validator
+
+from executor import intake
+from executor.dispatch import open_batches
+from executor.errors import BadRequest
+from executor.models import Batch, BatchStats
+from executor.sql import database_now
+
+from .base import BatchName, Call, Concurrency, Name, Parameters, Response, Text, action
+
+METADATA_BYTES = 16 * 1024
+
+
+class AddBatchParameters(Parameters):
+    tasks: Any = Field(description="The tasks: a list of objects like the arguments of `add`, or JSONL text.")
+    name: Name = Field("", description="A name for the new batch.")
+    batch: BatchName
+    defaults: dict[str, Any] = Field(
+        default_factory=dict, description="Fields that every task has unless it says other."
+    )
+    start: bool = Field(False, description="Also start the batch.")
+    max_concurrent: Concurrency | None = None
+    metadata: dict[str, Any] | None = Field(None, description="Your own notes on the batch.")
+    idempotency_key: Text | None = Field(None, max_length=200, description="The same key is carried out once.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_list(cls, values: Any) -> Any:
+        """The tasks may be called `tool_calls`, `calls` or `items`, as agents do."""
+        if isinstance(values, dict):
+            given = [name for name in ("tasks", "tool_calls", "calls", "items") if name in values]
+            if len(given) > 1:
+                raise ValueError(f"give the tasks once, not as {' and '.join(given)}")
+            if given:
+                return {
+                    **{name: value for name, value in values.items() if name != given[0]},
+                    "tasks": values[given[0]],
+                }
+        return values
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            if value.lstrip().startswith("["):
+                return orjson.loads(value)
+            return [orjson.loads(line) for line in value.splitlines() if line.strip()]
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"as text they must be a JSON list, or one JSON object a line ({error})") from None
+
+
+@action(
+    "submit",
+    {"name": "Numbers", "tasks": [{"function": "simulate", "params": {"duration": 0.1}}], "start": True},
+    audited=True,
+    keyed=True,
+)
+def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
+    """Add many tasks in one call: all of them, or none when one is wrong."""
+    items = parameters.tasks
+    if isinstance(items, dict | bytes) or not hasattr(items, "__iter__"):
+        raise BadRequest("`tasks` must be a list of tasks.", errors=[{"field": "tasks", "reason": "must be a list"}])
+    tasks = intake.check(items, call.caller, parameters.defaults)
+    if parameters.batch:
+        batch = call.batch(parameters.batch)
+    else:
+        batch = new_batch(call, parameters.name, parameters.metadata, parameters.max_concurrent)
+    with open_batches([batch.batch_id]) as queue:
+        intake.refuse_taken_ids(batch.batch_id, tasks)
+        numbers = queue.add(batch.batch_id, tasks)
+        if parameters.start:
+            queue.start(batch.batch_id, parameters.max_concurrent)
+        elif parameters.max_concurrent:
+            queue.limit(batch.batch_id, parameters.max_concurrent)
+    call.audit.update(tasks=len(tasks))
+    data = {
+        "batch_id": str(batch.batch_id),
+        "task_ids": [intake.uuid_text(task.task_id) for task in tasks],
+        "count": len(tasks),
+        "first_number": numbers[0],
+        "next": f'{"wait" if parameters.start else "start"} {{"batch": "{batch.batch_id}"}}',
+    }
+    started = " and the batch was started" if parameters.start else ""
+    return Response(True, f"{len(tasks):,} task{'s were' if len(tasks) > 1 else ' was'} added{started}.", data)
+
+
+def new_batch(
+    call: Call,
+    name: str = "",
+    metadata: dict | None = None,
+    max_concurrent: int | None = None,
+    is_default: bool = False,
+) -> Batch:
+    """Make an empty batch of this caller.
+
+    Raises BadRequest for metadata that cannot be kept.
+    """
+    text, problem = intake.spelled(metadata or {})
+    if problem or len(text) > METADATA_BYTES:
+        problem = problem or f"has {len(text):,} bytes; at most {METADATA_BYTES:,} are allowed"
+        raise BadRequest(f"The metadata {problem}.", errors=[{"field": "metadata", "reason": problem}])
+    batch = Batch.objects.create(
+        name=name,
+        owner=call.caller.key,
+        is_default=is_default,
+        metadata=metadata or {},
+        max_concurrent=max_concurrent or 5,
+        created_at=database_now(),
+    )
+    BatchStats.objects.create(batch=batch)
+    call.batch_id = batch.batch_id
+    return batch

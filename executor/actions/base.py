@@ -1,0 +1,151 @@
+"""What an action is, and what its parameters have in common."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from executor.access import Caller
+from executor.errors import BadRequest
+from executor.models import Batch
+from executor.selection import find_batch
+from executor.states import Priority, TaskStatus
+
+
+@dataclass(slots=True)
+class Response:
+    """The answer to an action: one sentence for people, data for programs; `stream` gives the bytes of an export."""
+
+    ok: bool
+    message: str
+    data: dict[str, Any] = field(default_factory=dict)
+    stream: Iterator[bytes] | None = None
+    content_type: str = "application/json"
+    filename: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"ok": self.ok, "message": self.message, "data": self.data}
+
+
+@dataclass(slots=True)
+class Call:
+    """Who calls. `audit` collects what the audit log will say."""
+
+    caller: Caller
+    audit: dict[str, Any] = field(default_factory=dict)
+    batch_id: Any = None
+
+    def batch(self, named: str | None) -> Batch:
+        """The batch that was named, or else the caller's default one.
+
+        Raises NotFound, BadRequest.
+        """
+        if named:
+            found = find_batch(named)
+        else:
+            found = Batch.objects.filter(owner=self.caller.key, is_default=True).first()
+            if found is None:
+                raise BadRequest(
+                    "You named no batch and have no default one yet.",
+                    fix="Give `batch`, or `add` a task first: that makes your default batch.",
+                )
+        self.batch_id = found.batch_id
+        return found
+
+
+class Parameters(BaseModel):
+    """The base of every parameter model: unknown arguments are errors."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A registered action. `atomic` runs it in one transaction with its audit entry; `keyed` lets it take an
+    idempotency key."""
+
+    name: str
+    run: Callable[[Call, Any], Response]
+    parameters: type[Parameters]
+    scope: str
+    summary: str
+    example: dict
+    audited: bool
+    atomic: bool
+    keyed: bool
+    is_async: bool
+
+
+ACTIONS: dict[str, Action] = {}
+
+
+def action(
+    scope: str, example: dict, *, audited: bool = False, atomic: bool = True, keyed: bool = False
+) -> Callable[[Callable], Callable]:
+    """Register `def <name>(call: Call, parameters: <model>) -> Response` as the action of its name."""
+
+    def register(run: Callable) -> Callable:
+        name = run.__name__
+        model = inspect.get_annotations(run, eval_str=True)["parameters"]
+        summary = inspect.cleandoc(run.__doc__ or "").split("\n")[0]
+        asynchronous = inspect.iscoroutinefunction(run)
+        ACTIONS[name] = Action(name, run, model, scope, summary, example, audited, atomic, keyed, asynchronous)
+        return run
+
+    return register
+
+
+# --- parameter types -----------------------------------------------------------------------------------
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain the NUL character")
+    return text
+
+
+def _words(value: Any) -> Any:
+    """A list, also from text: `failed,cancelled`."""
+    if isinstance(value, str):
+        return [word.strip() for word in value.split(",") if word.strip()]
+    return value
+
+
+def _ids(value: Any) -> Any:
+    words = _words(value)
+    return [str(word) for word in words] if isinstance(words, list | tuple) else words
+
+
+def _priority(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().upper() in Priority.__members__:
+        return Priority[value.strip().upper()]
+    if isinstance(value, str | int) and str(value).isdigit() and int(value) in Priority.values:
+        return Priority(int(value))
+    raise ValueError(f"must be one of {', '.join(sorted(Priority.labels, key=lambda p: -Priority[p.upper()]))}")
+
+
+def _status(value: Any) -> Any:
+    words = [word for word in _words(value) if word != "all"] if value else []
+    for word in words:
+        if word not in TaskStatus.values:
+            raise ValueError(f"{word!r} is no status; use {', '.join(TaskStatus.values)}")
+    return words
+
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+Name = Annotated[str, Field(max_length=200), AfterValidator(_no_nul)]
+BatchName = Annotated[str | None, Field(None, description="The batch's id or name; without it, your default batch.")]
+PriorityName = Annotated[
+    int, BeforeValidator(_priority, json_schema_input_type=str), Field(description="critical, high, medium or low.")
+]
+Statuses = Annotated[
+    list[str],
+    BeforeValidator(_status, json_schema_input_type=list[str] | str),
+    Field(description="queued, running, completed, failed, cancelled; a list, or words with commas."),
+]
+Ids = Annotated[list[str], BeforeValidator(_ids, json_schema_input_type=list[str] | str)]
+Concurrency = Annotated[int, Field(ge=1, le=100_000, description="How many of its tasks may run at once.")]

@@ -1,0 +1,28 @@
+"""cancel: end tasks that are not over."""
+
+from executor.dispatch import open_batches
+
+from .base import Call, Response, action
+from .selector import Selector
+
+
+@action("control", {"custom_ids": ["row-17"]}, audited=True)
+def cancel(call: Call, parameters: Selector) -> Response:
+    """Cancel queued tasks at once, and kill running ones; those that are over stay as they are."""
+    selected = parameters.selected(call)
+    cancelled = cancelling = seen = 0
+    with open_batches({batch_id for batch_id, _ in selected}) as queue:
+        for batch_id, tasks in selected:
+            seen += tasks.count()
+            queued, running = queue.cancel(batch_id, tasks)
+            cancelled, cancelling = cancelled + queued, cancelling + running
+    call.audit.update(cancelled=cancelled, cancelling=cancelling)
+    skipped = seen - cancelled - cancelling
+    parts = [f"{cancelled:,} tasks were cancelled"]
+    if cancelling:
+        parts.append(f"{cancelling:,} running ones are being killed")
+    if skipped:
+        parts.append(f"{skipped:,} were over already")
+    return Response(
+        True, ", ".join(parts) + ".", {"cancelled": cancelled, "cancelling": cancelling, "skipped": skipped}
+    )

@@ -1,0 +1,78 @@
+"""clear: delete tasks that are over."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from django.db.models import Count
+from pydantic import AfterValidator, Field
+
+from executor.dispatch import open_batches
+from executor.errors import BadRequest
+from executor.models import BatchTask
+from executor.sql import database_now
+from executor.states import FINAL
+
+from .base import BatchName, Call, Parameters, Response, Statuses, action
+
+CHUNK = 5_000  # tasks deleted in one transaction: others get their turn in between
+
+
+def _moment_or_age(value: str | int | float | None) -> str | float | None:
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            datetime.fromisoformat(value)  # a ValueError of its own says what is wrong
+    return value
+
+
+class ClearParameters(Parameters):
+    batch: BatchName
+    statuses: Statuses = Field(default_factory=lambda: ["completed"], description="Which final statuses to delete.")
+    older_than: Annotated[str | float | None, AfterValidator(_moment_or_age)] = Field(
+        None, description="Only tasks that ended before: seconds ago, or a time (ISO 8601)."
+    )
+    dry_run: bool = Field(False, description="Only say what would be deleted.")
+
+
+@action("control", {"statuses": ["completed", "cancelled"], "dry_run": True}, audited=True, atomic=False)
+def clear(call: Call, parameters: ClearParameters) -> Response:
+    """Delete tasks of a batch that are over; running and queued ones never. `dry_run` says what would go."""
+    batch = call.batch(parameters.batch)
+    live = [status for status in parameters.statuses if status not in FINAL]
+    if live:
+        fix = "Statuses that can be cleared: completed, failed, cancelled. `cancel` tasks first."
+        raise BadRequest(f"Tasks that are {' or '.join(live)} cannot be cleared.", fix=fix)
+    chosen = BatchTask.objects.filter(batch_id=batch.batch_id, status__in=parameters.statuses or [*FINAL])
+    if parameters.older_than is not None:
+        chosen = chosen.filter(completed_at__lt=_before(parameters.older_than))
+    would_delete = _by_status(chosen)
+    total = _by_status(BatchTask.objects.filter(batch_id=batch.batch_id))
+    kept = {status: count - would_delete.get(status, 0) for status, count in total.items()}
+    data = {"batch_id": str(batch.batch_id), "would_delete": would_delete, "kept": kept, "dry_run": parameters.dry_run}
+    if parameters.dry_run:
+        call.audit.update(dry_run=True)
+        return Response(True, f"{sum(would_delete.values()):,} tasks would be deleted.", data)
+    deleted = 0
+    while True:
+        part = list(chosen.order_by("number").values_list("pk", flat=True)[:CHUNK])
+        if not part:
+            break
+        with open_batches([batch.batch_id]) as queue:
+            deleted += queue.clear(batch.batch_id, BatchTask.objects.filter(pk__in=part))
+    data.update(deleted=deleted)
+    call.audit.update(deleted=deleted, statuses=list(parameters.statuses))
+    return Response(True, f"{deleted:,} tasks were deleted.", data)
+
+
+def _before(older_than: str | float) -> datetime:
+    if isinstance(older_than, str):
+        moment = datetime.fromisoformat(older_than)
+        return moment if moment.tzinfo else moment.replace(tzinfo=database_now().tzinfo)
+    return database_now() - timedelta(seconds=float(older_than))
+
+
+def _by_status(tasks) -> dict[str, int]:
+    return dict(tasks.order_by().values_list("status").annotate(count=Count("pk")))

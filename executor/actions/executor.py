@@ -1,0 +1,128 @@
+"""BatchExecutor: the one door to the actions."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import pkgutil
+from typing import Any
+
+import orjson
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from pydantic import ValidationError
+
+from executor import dispatch
+from executor.access import Caller
+from executor.errors import BadRequest, Conflict, Unavailable
+from executor.models import AuditEntry, IdempotentCall
+
+from .base import ACTIONS, Action, Call, Parameters, Response
+
+for _module in pkgutil.iter_modules([__file__.rsplit("/", 1)[0]]):
+    if _module.name not in ("base", "executor"):
+        importlib.import_module(f"{__package__}.{_module.name}")
+
+
+class BatchExecutor:
+    """Runs actions for one caller. Every error that it raises is an ExecutorError and has changed nothing."""
+
+    def __init__(self, caller: Caller):
+        self.caller = caller
+
+    def execute(self, action: str, **kwargs) -> Response:
+        """Run an action.
+
+        Raises BadRequest for an unknown action or wrong arguments, NotAllowed, and what the action raises.
+        """
+        entry, parameters = self._prepare(action, kwargs)
+        if entry.is_async:
+            return async_to_sync(entry.run)(Call(self.caller), parameters)
+        return self._run(entry, parameters, kwargs)
+
+    async def aexecute(self, action: str, **kwargs) -> Response:
+        """Run an action from a coroutine; see `execute`."""
+        if action in ACTIONS and ACTIONS[action].is_async:
+            entry, parameters = self._prepare(action, kwargs)
+            return await entry.run(Call(self.caller), parameters)
+        return await sync_to_async(self.execute)(action, **kwargs)
+
+    def _prepare(self, name: str, kwargs: dict[str, Any]) -> tuple[Action, Parameters]:
+        entry = ACTIONS.get(name)
+        if entry is None:
+            near = difflib.get_close_matches(str(name), ACTIONS, 1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise BadRequest(f"There is no action {name!r}.", fix=f"{hint}Actions: {', '.join(sorted(ACTIONS))}.")
+        self.caller.require(entry.scope)
+        try:
+            return entry, entry.parameters.model_validate(kwargs)
+        except ValidationError as error:
+            raise wrong_arguments(entry, error) from None
+
+    def _run(self, entry: Action, parameters: Parameters, kwargs: dict[str, Any]) -> Response:
+        call = Call(self.caller)
+        dispatch.delayed.set(False)
+        try:
+            if not entry.atomic:
+                response = entry.run(call, parameters)
+                self._audit(entry, call)
+            else:
+                with transaction.atomic():
+                    response = self._once(entry, call, parameters, kwargs)
+        except (OperationalError, InterfaceError) as error:
+            raise Unavailable(f"The database does not answer now ({error}).") from error
+        if dispatch.delayed.get():
+            response.data["dispatch"] = "delayed"
+        return response
+
+    def _once(self, entry: Action, call: Call, parameters: Parameters, kwargs: dict[str, Any]) -> Response:
+        """Run the action, or give the answer that the same call with the same key was given before."""
+        key = getattr(parameters, "idempotency_key", None) if entry.keyed else None
+        if not key:
+            response = entry.run(call, parameters)
+            self._audit(entry, call)
+            return response
+        rest = {name: value for name, value in kwargs.items() if name != "idempotency_key"}
+        spelled = orjson.dumps([entry.name, rest], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
+        fingerprint = hashlib.sha256(spelled).hexdigest()
+        record = IdempotentCall(owner=self.caller.key, key=key, fingerprint=fingerprint, answer="")
+        try:
+            with transaction.atomic():
+                # Written first: of two calls at the same time, the second waits here for the first one's answer.
+                record.save(force_insert=True)
+        except IntegrityError:
+            earlier = IdempotentCall.objects.get(owner=self.caller.key, key=key)
+            if earlier.fingerprint != fingerprint:
+                raise Conflict(
+                    f"The idempotency key {key!r} was used for another call.",
+                    fix="Use a new key for a new call; repeat the same arguments to get the same answer.",
+                ) from None
+            return Response(**orjson.loads(earlier.answer))
+        response = entry.run(call, parameters)
+        self._audit(entry, call)
+        record.answer = orjson.dumps(response.as_dict()).decode()
+        record.save(update_fields=["answer"])
+        return response
+
+    def _audit(self, entry: Action, call: Call) -> None:
+        if entry.audited:
+            actor = f"{self.caller.key} {self.caller.name}"[:100]
+            AuditEntry.objects.create(actor=actor, action=entry.name, batch_id=call.batch_id, detail=call.audit)
+
+
+def wrong_arguments(entry: Action, error: ValidationError) -> BadRequest:
+    """Every wrong argument of a call, in words."""
+    errors = []
+    known = [field.alias or name for name, field in entry.parameters.model_fields.items()]
+    for problem in error.errors(include_url=False):
+        where = ".".join(map(str, problem["loc"])) or "arguments"
+        reason = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(where, known, 1)
+            reason = f"unknown argument; did you mean {near[0]!r}?" if near else "unknown argument"
+        errors.append({"field": where, "reason": reason})
+    told = "; ".join(f"{each['field']}: {each['reason']}" for each in errors[:5])
+    return BadRequest(
+        f"Wrong arguments for {entry.name}: {told}.", errors=errors, fix=f"{entry.name} takes: {', '.join(known)}."
+    )

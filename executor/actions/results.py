@@ -1,0 +1,54 @@
+"""results: what the tasks of a batch gave back, a page at a time."""
+
+from typing import Any
+
+import orjson
+from pydantic import Field
+
+from executor import reads
+from executor.errors import BadRequest
+from executor.presenters import RESULT_COLUMNS
+from executor.selection import find_custom_ids, uuid_of
+
+from .base import BatchName, Call, Ids, Parameters, Response, Statuses, action
+
+
+class ResultsParameters(Parameters):
+    batch: BatchName
+    filter_status: Statuses = Field(default_factory=list)
+    custom_ids: Ids | None = Field(None, description="Only these tasks.")
+    task_ids: Ids | None = Field(None, description="Only these tasks.")
+    cursor: str | int | None = Field(None, description="The `next_cursor` of the page before.")
+    limit: int = Field(100, ge=1, le=10_000, description="Tasks of one page.")
+    fields: Ids | None = Field(None, description="Only these fields of each task.")
+    max_chars: int | None = Field(None, ge=0, description="Cut a result that is longer as JSON, and say so.")
+
+
+@action("read", {"filter_status": "failed", "limit": 20}, atomic=False)
+def results(call: Call, parameters: ResultsParameters) -> Response:
+    """Give the tasks of a batch with their results, in the order they were added; any time, not only at the end."""
+    row = call.batch(parameters.batch)
+    unknown = [name for name in parameters.fields or () if name not in RESULT_COLUMNS]
+    if unknown:
+        raise BadRequest(f"Unknown fields: {', '.join(unknown)}.", fix=f"Fields: {', '.join(RESULT_COLUMNS)}.")
+    wanted = None
+    if parameters.task_ids is not None or parameters.custom_ids is not None:
+        wanted = [uuid_of(text, "task") for text in parameters.task_ids or ()]
+        wanted += find_custom_ids(row, parameters.custom_ids or ())
+    cursor = None if parameters.cursor is None else str(parameters.cursor)
+    page = reads.results(row.batch_id, parameters.filter_status, wanted, cursor, parameters.limit)
+    items = [_cut(item, parameters) for item in page.items]
+    data: dict[str, Any] = {"batch_id": str(row.batch_id), "results": items, "next_cursor": page.next_cursor}
+    more = f'; go on with cursor "{page.next_cursor}"' if page.next_cursor else ""
+    return Response(True, f"{len(items):,} tasks{more}.", data)
+
+
+def _cut(item: dict, parameters: ResultsParameters) -> dict:
+    if parameters.max_chars is not None and item["result"] is not None:
+        text = orjson.dumps(item["result"]).decode()
+        if len(text) > parameters.max_chars:
+            item["result"] = text[: parameters.max_chars]
+            item["result_truncated"] = len(text)
+    if parameters.fields:
+        item = {name: value for name, value in item.items() if name in parameters.fields or name == "result_truncated"}
+    return item

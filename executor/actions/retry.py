@@ -1,0 +1,26 @@
+"""retry: run tasks again that failed or were cancelled."""
+
+from executor.dispatch import open_batches
+from executor.states import BatchState
+
+from .base import Call, Response, action
+from .selector import Selector
+
+
+@action("control", {"batch": "Numbers", "filter_status": "failed"}, audited=True)
+def retry(call: Call, parameters: Selector) -> Response:
+    """Queue failed and cancelled tasks again, with all their retries."""
+    selected = parameters.selected(call)
+    retried = seen = 0
+    with open_batches({batch_id for batch_id, _ in selected}) as queue:
+        for batch_id, tasks in selected:
+            seen += tasks.count()
+            retried += queue.retry(batch_id, tasks)
+        waiting = [str(batch_id) for batch_id, _ in selected if queue.book(batch_id).state != BatchState.RUNNING]
+    call.audit.update(retried=retried)
+    message = f"{retried:,} tasks are queued again."
+    data = {"retried": retried, "skipped": seen - retried}
+    if retried and waiting:
+        data["next"] = f'start {{"batch": "{waiting[0]}"}}'
+        message += " Their batch is not running: start it."
+    return Response(True, message, data)

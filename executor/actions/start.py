@@ -1,0 +1,30 @@
+"""start: let a batch's tasks run."""
+
+from pydantic import Field
+
+from executor.dispatch import open_batches
+
+from .base import BatchName, Call, Concurrency, Parameters, Response, Text, action
+
+
+class StartParameters(Parameters):
+    batch: BatchName
+    max_concurrent: Concurrency | None = Field(None, description="How many of its tasks may run at once (default 5).")
+    idempotency_key: Text | None = Field(None, max_length=200, description="The same key is carried out once.")
+
+
+@action("control", {"max_concurrent": 10}, audited=True, keyed=True)
+def start(call: Call, parameters: StartParameters) -> Response:
+    """Start a batch, or let a stopped one go on."""
+    batch = call.batch(parameters.batch)
+    with open_batches([batch.batch_id]) as queue:
+        book = queue.start(batch.batch_id, parameters.max_concurrent)
+    waiting, limit = int(book.counters["queued"]), book.max_concurrent
+    call.audit.update(max_concurrent=limit)
+    data = {
+        "batch_id": str(batch.batch_id),
+        "state": str(book.state),
+        "max_concurrent": limit,
+        "next": f'wait {{"batch": "{batch.batch_id}", "timeout": 30}}',
+    }
+    return Response(True, f"The batch runs: {waiting:,} tasks wait, up to {limit:,} run at once.", data)

@@ -1,0 +1,34 @@
+"""stop: start nothing more of a batch."""
+
+from pydantic import Field
+
+from executor.dispatch import open_batches
+
+from .base import BatchName, Call, Parameters, Response, action
+
+
+class StopParameters(Parameters):
+    batch: BatchName
+    force: bool = Field(False, description="Kill running tasks and put them back; otherwise they go on to their end.")
+
+
+@action("control", {"force": False}, audited=True)
+def stop(call: Call, parameters: StopParameters) -> Response:
+    """Stop a batch at once: no task of it starts any more until it is started again."""
+    batch = call.batch(parameters.batch)
+    with open_batches([batch.batch_id]) as queue:
+        book = queue.stop(batch.batch_id, parameters.force)
+        running = int(book.counters["running"])
+    call.audit.update(force=parameters.force)
+    data = {
+        "batch_id": str(batch.batch_id),
+        "state": str(book.state),
+        "running": running,
+        "next": f'start {{"batch": "{batch.batch_id}"}}',
+    }
+    if not running:
+        message = f"The batch is {book.state}."
+    else:
+        what = "killed and put back" if parameters.force else "let go on to their end"
+        message = f"Nothing more starts; {running} running task{'s are' if running > 1 else ' is'} {what}."
+    return Response(True, message, data)

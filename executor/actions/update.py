@@ -1,0 +1,47 @@
+"""update: change a batch or its queued tasks while they are under way."""
+
+from pydantic import Field
+
+from executor.dispatch import open_batches
+from executor.errors import BadRequest
+from executor.models import Batch
+
+from .base import Call, Concurrency, Name, PriorityName, Response, action
+from .selector import Selector
+
+
+class UpdateParameters(Selector):
+    priority: PriorityName | None = Field(None, description="The new priority of the selected queued tasks.")
+    max_concurrent: Concurrency | None = Field(None, description="The batch's new limit.")
+    name: Name | None = Field(None, description="The batch's new name.")
+
+
+@action("control", {"batch": "Numbers", "max_concurrent": 50}, audited=True)
+def update(call: Call, parameters: UpdateParameters) -> Response:
+    """Change a batch's limit or name, or the priority of queued tasks; at once, also while it runs."""
+    wishes = {name: getattr(parameters, name) for name in ("priority", "max_concurrent", "name")}
+    wishes = {name: value for name, value in wishes.items() if value is not None}
+    if not wishes:
+        raise BadRequest("You changed nothing.", fix="Give `priority`, `max_concurrent` or `name`.")
+    if parameters.task_ids is not None and wishes.keys() - {"priority"}:
+        raise BadRequest("Of single tasks only the priority can be changed.", fix="Give `batch` for the others.")
+    selected = parameters.selected(call)
+    changed = 0
+    with open_batches({batch_id for batch_id, _ in selected}) as queue:
+        for batch_id, tasks in selected:
+            if parameters.priority is not None:
+                changed += queue.prioritise(batch_id, tasks, parameters.priority)
+            if parameters.max_concurrent is not None:
+                queue.limit(batch_id, parameters.max_concurrent)
+            if parameters.name is not None:
+                Batch.objects.filter(pk=batch_id).update(name=parameters.name)
+                queue.book(batch_id).touched = True
+    call.audit.update(wishes)
+    parts = []
+    if parameters.priority is not None:
+        parts.append(f"{changed:,} queued tasks have the new priority")
+    if parameters.max_concurrent is not None:
+        parts.append(f"up to {parameters.max_concurrent:,} tasks run at once")
+    if parameters.name is not None:
+        parts.append(f"the batch is called {parameters.name}")
+    return Response(True, ", ".join(parts).capitalize() + ".", {"changed": changed, **wishes})

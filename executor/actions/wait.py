@@ -1,0 +1,44 @@
+"""wait: answer when something happened."""
+
+import asyncio
+from typing import Literal
+
+from asgiref.sync import sync_to_async
+from pydantic import Field
+
+from executor.feed import feed
+
+from .base import BatchName, Call, Parameters, Response, action
+from .status import sentence
+
+
+class WaitParameters(Parameters):
+    batch: BatchName
+    timeout: float = Field(30, ge=0, le=60, description="Seconds after which it answers in any case.")
+    until: Literal["finished", "change"] = Field("finished", description="What to wait for.")
+    after: int | None = Field(None, ge=0, description="With `change`: the `seq` that you have seen.")
+
+
+@action("read", {"timeout": 30, "until": "finished"}, atomic=False)
+async def wait(call: Call, parameters: WaitParameters) -> Response:
+    """Wait until a batch is finished or stopped, or until it changes, and say how it stands then."""
+    row = await sync_to_async(call.batch)(parameters.batch)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + parameters.timeout
+    async with feed().watch(str(row.batch_id)) as watcher:
+        update = await watcher.next(0.001)  # the snapshot is there already
+        batch = update.batch
+        seen = batch["seq"] if parameters.after is None else parameters.after
+        while not _over(batch, parameters.until, seen) and (left := deadline - loop.time()) > 0:
+            update = await watcher.next(left)
+            if update is not None:
+                batch = update.batch
+    done = _over(batch, parameters.until, seen)
+    batch["timed_out"] = not done
+    return Response(True, sentence(batch) + ("" if done else " Call wait again."), batch)
+
+
+def _over(batch: dict, until: str, seen: int) -> bool:
+    if until == "change":
+        return batch["seq"] > seen
+    return batch["state"] in ("finished", "stopped", "open")

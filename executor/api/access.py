@@ -1,0 +1,21 @@
+"""Who calls the API: a token in the Authorization header, or the session of a person (then with CSRF protection)."""
+
+from django.http import HttpRequest
+from ninja.security import HttpBearer
+from ninja.security.session import SessionAuth
+
+from executor.access import Caller, caller_of_token, caller_of_user
+
+
+class TokenCaller(HttpBearer):
+    """`Authorization: Bearer bx_…`. A wrong token is refused; the cookie beside it is not looked at."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Caller:
+        return caller_of_token(token)
+
+
+class SessionCaller(SessionAuth):
+    """The browser's session cookie, with Django's CSRF check."""
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> Caller | None:
+        return caller_of_user(request.user) if request.user.is_authenticated else None

@@ -1,0 +1,137 @@
+"""`POST /api/<action>` for each action, and `POST /api/execute` for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from django.http.request import RawPostDataException, UnreadablePostError
+from ninja import NinjaAPI
+
+from executor.actions import ACTIONS, Action, BatchExecutor
+from executor.errors import BadRequest, BadTasks
+from executor.intake import REPORTED, TaskItem
+
+from .rendering import answer
+
+JSON, JSONL = "application/json", "application/x-ndjson"
+
+
+def add_action_routes(api: NinjaAPI) -> None:
+    """One route an action, each documented with its own parameters."""
+    for entry in ACTIONS.values():
+        documented = api.post(
+            f"/{entry.name}",
+            operation_id=entry.name,
+            summary=entry.summary,
+            tags=["actions"],
+            openapi_extra=_documented(entry),
+        )
+        documented(_route(entry))
+
+    @api.post(
+        "/execute",
+        operation_id="execute",
+        summary="Any action, named by `action`.",
+        tags=["actions"],
+        openapi_extra={"requestBody": _body({"type": "object", "required": ["action"]}, {"action": "status"})},
+    )
+    def execute(request: HttpRequest) -> HttpResponse:
+        arguments = _arguments(request)
+        action = arguments.pop("action", None)
+        if not isinstance(action, str):
+            raise BadRequest("`action` is missing.", fix=f"Actions: {', '.join(sorted(ACTIONS))}.")
+        return answer(BatchExecutor(request.auth).execute(action, **_with_key(request, action, arguments)))
+
+
+def _route(entry: Action) -> Callable:
+    def route(request: HttpRequest) -> HttpResponse:
+        if entry.name == "add_batch" and request.content_type == JSONL:
+            arguments: dict[str, Any] = {**request.GET.dict(), "tasks": _lines(request)}
+        else:
+            arguments = _arguments(request)
+        return answer(BatchExecutor(request.auth).execute(entry.name, **_with_key(request, entry.name, arguments)))
+
+    route.__name__ = entry.name
+    return route
+
+
+def _arguments(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object of the body; no body is no arguments."""
+    try:
+        body = request.body
+    except (UnreadablePostError, RawPostDataException):
+        raise BadRequest("The body ended too early.") from None
+    if not body:
+        return {}
+    if request.content_type != JSON:
+        wrong = BadRequest(f"The content type must be {JSON}.", fix=f"Send `Content-Type: {JSON}`.")
+        wrong.status = 415
+        raise wrong
+    try:
+        arguments = orjson.loads(body)
+    except (orjson.JSONDecodeError, RecursionError) as error:
+        raise BadRequest(f"The body is not JSON: {error}.", fix="NaN and Infinity are no JSON either.") from None
+    if not isinstance(arguments, dict):
+        raise BadRequest(f"The body must be a JSON object, not {type(arguments).__name__}.")
+    return arguments
+
+
+def _lines(request: HttpRequest) -> list[dict]:
+    """The tasks of a JSONL body, read line by line. Raises BadTasks with every line that is no JSON."""
+    items: list[dict] = []
+    errors: list[dict] = []
+    for number, line in enumerate(_body_lines(request), 1):
+        if line.strip():
+            try:
+                items.append(orjson.loads(line))
+            except orjson.JSONDecodeError as error:
+                errors.append({"index": len(items) + len(errors), "line": number, "field": "", "reason": str(error)})
+    if errors:
+        raise BadTasks(f"{len(errors)} lines are no JSON.", errors=errors[:REPORTED])
+    return items
+
+
+def _body_lines(request: HttpRequest) -> Iterator[bytes]:
+    try:
+        yield from request
+    except UnreadablePostError:
+        raise BadRequest("The body ended too early.") from None
+
+
+def _with_key(request: HttpRequest, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    key = request.headers.get("Idempotency-Key")
+    entry = ACTIONS.get(action)
+    if key and entry is not None and entry.keyed:
+        return {"idempotency_key": key, **arguments}
+    return arguments
+
+
+def _documented(entry: Action) -> dict:
+    schema = entry.parameters.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    if entry.name == "add_batch":
+        schema["properties"]["tasks"] = {"type": "array", "items": TaskItem.model_json_schema()}
+    ok = {"type": "object", "properties": {"ok": {"type": "boolean"}, "message": {"type": "string"}, "data": {}}}
+    return {
+        "requestBody": _body(schema, entry.example),
+        "responses": {
+            200: {"description": "Done.", "content": {JSON: {"schema": ok}}},
+            **{code: {"description": what, "content": {"application/problem+json": {}}} for code, what in _PROBLEMS},
+        },
+    }
+
+
+_PROBLEMS = (
+    (400, "The arguments are wrong; `errors` lists every one."),
+    (401, "No valid token or login."),
+    (403, "The scope is missing."),
+    (404, "There is no such batch or task."),
+    (409, "The state, or an earlier call with the same key, forbids it."),
+)
+
+
+def _body(schema: dict, example: dict) -> dict:
+    return {"required": True, "content": {JSON: {"schema": schema, "example": example}}}

@@ -1,0 +1,151 @@
+"""What can be read: batches, tasks, events, functions, workers."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from asgiref.sync import async_to_sync
+from django.http import FileResponse, HttpRequest, HttpResponse
+from ninja import Query, Router
+
+from executor import reads
+from executor.actions import BatchExecutor
+from executor.errors import NotFound
+from executor.feed import feed
+from executor.presenters import moment
+from executor.selection import TaskFilter
+from executor.worker.results import artifact_path
+
+from .rendering import answer
+
+router = Router()
+LONGEST_WAIT = 60.0  # seconds
+
+
+def _words(text: str | None) -> list[str]:
+    return [word for word in (text or "").split(",") if word and word != "all"]
+
+
+@router.get("/batches", tags=["batches"], summary="Batches, the newest first.")
+def batches(
+    request: HttpRequest,
+    limit: int = Query(50, ge=1, le=500),
+    cursor: str | None = None,
+    state: str = "",
+    q: str = "",
+):
+    request.auth.require("read")
+    found, next_cursor = reads.batches(limit, cursor, state, q)
+    return {"batches": found, "next_cursor": next_cursor}
+
+
+@router.get("/batches/{batch_id}", tags=["batches"], summary="One batch, by id or name.")
+def batch(request: HttpRequest, batch_id: str):
+    request.auth.require("read")
+    return reads.batch(batch_id)
+
+
+@router.get("/batches/{batch_id}/tasks", tags=["batches"], summary="Tasks of a batch, without their results.")
+def tasks(
+    request: HttpRequest,
+    batch_id: str,
+    status: str = "",
+    priority: str = "",
+    function: str = "",
+    q: str = "",
+    limit: int = Query(100, ge=1, le=1000),
+    cursor: str | None = None,
+    offset: int = Query(0, ge=0, le=1_000_000),
+    order: str = Query("number", pattern="^-?number$"),
+):
+    request.auth.require("read")
+    filters = TaskFilter(_words(status), _words(priority), function, q)
+    page = reads.tasks(batch_id, filters, limit, cursor, offset, newest_first=order == "-number")
+    return {"tasks": page.items, "next_cursor": page.next_cursor, "matching": page.matching}
+
+
+@router.get("/batches/{batch_id}/results", tags=["batches"], summary="A page of results; see the action `results`.")
+def results(
+    request: HttpRequest,
+    batch_id: str,
+    filter_status: str = "",
+    custom_ids: str | None = None,
+    task_ids: str | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+    fields: str | None = None,
+    max_chars: int | None = None,
+):
+    asked = {"custom_ids": custom_ids, "task_ids": task_ids, "cursor": cursor, "fields": fields, "max_chars": max_chars}
+    given = {name: value for name, value in asked.items() if value is not None}
+    executor = BatchExecutor(request.auth)
+    return executor.execute("results", batch=batch_id, filter_status=filter_status, limit=limit, **given).data
+
+
+@router.get("/batches/{batch_id}/export", tags=["batches"], summary="All results as a file.")
+def export(request: HttpRequest, batch_id: str, format: str = "json", filter_status: str = ""):
+    executor = BatchExecutor(request.auth)
+    return answer(executor.execute("export", batch=batch_id, format=format, filter_status=filter_status))
+
+
+@router.get("/batches/{batch_id}/events", tags=["batches"], summary="The batch's log after a frame; may wait for news.")
+def events(
+    request: HttpRequest,
+    batch_id: str,
+    after: int = Query(0, ge=0),
+    wait: float = Query(0, ge=0, le=LONGEST_WAIT),
+):
+    """`seq` is the last frame of this answer: ask on with `after=seq`. `more` says that there are more already. Where
+    the frames are gone, `snapshot` has the batch as it is now: read its tasks, and ask on with `after=seq`."""
+    request.auth.require("read")
+    found = reads.batch(batch_id)
+    key = UUID(found["batch_id"])
+    frames = reads.frames(key, after)
+    if not frames.frames and not frames.gone and wait:
+        async_to_sync(_next_frame)(found["batch_id"], after, wait)
+        frames = reads.frames(key, after)
+    if frames.gone:
+        found = reads.batch(batch_id)
+        return {"seq": found["seq"], "frames": [], "snapshot": found}
+    seq = frames.frames[-1][0] if frames.frames else frames.last_seq
+    # The frames are JSON already: they are passed on, not read and written again.
+    lines = ",\n".join(
+        f'{{"seq":{number},"at":"{moment(at)}","changes":{changes},"counts":{counts}}}'
+        for number, at, changes, counts in frames.frames
+    )
+    more = "true" if seq < frames.last_seq else "false"
+    body = f'{{"seq":{seq},"last_seq":{frames.last_seq},"more":{more},"frames":[{lines}]}}'
+    return HttpResponse(body, content_type="application/json")
+
+
+async def _next_frame(batch_id: str, after: int, wait: float) -> None:
+    async with feed().watch(batch_id, after) as watcher:
+        await watcher.next(wait)
+
+
+@router.get("/tasks/{task_id}", tags=["tasks"], summary="One task with its parameters and attempts.")
+def task(request: HttpRequest, task_id: str):
+    request.auth.require("read")
+    return reads.task(task_id)
+
+
+@router.get("/tasks/{task_id}/artifact", tags=["tasks"], summary="The whole of a large result.")
+def artifact(request: HttpRequest, task_id: str):
+    request.auth.require("read")
+    found = reads.task(task_id)
+    path = artifact_path(UUID(found["batch_id"]).hex, found["number"], found["attempt"])
+    if not path.exists():
+        raise NotFound("This task has no artifact.", fix="Its result is in the task itself.")
+    return FileResponse(path.open("rb"), as_attachment=True, filename=path.name, content_type="application/json")
+
+
+@router.get("/functions", tags=["service"], summary="What a task can do, with the parameters of each.")
+def functions(request: HttpRequest):
+    request.auth.require("read")
+    return {"functions": reads.functions()}
+
+
+@router.get("/workers", tags=["service"], summary="Worker processes and what they use.")
+def workers(request: HttpRequest):
+    request.auth.require("read")
+    return {"workers": reads.workers()}

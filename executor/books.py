@@ -1,0 +1,146 @@
+"""The book of a batch: its counters and its log, kept while its lock is held.
+
+Whoever changes a task of a batch opens the batch's book, notes each move in it, and closes it in the same transaction.
+So the counters equal the rows after every commit, and the frames are numbered in commit order without a hole.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import orjson
+from django.db import connection
+
+from executor.sql import database_now, hex_of, is_postgresql, marks, time_of, time_param
+from executor.states import CLEARED, LETTER, BatchState, Priority, TaskStatus, settled_state
+
+CHANGES_IN_A_FRAME = 2_000  # a larger commit writes several frames, so that readers never meet a giant one
+ERROR_HEAD = 160  # characters of an error that a frame carries
+
+COUNTERS = (
+    *("total_tasks", "queued", "running", "completed", "failed", "cancelled"),
+    *("queued_critical", "queued_high", "queued_medium", "queued_low"),
+    *("total_execution_time", "started", "total_wait_time", "retries", "last_number", "seq"),
+)
+QUEUED_OF = {priority: f"queued_{priority.label}" for priority in Priority}
+SHOWN = ("total_tasks", "queued", "running", "completed", "failed", "cancelled", "retries")
+
+_COLUMNS = ", ".join(f"s.{name}" for name in (*COUNTERS, "start_time", "end_time"))
+_LOCK = f"""
+    SELECT b.batch_id, b.state, b.max_concurrent, b.stop_forced, {_COLUMNS}
+    FROM executor_batch b JOIN executor_batchstats s ON s.batch_id = b.batch_id
+    WHERE b.batch_id IN ({{ids}}) ORDER BY b.batch_id
+"""
+_SETTLE = "UPDATE executor_batch SET state = %s, max_concurrent = %s, stop_forced = %s WHERE batch_id = %s"
+_COUNT = f"""
+    UPDATE executor_batchstats
+    SET {", ".join(f"{name} = %s" for name in COUNTERS)}, start_time = %s, end_time = %s, changed_at = %s
+    WHERE batch_id = %s
+"""
+_FRAME = "INSERT INTO executor_batchframe (batch_id, seq, at, changes, counts) VALUES (%s, %s, %s, %s, %s)"
+
+
+class Book:
+    """One batch while its lock is held: state, counters, and the changes of this transaction."""
+
+    def __init__(self, row: tuple, now: datetime):
+        self.batch_id = hex_of(row[0])
+        self.state, self.max_concurrent, self.stop_forced = (*row[1:3], bool(row[3]))
+        self.counters: dict[str, float] = dict(zip(COUNTERS, row[4:-2], strict=True))
+        self.start_time, self.end_time = time_of(row[-2]), time_of(row[-1])
+        self.now = now
+        self.changes: list[tuple] = []
+        self.touched = False  # something but a task changed: state, limit
+        self._settled = (self.state, self.max_concurrent, self.stop_forced)
+
+    @property
+    def free(self) -> int:
+        """How many more tasks may run."""
+        return self.max_concurrent - self.counters["running"] if self.state == BatchState.RUNNING else 0
+
+    def waits_above(self, priority: int) -> bool:
+        """Whether a queued task has a higher priority than this."""
+        return any(self.counters[QUEUED_OF[p]] for p in Priority if p > priority)
+
+    def enters(self, status: str, priority: int, execution_time: float | None = None, count: int = 1) -> None:
+        """Count tasks into a status."""
+        self.counters["total_tasks"] += count
+        self.counters[status] += count
+        if status == TaskStatus.QUEUED:
+            self.counters[QUEUED_OF[priority]] += count
+        elif status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
+            self.counters["total_execution_time"] += execution_time or 0.0
+
+    def leaves(self, status: str, priority: int, execution_time: float | None = None, count: int = 1) -> None:
+        """Count tasks out of a status."""
+        self.enters(status, priority, -(execution_time or 0.0), -count)
+
+    def note(
+        self,
+        number: int,
+        status: str | None,
+        attempt: int,
+        worker: str | None = None,
+        started_at: datetime | None = None,
+        duration: float | None = None,
+        retry_in: float | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Write one task's change into the frame; `status=None` says that it was cleared."""
+        self.changes.append(
+            (
+                number,
+                CLEARED if status is None else LETTER[status],
+                attempt,
+                worker or None,
+                None if started_at is None else int(started_at.timestamp() * 1000),
+                None if duration is None else round(duration * 1000, 1),
+                None if retry_in is None else round(retry_in * 1000),
+                error[:ERROR_HEAD] if error else None,
+            )
+        )
+
+    def close(self, cursor) -> bool:
+        """Write state, counters and frames; whether there was anything to write."""
+        counters = self.counters
+        self.state = settled_state(
+            self.state, queued=counters["queued"], running=counters["running"], total=counters["total_tasks"]
+        )
+        settled = (self.state, self.max_concurrent, self.stop_forced)
+        if not self.changes and not self.touched and settled == self._settled:
+            return False
+        if self.state == BatchState.FINISHED:
+            self.end_time = self.end_time or self.now
+        else:
+            self.end_time = None
+        if settled != self._settled:
+            cursor.execute(_SETTLE, [*settled, self.batch_id])
+        counts = orjson.dumps({**{name: counters[name] for name in SHOWN}, "state": self.state}).decode()
+        moment = time_param(self.now)
+        for start in range(0, max(len(self.changes), 1), CHANGES_IN_A_FRAME):
+            counters["seq"] += 1
+            changes = orjson.dumps(self.changes[start : start + CHANGES_IN_A_FRAME]).decode()
+            cursor.execute(_FRAME, [self.batch_id, counters["seq"], moment, changes, counts])
+        values = [counters[name] for name in COUNTERS]
+        cursor.execute(_COUNT, [*values, time_param(self.start_time), time_param(self.end_time), moment, self.batch_id])
+        return True
+
+
+def open_books(batch_ids: list[str]) -> dict[str, Book]:
+    """Lock these batches, in the order of their ids so that two writers cannot wait for each other for ever.
+
+    Must be called in a transaction. A batch that does not exist is missing from the answer.
+    """
+    ids = sorted({hex_of(batch_id) for batch_id in batch_ids})
+    if not ids:
+        return {}
+    statement = _LOCK.format(ids=marks(ids))
+    if is_postgresql():
+        # Both rows: a joined row that is not locked would be read as of before the wait for the lock.
+        statement += " FOR NO KEY UPDATE OF b, s"
+    with connection.cursor() as cursor:
+        cursor.execute(statement, ids)
+        rows = cursor.fetchall()
+    now = database_now()
+    books = (Book(row, now) for row in rows)
+    return {book.batch_id: book for book in books}

@@ -1,0 +1,156 @@
+"""The sockets of the page. Each sends one message and waits for its acknowledgement; what happens meanwhile is merged
+into the next one. So a client that never reads costs one message, and a slow one gets fewer, larger ones."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from urllib.parse import parse_qs
+
+import orjson
+from asgiref.sync import sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from executor import reads
+from executor.access import caller_of_user
+from executor.errors import NotAllowed, NotFound
+from executor.feed import Update, feed
+from executor.presenters import moment
+from executor.sql import database_now
+
+TICK = 5.0  # seconds of silence after which we say that we live
+GAP = 0.1  # seconds between two messages
+UNREAD = 60.0  # seconds without an acknowledgement after which the socket is closed
+RECHECK = 30.0  # seconds after which the login is looked at again
+LARGEST_WORD = 200  # characters of a client's message
+NOT_LOGGED_IN, NOT_ALLOWED, NO_BATCH, TOO_SLOW = 4401, 4403, 4404, 4408
+
+
+class Socket(AsyncWebsocketConsumer):
+    """Login, acknowledgements and the sending task; a subclass yields messages."""
+
+    async def connect(self):
+        await self.accept()  # a refusal before this would reach the page without its code
+        user = self.scope.get("user")
+        if user is None or not user.is_authenticated:
+            await self.close(NOT_LOGGED_IN)
+            return
+        try:
+            caller = await sync_to_async(caller_of_user)(user)
+            caller.require("read")
+        except NotAllowed:
+            await self.close(NOT_ALLOWED)
+            return
+        self._acknowledged = asyncio.Event()
+        self._acknowledged.set()
+        self._again: int | None = None
+        self._checked = time.monotonic()
+        self._sender = asyncio.create_task(self._run())
+
+    async def disconnect(self, code):
+        sender = getattr(self, "_sender", None)
+        if sender is not None:
+            sender.cancel()
+            with suppress(asyncio.CancelledError):
+                await sender
+
+    async def receive(self, text_data=None, bytes_data=None):
+        if text_data is None or len(text_data) > LARGEST_WORD:
+            return
+        try:
+            word = orjson.loads(text_data)
+        except orjson.JSONDecodeError:
+            return
+        if isinstance(word, dict) and hasattr(self, "_acknowledged"):
+            if isinstance(word.get("after"), int):
+                self._again = word["after"]
+            self._acknowledged.set()
+
+    async def _run(self):
+        try:
+            await self.serve()
+        except NotFound:
+            await self.close(NO_BATCH)
+        except TimeoutError:
+            await self.close(TOO_SLOW)
+
+    async def say(self, message: dict) -> None:
+        """Send a message, and return when the client has it.
+
+        Raises TimeoutError for a client that does not read.
+        """
+        self._acknowledged.clear()
+        await self.send(orjson.dumps(message).decode())
+        async with asyncio.timeout(UNREAD):
+            await self._acknowledged.wait()
+        if time.monotonic() - self._checked > RECHECK:
+            self._checked = time.monotonic()
+            if not await sync_to_async(self._still_logged_in)():
+                await self.close(NOT_LOGGED_IN)
+
+    def _still_logged_in(self) -> bool:
+        session = self.scope["session"]
+        user = self.scope["user"]
+        user.refresh_from_db(fields=["is_active"])
+        return user.is_active and session.exists(session.session_key)
+
+
+class BatchConsumer(Socket):
+    """The stream of one batch, from frame `?after=` on."""
+
+    async def serve(self) -> None:
+        asked = parse_qs(self.scope["query_string"].decode()).get("after", [""])[0]
+        after = int(asked) if asked.isdigit() else None
+        while True:
+            async with feed().watch(str(self.scope["url_route"]["kwargs"]["batch_id"]), after) as watcher:
+                after = await self._follow(watcher)
+
+    async def _follow(self, watcher) -> int | None:
+        """Send updates until the client says that it missed something; from where it wants to go on."""
+        while True:
+            update = await watcher.next(TICK)
+            if update is None:
+                await self.say({"t": "tick", "seq": watcher.seq, "at": await feed().read(_now)})
+            else:
+                await self.say(_message(update))
+                await asyncio.sleep(GAP)
+            if self._again is not None:
+                again, self._again = self._again, None
+                return again
+
+
+def _message(update: Update) -> dict:
+    if update.snapshot:
+        return {"t": "snapshot", "seq": update.seq, "at": update.at, "batch": update.batch}
+    return {
+        "t": "frames",
+        "s0": update.first,
+        "seq": update.seq,
+        "at": update.at,
+        "changes": list(update.changes.values()),
+        "batch": update.batch,
+    }
+
+
+class BatchListConsumer(Socket):
+    """The list of batches: the newest first, then those that change."""
+
+    async def serve(self) -> None:
+        async with feed().watch_list() as queue:
+            batches, _ = await feed().read(reads.batches, 100)
+            await self.say({"t": "batches", "batches": batches})
+            while True:
+                try:
+                    async with asyncio.timeout(TICK):
+                        changed = {batch["batch_id"]: batch for batch in await queue.get()}
+                except TimeoutError:
+                    await self.say({"t": "tick", "at": await feed().read(_now)})
+                    continue
+                while not queue.empty():
+                    changed.update((batch["batch_id"], batch) for batch in queue.get_nowait())
+                await self.say({"t": "batches", "batches": list(changed.values())})
+
+
+def _now() -> str:
+    return moment(database_now())

@@ -1,0 +1,135 @@
+"""Who goes next, and what to do when something was lost.
+
+`open_batches` is how the rest of the program opens a BatchQueue: before the commit the free slots are filled, after it
+the tickets are issued and the bell is rung. `repair` makes good what a fault left behind; any number of processes may
+run it at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Min
+
+from executor import bell, tickets
+from executor.errors import WorkerLost
+from executor.models import Batch, BatchTask, WorkerNode
+from executor.queue import BatchQueue, Outcome, Ticket
+from executor.sql import database_now, hex_of
+from executor.states import BatchState, TaskStatus
+
+logger = logging.getLogger(__name__)
+
+# Whether tickets of the current call could not be issued: the answer says so, repair issues them later.
+delayed: ContextVar[bool] = ContextVar("delayed", default=False)
+
+
+@contextmanager
+def open_batches(batch_ids: Iterable) -> Iterator[BatchQueue]:
+    """One transaction over these batches that ends with their free slots filled."""
+    with BatchQueue(batch_ids) as queue:
+        yield queue
+        fill(queue)
+        transaction.on_commit(lambda: deliver(queue))
+
+
+def fill(queue: BatchQueue) -> None:
+    """Dispatch, in every batch that runs, as many tasks as it has slots for."""
+    for book in queue.books.values():
+        queue.dispatch(book, queue.next(book))
+
+
+def deliver(queue: BatchQueue) -> None:
+    """What follows a commit: take tickets back, issue tickets, ring the bell. A Redis that is away changes nothing but
+    the time."""
+    try:
+        if queue.withdrawn:
+            tickets.withdraw(queue.withdrawn)
+        tickets.issue(queue.issued)
+    except tickets.RedisError as error:
+        delayed.set(True)
+        logger.warning("%d tickets are delayed, Redis is away: %s", len(queue.issued), error)
+    bell.ring(queue.changed)
+
+
+def repair() -> None:
+    """One round of repair: rescue the tasks of lost workers, let waiting tasks go whose time has come, issue lost
+    tickets again, fill what is free."""
+    rescue_lost_workers()
+    release_due_tasks()
+    reissue_lost_tickets()
+
+
+def rescue_lost_workers() -> None:
+    """Fail, as WorkerLost, every running task whose worker is dead, silent for too long, or gone."""
+    cutoff = database_now() - timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
+    silent = WorkerNode.objects.filter(state__in=_ALIVE, heartbeat_at__lt=cutoff)
+    well = WorkerNode.objects.filter(state__in=_ALIVE, heartbeat_at__gte=cutoff).values("name")
+    orphans = BatchTask.objects.filter(status=TaskStatus.RUNNING).exclude(worker__in=well)
+    names = set(silent.values_list("name", flat=True))
+    names.update(orphans.order_by().values_list("worker", flat=True).distinct())
+    for name in names:
+        held = BatchTask.objects.filter(worker=name, status=TaskStatus.RUNNING)
+        batches = set(held.order_by().values_list("batch_id", flat=True).distinct())
+        with open_batches(batches) as queue:
+            # The same question again, now in the transaction: it may have been heard of since. Marking it dead here
+            # tells a sleeper, when it wakes, that its children must go.
+            fresh = WorkerNode.objects.filter(name=name, state__in=_ALIVE, heartbeat_at__gte=cutoff)
+            if fresh.exists():
+                continue
+            WorkerNode.objects.filter(name=name, state__in=_ALIVE).update(state=WorkerNode.State.DEAD)
+            error = f"The worker {name} was not heard of for {settings.BATCH_HEARTBEAT_LIMIT:g} s."
+            lost = [
+                Outcome(hex_of(task_id), hex_of(batch_id), attempt, TaskStatus.FAILED, error=error,
+                        error_kind=WorkerLost.kind)
+                for task_id, batch_id, attempt in held.values_list("task_id", "batch_id", "attempt")
+            ]  # fmt: skip
+            queue.settle(lost, name)
+            logger.warning("worker %s is lost; %d tasks rescued", name, len(lost))
+
+
+def release_due_tasks() -> None:
+    """Let tasks go whose retry or start time has come."""
+    due = BatchTask.objects.filter(status=TaskStatus.QUEUED, run_after__lte=database_now())
+    for batch_id in due.order_by().values_list("batch_id", flat=True).distinct():
+        with open_batches([batch_id]) as queue:
+            queue.make_due(batch_id)
+
+
+def seconds_until_due() -> float | None:
+    """How long until the next waiting task may go; None when none waits."""
+    first = BatchTask.objects.filter(
+        status=TaskStatus.QUEUED, run_after__isnull=False, batch__state=BatchState.RUNNING
+    ).aggregate(first=Min("run_after"))["first"]
+    return None if first is None else max(0.0, (first - database_now()).total_seconds())
+
+
+def reissue_lost_tickets() -> None:
+    """Issue tickets again that are out for too long and wait in no queue, and fill slots that stayed empty."""
+    cutoff = database_now() - timedelta(seconds=settings.BATCH_TICKET_LIMIT)
+    running = Batch.objects.filter(state=BatchState.RUNNING, stats__queued__gt=0).values_list("batch_id", flat=True)
+    waiting: set[str] | None = None
+    for batch_id in running:
+        out = BatchTask.objects.filter(batch_id=batch_id, status=TaskStatus.QUEUED, dispatched_at__isnull=False)
+        stale = list(out.filter(dispatched_at__lt=cutoff).values_list("task_id", "attempt"))
+        lost = []
+        if stale:
+            try:
+                waiting = tickets.waiting() if waiting is None else waiting
+            except tickets.RedisError:
+                return  # nothing can be issued now
+            named = {tickets.name_of(Ticket(hex_of(pk), attempt + 1, hex_of(batch_id))): pk for pk, attempt in stale}
+            lost = [hex_of(pk) for name, pk in named.items() if name not in waiting]
+        # A batch with queued tasks, no ticket out and nothing running is stuck: a fill was lost with its process.
+        if lost or not out.exists():
+            with open_batches([batch_id]) as queue:
+                queue.reissue(batch_id, lost)
+
+
+_ALIVE = (WorkerNode.State.ACTIVE, WorkerNode.State.DRAINING)

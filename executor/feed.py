@@ -1,0 +1,241 @@
+"""The log as a stream: read once by this process, given to everybody who watches.
+
+A pump per watched batch waits for the bell, or a second, reads the new frames and adds them to each watcher's update.
+A watcher that is slow gets one larger update instead of many: the last change of each task, and the latest counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import orjson
+from channels.layers import get_channel_layer
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+
+from executor import bell, reads
+from executor.sql import database_now, hex_of
+
+logger = logging.getLogger(__name__)
+
+LOOK = 1.0  # seconds after which a reader looks by itself: the bell may be lost
+GAP = 0.1  # seconds between two updates of a batch
+REPLAY_BYTES = 2 * 1024 * 1024  # of missed frames that are replayed; a watcher that missed more starts anew
+
+
+@dataclass
+class Update:
+    """Frames `first` to `seq`, merged. `snapshot` says that what came before is unknown: read the rows again."""
+
+    seq: int
+    first: int = 0
+    at: str = ""
+    changes: dict[int, list] = field(default_factory=dict)
+    batch: dict = field(default_factory=dict)
+    snapshot: bool = False
+
+
+class Watcher:
+    """One reader's place in the stream of a batch."""
+
+    def __init__(self, seq: int):
+        self.seq = seq  # up to here the reader has everything
+        self._pending: Update | None = None
+        self._news = asyncio.Event()
+
+    def give(self, update: Update) -> None:
+        """Add an update to what the reader will get next."""
+        pending = self._pending
+        if update.snapshot or pending is None:
+            self._pending = update
+        else:
+            pending.seq, pending.at, pending.batch = update.seq, update.at, update.batch
+            pending.changes.update(update.changes)
+        self._news.set()
+
+    async def next(self, timeout: float) -> Update | None:
+        """Everything new since the last call; None when nothing came in `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._news.wait()
+        except TimeoutError:
+            return None
+        self._news.clear()
+        update, self._pending = self._pending, None
+        if update is not None:
+            self.seq = update.seq
+        return update
+
+
+class Feed:
+    """All pumps of one event loop."""
+
+    def __init__(self):
+        self._pumps: dict[str, asyncio.Task] = {}
+        self._watchers: dict[str, set[Watcher]] = {}
+        self._reader = ThreadPoolExecutor(1, "feed")  # one thread, one connection
+        self._list: tuple[asyncio.Task, set[asyncio.Queue]] | None = None
+
+    async def read(self, function: Callable, *args) -> Any:
+        """Call a reading function in the feed's own thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, _with_connection, function, *args)
+
+    @asynccontextmanager
+    async def watch(self, batch_id: str, after: int | None = None) -> AsyncIterator[Watcher]:
+        """Watch a batch from frame `after` on; without it, or when too much was missed, the first update is a snapshot.
+
+        Raises NotFound.
+        """
+        key = hex_of(batch_id)
+        watcher = Watcher(0)
+        # Registered before the first read, so that nothing falls between the two.
+        self._watchers.setdefault(key, set()).add(watcher)
+        try:
+            watcher.seq = await self._catch_up(watcher, key, after)
+            if key not in self._pumps:
+                self._pumps[key] = asyncio.create_task(self._pump(key, watcher.seq))
+            yield watcher
+        finally:
+            self._watchers[key].discard(watcher)
+            if not self._watchers[key]:
+                del self._watchers[key]
+                if pump := self._pumps.pop(key, None):
+                    pump.cancel()
+
+    async def _catch_up(self, watcher: Watcher, key: str, after: int | None) -> int:
+        first = await self.read(_read_since, key, after)
+        early, watcher._pending = watcher._pending, None
+        watcher._news.clear()
+        seq = first.seq
+        if first.snapshot or first.changes or (after is not None and first.seq > after):
+            watcher.give(first)
+        if early is not None and early.seq > seq:
+            watcher.give(early)
+            seq = early.seq
+        return after if after is not None and not first.snapshot else first.seq
+
+    async def _pump(self, key: str, seq: int) -> None:
+        heard = asyncio.Event()
+        ear = asyncio.create_task(_listen(bell.group_of(key), heard))
+        try:
+            while True:
+                try:
+                    update = await self.read(_read_since, key, seq)
+                    if update.seq > seq or update.snapshot:
+                        seq = update.seq
+                        for watcher in self._watchers.get(key, ()):
+                            watcher.give(replace(update, changes=dict(update.changes)))
+                        await asyncio.sleep(GAP)
+                except (DatabaseError, InterfaceError) as error:
+                    logger.warning("the feed waits for the database: %s", error)
+                try:
+                    async with asyncio.timeout(LOOK):
+                        await heard.wait()
+                except TimeoutError:
+                    pass
+                heard.clear()
+        finally:
+            ear.cancel()
+
+    # --- the list of batches -----------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def watch_list(self) -> AsyncIterator[asyncio.Queue]:
+        """A queue of lists of batches: those that changed, about once a second."""
+        queue: asyncio.Queue = asyncio.Queue()
+        if self._list is None:
+            watchers: set[asyncio.Queue] = set()
+            self._list = (asyncio.create_task(self._pump_list(watchers)), watchers)
+        pump, watchers = self._list
+        watchers.add(queue)
+        try:
+            yield queue
+        finally:
+            watchers.discard(queue)
+            if not watchers:
+                pump.cancel()
+                self._list = None
+
+    async def _pump_list(self, watchers: set[asyncio.Queue]) -> None:
+        since = None
+        seen: dict[str, int] = {}
+        while True:
+            try:
+                now = await self.read(database_now)
+                # A little overlap: a commit may become visible after a later one.
+                found = await self.read(reads.changed_batches, (since or now) - timedelta(seconds=2))
+                news = [batch for batch in found if seen.get(batch["batch_id"]) != batch["seq"]]
+                seen = {batch["batch_id"]: batch["seq"] for batch in found}
+                since = now
+                if news:
+                    for queue in watchers:
+                        queue.put_nowait(news)
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("the list waits for the database: %s", error)
+            await asyncio.sleep(LOOK)
+
+
+def _with_connection(function: Callable, *args) -> Any:
+    close_old_connections()
+    try:
+        return function(*args)
+    except (DatabaseError, InterfaceError):
+        connection.close()
+        raise
+
+
+def _read_since(batch_id: str, after: int | None) -> Update:
+    """What came after a frame, merged; a snapshot where that cannot be told."""
+    batch = reads.batch(batch_id)
+    if after is None:
+        return Update(batch["seq"], batch=batch, snapshot=True, at=_now())
+    missed = reads.frames(batch_id, after, REPLAY_BYTES)
+    if missed.gone or (missed.frames and missed.frames[-1][0] < missed.last_seq):
+        return Update(batch["seq"], batch=batch, snapshot=True, at=_now())
+    if not missed.frames:
+        return Update(after, after + 1, batch=batch, at=_now())
+    changes = {change[0]: change for frame in missed.frames for change in orjson.loads(frame[2])}
+    seq, at = missed.frames[-1][:2]
+    # The batch was read before its frames: with a later frame it would be older than what it comes with.
+    return Update(seq, after + 1, at=_iso(at), changes=changes, batch=reads.batch(batch_id))
+
+
+def _iso(at) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def _now() -> str:
+    return _iso(database_now())
+
+
+async def _listen(group: str, heard: asyncio.Event) -> None:
+    """Set `heard` whenever the bell rings for this group; while Redis is away, keep trying."""
+    layer = get_channel_layer()
+    while True:
+        try:
+            channel = await layer.new_channel()
+            await layer.group_add(group, channel)
+            try:
+                while True:
+                    await layer.receive(channel)
+                    heard.set()
+            finally:
+                await layer.group_discard(group, channel)
+        except Exception as error:  # readers look every second by themselves
+            logger.debug("no bell: %s", error)
+            await asyncio.sleep(LOOK)
+
+
+_feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = WeakKeyDictionary()
+
+
+def feed() -> Feed:
+    """The feed of the running event loop."""
+    return _feeds.setdefault(asyncio.get_running_loop(), Feed())

@@ -1,0 +1,181 @@
+"""The registry of task functions, and how parameters are checked before anything is stored."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
+
+from django.utils.module_loading import autodiscover_modules
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from executor.errors import UnknownFunction
+
+from .context import TaskContext
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFunction:
+    """A registered task function.
+
+    `parameters` is its pydantic model. `scope` names the scope that a caller needs beyond `submit`. `unavailable`
+    returns why it cannot run here, or an empty string. `delegate` turns parameters into (name, parameters) of the
+    function that really runs.
+    """
+
+    name: str
+    call: Callable
+    parameters: type[BaseModel]
+    is_async: bool
+    takes_model: bool
+    context_name: str | None
+    summary: str
+    doc: str
+    built_in: bool
+    example: dict = field(default_factory=dict)
+    scope: str = ""
+    unavailable: Callable[[], str] = lambda: ""
+    delegate: Callable[[dict], tuple[str, dict]] | None = None
+
+    def arguments(self, params: dict, context: TaskContext) -> dict[str, Any]:
+        """The keyword arguments of one call.
+
+        Raises pydantic's ValidationError.
+        """
+        model = self.parameters.model_validate(params)
+        if self.takes_model:
+            arguments = {next(iter(inspect.signature(self.call).parameters)): model}
+        else:
+            arguments = {name: getattr(model, name) for name in type(model).model_fields}
+        if self.context_name:
+            arguments[self.context_name] = context
+        return arguments
+
+
+_functions: dict[str, TaskFunction] = {}
+
+
+def task_function(
+    name: str | None = None,
+    *,
+    example: dict | None = None,
+    scope: str = "",
+    unavailable: Callable[[], str] = lambda: "",
+    delegate: Callable[[dict], tuple[str, dict]] | None = None,
+) -> Callable[[Callable], Callable]:
+    """Register a function as a task function.
+
+    Its parameters, with their type hints, are the task's parameters; or its first parameter is a pydantic model that
+    says more. A parameter annotated with TaskContext gets the context. `async def` runs on the worker's event loop;
+    `def` runs in a child process that can be killed.
+
+    Raises ValueError for a name that is taken, or a signature that cannot be called with named parameters.
+    """
+
+    def register(call: Callable) -> Callable:
+        title = name or call.__name__
+        known = _functions.get(title)
+        if known is not None and known.call.__module__ != call.__module__:
+            raise ValueError(f"the task function {title!r} of {call.__module__} exists in {known.call.__module__}")
+        parameters, takes_model, context_name = _parameters_of(title, call)
+        doc = inspect.cleandoc(call.__doc__ or "")
+        _functions[title] = TaskFunction(
+            name=title,
+            call=call,
+            parameters=parameters,
+            is_async=inspect.iscoroutinefunction(call),
+            takes_model=takes_model,
+            context_name=context_name,
+            summary=doc.split("\n")[0],
+            doc=doc,
+            built_in=call.__module__.startswith(__package__ + "."),
+            example=example or {},
+            scope=scope,
+            unavailable=unavailable,
+            delegate=delegate,
+        )
+        return call
+
+    return register
+
+
+def _parameters_of(title: str, call: Callable) -> tuple[type[BaseModel], bool, str | None]:
+    hints = get_type_hints(call)
+    fields: dict[str, Any] = {}
+    context_name = None
+    for position, (name, parameter) in enumerate(inspect.signature(call).parameters.items()):
+        hint = hints.get(name, Any)
+        if hint is TaskContext:
+            context_name = name
+        elif position == 0 and isinstance(hint, type) and issubclass(hint, BaseModel):
+            fields[name] = hint
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise ValueError(f"the task function {title!r}: parameter {name!r} must be one that can be named")
+        else:
+            fields[name] = (hint, ... if parameter.default is parameter.empty else parameter.default)
+    if len(fields) == 1 and isinstance(model := next(iter(fields.values())), type):
+        return model, True, context_name
+    return create_model(title, __config__=ConfigDict(extra="forbid"), **fields), False, context_name
+
+
+def names() -> list[str]:
+    """The names of all task functions, sorted."""
+    return sorted(_functions)
+
+
+def lookup(name: str) -> TaskFunction:
+    """The task function of that name.
+
+    Raises UnknownFunction, naming what exists.
+    """
+    try:
+        return _functions[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, _functions, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names())}."
+        raise UnknownFunction(f"There is no function {name!r}: {hint}", retryable=False) from None
+
+
+def resolve(name: str, params: dict) -> tuple[TaskFunction, dict]:
+    """The function that really runs, and its parameters.
+
+    Raises UnknownFunction.
+    """
+    function = lookup(name)
+    if function.delegate is None:
+        return function, params
+    return resolve(*function.delegate(params))
+
+
+def validate(name: str, params: dict) -> list[tuple[str, str]]:
+    """What is wrong with these parameters: (field, reason) pairs; empty when nothing is."""
+    try:
+        function = lookup(name)
+        function.parameters.model_validate(params)
+        if function.delegate is not None:
+            function, inner = resolve(name, params)
+            function.parameters.model_validate(inner)
+    except UnknownFunction as error:
+        return [("function", error.message)]
+    except ValidationError as error:
+        return [(_place(problem["loc"]), problem["msg"]) for problem in error.errors(include_url=False)]
+    reason = function.unavailable()
+    return [("function", reason)] if reason else []
+
+
+def _place(location: tuple) -> str:
+    return ".".join(["params", *map(str, location)])
+
+
+def autodiscover() -> None:
+    """Import every function file of this package and the `batch_functions` module of every installed app."""
+    package = importlib.import_module(__package__)
+    assert isinstance(package, types.ModuleType)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{__package__}.{module.name}")
+    autodiscover_modules("batch_functions")

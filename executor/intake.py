@@ -1,0 +1,236 @@
+"""The door for new tasks: every item is checked before one of them is stored, and all that is wrong is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+import uuid_utils
+from django.conf import settings
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from executor import functions
+from executor.access import Caller
+from executor.errors import BadTasks, NotAllowed
+from executor.models import BatchTask
+from executor.queue import NewTask
+from executor.states import Priority
+
+DEEPEST = 64  # levels of nesting in params
+LONGEST_KEY = 256  # characters of a key in params
+REPORTED = 1_000  # bad items that an answer lists
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain the NUL character")
+    return text
+
+
+def _priority(value: Any) -> int:
+    if isinstance(value, str) and value.strip().upper() in Priority.__members__:
+        return int(Priority[value.strip().upper()])
+    if isinstance(value, int | str) and str(value).isdigit() and int(value) in Priority.values:
+        return int(value)
+    raise ValueError("must be critical, high, medium or low")
+
+
+def _id_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _json_object(value: Any) -> Any:
+    """Params may come as JSON text: that is how language models often write nested arguments."""
+    if isinstance(value, str):
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"must be an object, or an object as JSON text ({error})") from None
+    return {} if value is None else value
+
+
+def _aware(value: datetime | None) -> datetime | None:
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+Line = Annotated[str, Field(max_length=200), AfterValidator(_no_nul)]
+
+
+class TaskItem(BaseModel):
+    """One task as a caller writes it. Agents may write `tool_name` and `tool_args`."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    function: Line = Field(
+        validation_alias=AliasChoices("function", "tool_name", "tool"), min_length=1, description="What to run."
+    )
+    params: Annotated[dict[str, Any], BeforeValidator(_json_object)] = Field(
+        default_factory=dict,
+        validation_alias=AliasChoices("params", "tool_args", "args"),
+        description="Its parameters.",
+    )
+    name: Line = Field("", description="A name for people.")
+    priority: Annotated[int, BeforeValidator(_priority, json_schema_input_type=str)] = Field(
+        Priority.MEDIUM, description="critical, high, medium or low."
+    )
+    max_retries: int = Field(3, ge=0, le=1000, description="Attempts after the first one that fails.")
+    retry_delay: float = Field(1.0, ge=0, le=86_400, description="Seconds before the first retry, doubled each time.")
+    timeout: float | None = Field(None, gt=0, le=604_800, description="Seconds after which an attempt is killed.")
+    run_at: Annotated[datetime | None, AfterValidator(_aware)] = Field(
+        None, validation_alias=AliasChoices("run_at", "run_after"), description="Not before this time (ISO 8601)."
+    )
+    custom_id: Annotated[Line | None, BeforeValidator(_id_text)] = Field(
+        None, min_length=1, description="Your own id, unique within the batch."
+    )
+
+
+def check(items: Iterable[Any], caller: Caller, defaults: dict[str, Any] | None = None) -> list[NewTask]:
+    """The tasks of these items, in order.
+
+    Raises BadTasks with every bad item, NotAllowed when a function needs a scope that the caller has not.
+    """
+    tasks: list[NewTask] = []
+    errors: list[dict] = []
+    custom_ids: dict[str, int] = {}
+    wrong = index = 0
+    for index, item in enumerate(items):
+        if index >= settings.BATCH_MAX_TASKS:
+            raise BadTasks(f"A call takes at most {settings.BATCH_MAX_TASKS:,} tasks.", fix="Send more calls.")
+        task, problems = _check_one(item, defaults, caller)
+        if task is not None and task.custom_id is not None:
+            first = custom_ids.setdefault(task.custom_id, index)
+            if first != index:
+                problems = [("custom_id", f"is also the custom_id of item {first}")]
+        if problems:
+            wrong += 1
+            custom_id = item.get("custom_id") if isinstance(item, dict) else None
+            errors += [
+                {"index": index, "custom_id": custom_id, "field": field, "reason": reason} for field, reason in problems
+            ]
+        elif not wrong:
+            tasks.append(task)
+    if wrong:
+        more = f" The first {REPORTED:,} are listed." if len(errors) > REPORTED else ""
+        of = index + 1
+        raise BadTasks(
+            f"{wrong:,} of {of:,} tasks {'is' if wrong == 1 else 'are'} wrong.{more}", errors=errors[:REPORTED]
+        )
+    if not tasks:
+        raise BadTasks("There are no tasks in this call.", fix="Give at least one item in `tasks`.")
+    return tasks
+
+
+def _check_one(
+    item: Any, defaults: dict[str, Any] | None, caller: Caller
+) -> tuple[NewTask | None, list[tuple[str, str]]]:
+    if not isinstance(item, dict):
+        return None, [("", f"must be an object, not {type(item).__name__}")]
+    try:
+        spec = TaskItem.model_validate({**defaults, **item} if defaults else item)
+    except ValidationError as error:
+        return None, [_in_words(problem) for problem in error.errors(include_url=False)]
+    params, problem = spelled(spec.params)
+    if problem:
+        return None, [("params", problem)]
+    problems = functions.validate(spec.function, spec.params)
+    if problems:
+        return None, problems
+    scope = functions.lookup(spec.function).scope
+    if scope and scope not in caller.scopes:
+        raise NotAllowed(
+            f"{spec.function} needs the scope {scope!r}, which {caller.name} does not have.",
+            fix="Ask an administrator for a token with that scope.",
+        )
+    task = NewTask(
+        task_id=f"{uuid_utils.uuid7().int:032x}",
+        function=spec.function,
+        params=params,
+        name=spec.name,
+        custom_id=spec.custom_id,
+        priority=spec.priority,
+        max_retries=spec.max_retries,
+        retry_delay=spec.retry_delay,
+        timeout=spec.timeout,
+        run_after=spec.run_at,
+    )
+    return task, []
+
+
+def _in_words(problem: dict) -> tuple[str, str]:
+    field = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return field, f"unknown field; known are {', '.join(TaskItem.model_fields)}"
+    return field, problem["msg"].removeprefix("Value error, ")
+
+
+def spelled(value: Any) -> tuple[str, str]:
+    """The value as JSON text, and what is wrong with it (an empty text when nothing is). What passes is kept alike by
+    every database and read alike by every client."""
+    try:
+        text = orjson.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        return "", f"cannot be written as JSON: {error}"
+    if len(text) > settings.BATCH_MAX_PARAMS:
+        return "", f"has {len(text):,} bytes as JSON; at most {settings.BATCH_MAX_PARAMS:,} are allowed"
+    if b"\\u0000" in text and _contains_nul(value):
+        return "", "must not contain the NUL character"
+    if text.count(b"{") + text.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
+        return "", f"is nested deeper than {DEEPEST} levels"
+    if len(text) > LONGEST_KEY and (key := _long_key(value)):
+        return "", f"has a key of more than {LONGEST_KEY} characters: {key[:40]}…"
+    return text.decode(), ""
+
+
+def _contains_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_contains_nul(key) or _contains_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(_contains_nul, value))
+
+
+def _depth(value: Any) -> int:
+    deepest, level = 0, [value]
+    while level:
+        deepest += 1
+        inner = [item for item in level if isinstance(item, dict | list)]
+        level = [each for item in inner for each in (item.values() if isinstance(item, dict) else item)]
+    return deepest
+
+
+def _long_key(value: Any) -> str:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            for key, inner in item.items():
+                if len(key) > LONGEST_KEY:
+                    return key
+                stack.append(inner)
+        elif isinstance(item, list):
+            stack += item
+    return ""
+
+
+def refuse_taken_ids(batch_id, tasks: Sequence[NewTask]) -> None:
+    """Raises BadTasks when a custom id exists in the batch already. Called under the batch's lock."""
+    wanted = {task.custom_id: index for index, task in enumerate(tasks) if task.custom_id is not None}
+    if not wanted:
+        return
+    errors = []
+    ids = list(wanted)
+    for start in range(0, len(ids), 1000):
+        taken = BatchTask.objects.filter(batch_id=batch_id, custom_id__in=ids[start : start + 1000])
+        for custom_id, number in taken.values_list("custom_id", "number"):
+            reason = f"task {number} of the batch has this custom_id"
+            errors.append({"index": wanted[custom_id], "custom_id": custom_id, "field": "custom_id", "reason": reason})
+    if errors:
+        errors.sort(key=lambda error: error["index"])
+        raise BadTasks(f"{len(errors)} custom ids exist in the batch already.", errors=errors[:REPORTED])
+
+
+def uuid_text(task_id: str) -> str:
+    """32 hex digits as a UUID is written."""
+    return f"{task_id[:8]}-{task_id[8:12]}-{task_id[12:16]}-{task_id[16:20]}-{task_id[20:]}"

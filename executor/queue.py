@@ -1,0 +1,627 @@
+"""BatchQueue: the only writer of task and batch status.
+
+A BatchQueue is one transaction over some batches, all of them locked. Its verbs move many tasks at once; each move is
+a guarded statement, is counted, and is noted in the batch's frame. What must happen in Redis after the commit is left
+in `issued` and `withdrawn`; `executor.dispatch` carries it out.
+
+    with BatchQueue([batch_id]) as queue:
+        queue.start(batch_id, max_concurrent=5)
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Count, QuerySet, Sum
+
+from executor.books import QUEUED_OF, Book, open_books
+from executor.errors import Conflict, NotFound
+from executor.models import BatchTask, TaskAttempt
+from executor.sql import hex_of, marks, rows_of_values, time_of, time_param
+from executor.states import FINAL, MOVES, BatchState, Priority, TaskStatus
+
+RETRY_CAP = 300.0  # seconds; no automatic retry waits longer
+ROWS_A_STATEMENT = 500
+
+
+class Ticket(NamedTuple):
+    """The right to start one attempt: "attempt 2 of task X may run now". Ids are 32 hex digits."""
+
+    task_id: str
+    attempt: int
+    batch_id: str
+    priority: int = Priority.MEDIUM
+
+
+class Waiting(NamedTuple):
+    """A queued task that may go next."""
+
+    task_id: str
+    attempt: int
+    priority: int
+    number: int
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A task that a worker has claimed: what it needs to run the attempt."""
+
+    task_id: str
+    batch_id: str
+    number: int
+    attempt: int
+    priority: int
+    function: str
+    params: str  # JSON text
+    timeout: float | None
+    retry_count: int
+    max_retries: int
+    name: str
+    custom_id: str | None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How an attempt ended. `status` is completed, failed, or cancelled; released says that it is not charged."""
+
+    task_id: str
+    batch_id: str
+    attempt: int
+    status: str
+    execution_time: float = 0.0
+    result: str | None = None  # JSON text
+    error: str = ""
+    error_kind: str = ""
+    traceback: str = ""
+    output: Any = None
+    retryable: bool = True
+    retry_after: float | None = None
+    released: bool = False
+
+
+@dataclass(slots=True)
+class NewTask:
+    """A task to add; checked by the action that took it in."""
+
+    task_id: str
+    function: str
+    params: str  # JSON text
+    name: str = ""
+    custom_id: str | None = None
+    priority: int = Priority.MEDIUM
+    max_retries: int = 3
+    retry_delay: float = 1.0
+    timeout: float | None = None
+    run_after: datetime | None = None
+
+
+_TASK = "executor_batchtask"
+_NEW = (
+    *("task_id", "batch_id", "number", "custom_id", "name", "function", "params", "priority", "status", "created_at"),
+    *("retry_count", "max_retries", "retry_delay", "timeout", "attempt", "worker", "run_after", "error", "error_kind"),
+)
+
+_NEXT = f"""
+    SELECT task_id, attempt, priority, number FROM {_TASK}
+    WHERE batch_id = %s AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
+    ORDER BY priority DESC, number LIMIT %s
+"""
+_TICKETS_OUT = f"""
+    SELECT priority, count(*) FROM {_TASK}
+    WHERE batch_id = %s AND status = 'queued' AND dispatched_at IS NOT NULL GROUP BY priority
+"""
+_BETTER = f"""
+    SELECT task_id, attempt, priority, number FROM {_TASK}
+    WHERE batch_id = %s AND status = 'queued' AND run_after IS NULL AND dispatched_at IS {{ticket}}
+      AND priority > %s AND task_id NOT IN ({{ids}})
+    ORDER BY priority DESC, number LIMIT %s
+"""
+_TICKETED = f"""
+    SELECT task_id, attempt, priority, number FROM {_TASK}
+    WHERE task_id IN ({{ids}}) AND batch_id = %s AND status = 'queued' AND run_after IS NULL
+"""
+_DISPATCH = f"""
+    UPDATE {_TASK} SET dispatched_at = %s
+    WHERE task_id IN ({{ids}}) AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
+"""
+_WITHDRAW = f"UPDATE {_TASK} SET dispatched_at = NULL WHERE task_id IN ({{ids}}) AND status = 'queued'"
+_CLAIM = f"""
+    UPDATE {_TASK}
+    SET status = 'running', attempt = attempt + 1, worker = %s, started_at = %s, dispatched_at = NULL, progress = NULL
+    WHERE task_id IN ({{ids}}) AND status = 'queued' AND run_after IS NULL
+    RETURNING task_id, number, attempt, priority, function, params, timeout, retry_count, max_retries, name,
+              custom_id, created_at
+"""
+_COMPLETE = f"""
+    WITH outcome(task_id, attempt, result, execution_time) AS (VALUES {{rows}})
+    UPDATE {_TASK}
+    SET status = 'completed', result = outcome.result, execution_time = outcome.execution_time, completed_at = %s,
+        error = '', error_kind = '', progress = NULL
+    FROM outcome
+    WHERE {_TASK}.task_id = outcome.task_id AND {_TASK}.attempt = outcome.attempt AND {_TASK}.worker = %s
+      AND {_TASK}.status = 'running' AND {_TASK}.cancel_requested_at IS NULL
+    RETURNING {_TASK}.task_id, number, {_TASK}.attempt, priority, started_at
+"""
+_HELD = f"""
+    SELECT task_id, number, attempt, priority, started_at, retry_count, max_retries, retry_delay,
+           cancel_requested_at IS NOT NULL
+    FROM {_TASK} WHERE task_id IN ({{ids}}) AND worker = %s AND status = 'running'
+"""
+_END = f"""
+    UPDATE {_TASK}
+    SET status = %s, worker = %s, retry_count = %s, run_after = %s, error = %s, error_kind = %s, execution_time = %s,
+        completed_at = %s, progress = NULL, cancel_requested_at = NULL
+    WHERE task_id = %s AND attempt = %s AND worker = %s AND status = 'running'
+"""
+
+
+class BatchQueue:
+    """One transaction over locked batches, and the verbs that move their tasks."""
+
+    def __init__(self, batch_ids: Iterable[str]):
+        self.batch_ids = [hex_of(batch_id) for batch_id in batch_ids]
+        self.books: dict[str, Book] = {}
+        self.issued: list[Ticket] = []  # to be pushed after the commit
+        self.withdrawn: list[Ticket] = []  # to be taken back after the commit
+        self.changed: dict[str, int] = {}  # batch → its last frame, for those that changed
+
+    def __enter__(self) -> BatchQueue:
+        self._atomic = transaction.atomic()
+        self._atomic.__enter__()
+        try:
+            self.books = open_books(self.batch_ids)
+        except BaseException as error:
+            self._atomic.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            try:
+                with connection.cursor() as cursor:
+                    for book in self.books.values():
+                        if book.close(cursor):
+                            self.changed[book.batch_id] = book.counters["seq"]
+            except BaseException as failure:
+                self._atomic.__exit__(type(failure), failure, failure.__traceback__)
+                raise
+        self._atomic.__exit__(kind, error, trace)
+
+    def book(self, batch_id) -> Book:
+        """The open book of a batch.
+
+        Raises NotFound.
+        """
+        try:
+            return self.books[hex_of(batch_id)]
+        except KeyError:
+            raise NotFound(f"There is no batch {batch_id}.", fix="`GET /api/batches` lists what exists.") from None
+
+    # --- taking in -------------------------------------------------------------------------------
+
+    def add(self, batch_id, tasks: Sequence[NewTask]) -> list[int]:
+        """Store new tasks at the end of the batch, all of them or none; their numbers in order."""
+        book = self.book(batch_id)
+        first = book.counters["last_number"] + 1
+        moment = time_param(book.now)
+        with connection.cursor() as cursor:
+            for start in range(0, len(tasks), ROWS_A_STATEMENT):
+                chunk = tasks[start : start + ROWS_A_STATEMENT]
+                values: list = []
+                for number, task in enumerate(chunk, first + start):
+                    values += (
+                        task.task_id,
+                        book.batch_id,
+                        number,
+                        task.custom_id,
+                        task.name,
+                        task.function,
+                        task.params,
+                        task.priority,
+                        TaskStatus.QUEUED,
+                        moment,
+                        0,
+                        task.max_retries,
+                        task.retry_delay,
+                        task.timeout,
+                        0,
+                        "",
+                        time_param(task.run_after),
+                        "",
+                        "",
+                    )
+                row = f"({marks(_NEW)})"
+                rows = ", ".join([row] * len(chunk))
+                cursor.execute(f"INSERT INTO {_TASK} ({', '.join(_NEW)}) VALUES {rows}", values)
+        for number, task in enumerate(tasks, first):
+            book.enters(TaskStatus.QUEUED, task.priority)
+            book.note(number, TaskStatus.QUEUED, 0)
+        book.counters["last_number"] += len(tasks)
+        return list(range(first, first + len(tasks)))
+
+    # --- the batch -------------------------------------------------------------------------------
+
+    def start(self, batch_id, max_concurrent: int | None = None) -> Book:
+        """Let the batch's tasks run.
+
+        Raises Conflict when it has no task that could.
+        """
+        book = self.book(batch_id)
+        if not book.counters["queued"] and not book.counters["running"]:
+            what = "has no tasks yet" if not book.counters["total_tasks"] else "has no tasks left to run"
+            raise Conflict(f"The batch {what}.", fix="Add tasks first, or `retry` those that failed.")
+        if max_concurrent is not None:
+            book.max_concurrent = max_concurrent
+        book.state, book.stop_forced = BatchState.RUNNING, False
+        book.start_time = book.start_time or book.now
+        return book
+
+    def stop(self, batch_id, force: bool = False) -> Book:
+        """Start nothing more of this batch; with `force`, kill and release what runs.
+
+        Tickets that are out are taken back, so that a later start issues them anew.
+        """
+        book = self.book(batch_id)
+        if book.state in (BatchState.RUNNING, BatchState.STOPPING):
+            book.state = BatchState.STOPPING
+            book.stop_forced = book.stop_forced or force
+        self._withdraw(book, BatchTask.objects.filter(batch_id=batch_id))
+        return book
+
+    def limit(self, batch_id, max_concurrent: int) -> Book:
+        """Change how many of the batch's tasks may run at once. A lower limit binds from the next claim on."""
+        book = self.book(batch_id)
+        book.max_concurrent = max_concurrent
+        return book
+
+    # --- what goes next --------------------------------------------------------------------------
+
+    def next(self, book: Book, limit: int | None = None) -> list[Waiting]:
+        """The tasks that may get a slot now, best first: no more than the slots which neither a running task nor a
+        ticket of the same or a higher priority takes."""
+        wanted = book.free if limit is None else min(limit, book.free)
+        if wanted <= 0 or not book.counters["queued"]:
+            return []
+        with connection.cursor() as cursor:
+            cursor.execute(_TICKETS_OUT, [book.batch_id])
+            out = dict(cursor.fetchall())
+            cursor.execute(_NEXT, [book.batch_id, wanted])
+            chosen: list[Waiting] = []
+            for task_id, *rest in cursor.fetchall():
+                task = Waiting(hex_of(task_id), *rest)
+                ahead = sum(count for priority, count in out.items() if priority >= task.priority)
+                if ahead + len(chosen) >= book.free:
+                    break
+                chosen.append(task)
+        return chosen
+
+    def dispatch(self, book: Book, tasks: Sequence[Waiting]) -> None:
+        """Mark that these tasks' tickets are out, and leave the tickets to be issued after the commit."""
+        if not tasks:
+            return
+        with connection.cursor() as cursor:
+            ids = [task.task_id for task in tasks]
+            cursor.execute(_DISPATCH.format(ids=marks(ids)), [time_param(book.now), *ids])
+        self.issued += [Ticket(task.task_id, task.attempt + 1, book.batch_id, task.priority) for task in tasks]
+
+    def redeem(self, tickets: Sequence[Ticket], worker: str) -> list[Claimed]:
+        """Claim what these tickets are for.
+
+        A ticket whose attempt is not the task's next is stale and dropped. A ticket for which there is no slot goes
+        back. Where a task of higher priority waits, it takes the slot of a lower one that came with a ticket: so a
+        late CRITICAL starts with the next free slot, wherever its own ticket is.
+        """
+        claimed: list[Claimed] = []
+        for batch_id, group in _by_batch(tickets).items():
+            book = self.books.get(batch_id)
+            if book is None:
+                continue
+            valid = self._valid(book, group)
+            slots = max(0, min(book.free, len(valid)))
+            chosen = valid
+            if slots and book.waits_above(valid[-1].priority):
+                better = self._better(book, valid)
+                chosen = sorted(valid + better, key=lambda task: (-task.priority, task.number))
+            chosen = chosen[:slots]
+            kept = {task.task_id for task in chosen}
+            refused = [task.task_id for task in valid if task.task_id not in kept]
+            if refused:
+                with connection.cursor() as cursor:
+                    cursor.execute(_WITHDRAW.format(ids=marks(refused)), refused)
+            claimed += self.claim(book, chosen, worker)
+        return claimed
+
+    def claim(self, book: Book, tasks: Sequence[Waiting], worker: str) -> list[Claimed]:
+        """Give these tasks to a worker: queued → running, attempt + 1. The batch's lock makes the limit hold."""
+        if not tasks:
+            return []
+        assert len(tasks) <= book.free
+        ids = [task.task_id for task in tasks]
+        with connection.cursor() as cursor:
+            cursor.execute(_CLAIM.format(ids=marks(ids)), [worker, time_param(book.now), *ids])
+            rows = cursor.fetchall()
+        claimed = []
+        for row in rows:
+            task = Claimed(hex_of(row[0]), book.batch_id, *row[1:-1])
+            book.leaves(TaskStatus.QUEUED, task.priority)
+            book.enters(TaskStatus.RUNNING, task.priority)
+            if task.attempt == 1:
+                book.counters["started"] += 1
+                book.counters["total_wait_time"] += max(0.0, (book.now - time_of(row[-1])).total_seconds())
+            book.note(task.number, TaskStatus.RUNNING, task.attempt, worker, book.now)
+            claimed.append(task)
+        return claimed
+
+    # --- outcomes --------------------------------------------------------------------------------
+
+    def settle(self, outcomes: Sequence[Outcome], worker: str) -> int:
+        """Record how attempts of this worker ended; how many were accepted.
+
+        An outcome whose attempt or worker is not the claim's any more is stale: it changes nothing.
+        """
+        accepted = 0
+        for batch_id, group in _by_batch(outcomes).items():
+            book = self.books.get(batch_id)
+            if book is None:
+                continue
+            done = [outcome for outcome in group if outcome.status == TaskStatus.COMPLETED and not outcome.released]
+            finished = self._complete(book, done, worker)
+            # A completed one that was not accepted may have been cancelled meanwhile: the cancel wins.
+            rest = [outcome for outcome in group if outcome.task_id not in finished]
+            accepted += len(finished) + self._end(book, rest, worker)
+        return accepted
+
+    def _complete(self, book: Book, outcomes: list[Outcome], worker: str) -> set[str]:
+        if not outcomes:
+            return set()
+        by_id = {outcome.task_id: outcome for outcome in outcomes}
+        values: list = []
+        for outcome in outcomes:
+            values += (outcome.task_id, outcome.attempt, outcome.result, outcome.execution_time)
+        rows = rows_of_values(len(outcomes), ("uuid", "integer", "text", "float8"))
+        with connection.cursor() as cursor:
+            cursor.execute(_COMPLETE.format(rows=rows), [*values, time_param(book.now), worker])
+            accepted = cursor.fetchall()
+        finished = set()
+        for task_id, number, attempt, priority, started_at in accepted:
+            outcome = by_id[hex_of(task_id)]
+            finished.add(outcome.task_id)
+            book.leaves(TaskStatus.RUNNING, priority)
+            book.enters(TaskStatus.COMPLETED, priority, outcome.execution_time)
+            started = time_of(started_at)
+            book.note(number, TaskStatus.COMPLETED, attempt, worker, started, outcome.execution_time)
+        return finished
+
+    def _end(self, book: Book, outcomes: list[Outcome], worker: str) -> int:
+        """Failed, released and cancelled attempts: back to the queue or to a final status."""
+        if not outcomes:
+            return 0
+        by_id = {outcome.task_id: outcome for outcome in outcomes}
+        updates, attempts = [], []
+        with connection.cursor() as cursor:
+            cursor.execute(_HELD.format(ids=marks(by_id)), [*by_id, worker])
+            held = cursor.fetchall()
+        for task_id, number, attempt, priority, started_at, retries, allowed, delay, cancel in held:
+            outcome = by_id[hex_of(task_id)]
+            if attempt != outcome.attempt:
+                continue
+            if outcome.status == TaskStatus.COMPLETED and not cancel:
+                continue
+            started, retry_in, run_after = time_of(started_at), None, None
+            error, kind = outcome.error, outcome.error_kind
+            if cancel or outcome.status == TaskStatus.CANCELLED:
+                status, error, kind = TaskStatus.CANCELLED, error or "Cancelled while it ran.", "cancelled"
+            elif outcome.released:
+                status = TaskStatus.QUEUED
+            elif outcome.retryable and retries < allowed:
+                status, retries = TaskStatus.QUEUED, retries + 1
+                retry_in = outcome.retry_after if outcome.retry_after is not None else _backoff(delay, retries)
+                run_after = book.now + timedelta(seconds=retry_in) if retry_in > 0 else None
+                book.counters["retries"] += 1
+            else:
+                status = TaskStatus.FAILED
+            final = status in FINAL
+            spent = outcome.execution_time if status == TaskStatus.FAILED else None
+            updates.append(
+                [
+                    status,
+                    worker if final else "",
+                    retries,
+                    time_param(run_after),
+                    error,
+                    kind,
+                    spent,
+                    time_param(book.now) if final else None,
+                    outcome.task_id,
+                    attempt,
+                    worker,
+                ]
+            )
+            word = "released" if outcome.released else "cancelled" if kind == "cancelled" else "failed"
+            attempts.append(
+                TaskAttempt(
+                    task_id=task_id,
+                    number=attempt,
+                    outcome=word,
+                    error_kind=kind,
+                    error=error,
+                    traceback=outcome.traceback,
+                    output=outcome.output,
+                    worker=worker,
+                    started_at=started,
+                    ended_at=book.now,
+                )
+            )
+            book.leaves(TaskStatus.RUNNING, priority)
+            book.enters(status, priority, spent)
+            book.note(number, status, attempt, worker, started, outcome.execution_time, retry_in, error)
+        if updates:
+            with connection.cursor() as cursor:
+                cursor.executemany(_END, updates)
+            TaskAttempt.objects.bulk_create(attempts, ignore_conflicts=True)
+        return len(updates)
+
+    # --- what people and agents ask for ----------------------------------------------------------
+
+    def cancel(self, batch_id, tasks: QuerySet) -> tuple[int, int]:
+        """Cancel the queued ones among these tasks, and ask for the running ones to be killed; how many of each."""
+        book = self.book(batch_id)
+        queued = list(tasks.filter(status=TaskStatus.QUEUED).values_list(*_BRIEF))
+        self._move(
+            book,
+            queued,
+            TaskStatus.QUEUED,
+            TaskStatus.CANCELLED,
+            completed_at=book.now,
+            run_after=None,
+            dispatched_at=None,
+            error="Cancelled before it started.",
+            error_kind="cancelled",
+        )
+        self.withdrawn += [Ticket(hex_of(row[0]), row[3] + 1, book.batch_id, row[2]) for row in queued if row[5]]
+        running = tasks.filter(status=TaskStatus.RUNNING, cancel_requested_at=None)
+        return len(queued), running.update(cancel_requested_at=book.now)
+
+    def retry(self, batch_id, tasks: QuerySet) -> int:
+        """Queue failed and cancelled tasks again with all their retries; how many.
+
+        A finished batch goes on running; a stopped or open one waits for its start.
+        """
+        book = self.book(batch_id)
+        count = 0
+        for old in MOVES["retry"][0]:
+            rows = list(tasks.filter(status=old).values_list(*_BRIEF))
+            self._move(
+                book,
+                rows,
+                old,
+                TaskStatus.QUEUED,
+                retry_count=0,
+                run_after=None,
+                completed_at=None,
+                started_at=None,
+                execution_time=None,
+                result=None,
+                error="",
+                error_kind="",
+                worker="",
+                cancel_requested_at=None,
+            )
+            count += len(rows)
+        if count and book.state == BatchState.FINISHED:
+            book.state = BatchState.RUNNING
+        return count
+
+    def prioritise(self, batch_id, tasks: QuerySet, priority: int) -> int:
+        """Give queued tasks another priority; how many. Their tickets are issued anew on its queue."""
+        book = self.book(batch_id)
+        tasks = tasks.filter(status=TaskStatus.QUEUED).exclude(priority=priority)
+        self._withdraw(book, tasks)
+        before = tasks.order_by().values("priority").annotate(count=Count("pk"))
+        for row in before:
+            book.counters[QUEUED_OF[row["priority"]]] -= row["count"]
+            book.counters[QUEUED_OF[priority]] += row["count"]
+        count = sum(row["count"] for row in before)
+        tasks.update(priority=priority)
+        book.touched = book.touched or bool(count)
+        return count
+
+    def clear(self, batch_id, tasks: QuerySet) -> int:
+        """Delete the final ones among these tasks; how many."""
+        book = self.book(batch_id)
+        rows = list(tasks.filter(status__in=FINAL).values_list(*_BRIEF, "status"))
+        for chunk in _chunks(rows):
+            ids = [row[0] for row in chunk]
+            TaskAttempt.objects.filter(task_id__in=ids)._raw_delete(using="default")
+            BatchTask.objects.filter(task_id__in=ids, status__in=FINAL)._raw_delete(using="default")
+        for _, number, priority, attempt, spent, _, status in rows:
+            book.leaves(status, priority, spent)
+            book.note(number, None, attempt)
+        if rows and book.counters["total_tasks"]:
+            left = BatchTask.objects.filter(batch_id=batch_id, status__in=FINAL)
+            # Sums of floats drift when parts are taken out; this is the one place where the rows are cheap to ask.
+            book.counters["total_execution_time"] = left.aggregate(sum=Sum("execution_time"))["sum"] or 0.0
+        elif rows:
+            book.counters["total_execution_time"] = 0.0
+        return len(rows)
+
+    # --- repair ----------------------------------------------------------------------------------
+
+    def make_due(self, batch_id) -> int:
+        """Let tasks go whose time has come; how many."""
+        book = self.book(batch_id)
+        due = BatchTask.objects.filter(batch_id=batch_id, status=TaskStatus.QUEUED, run_after__lte=book.now)
+        return due.update(run_after=None)
+
+    def reissue(self, batch_id, lost: Sequence[str]) -> None:
+        """Take back tickets that were lost, so that they are issued again."""
+        self.book(batch_id)
+        with connection.cursor() as cursor:
+            for chunk in _chunks(lost):
+                cursor.execute(_WITHDRAW.format(ids=marks(chunk)), chunk)
+
+    # --- shared ----------------------------------------------------------------------------------
+
+    def _valid(self, book: Book, tickets: Sequence[Ticket]) -> list[Waiting]:
+        """The tasks of those tickets that are for the next attempt of a queued task, best first."""
+        attempts = {ticket.task_id: ticket.attempt for ticket in tickets}
+        with connection.cursor() as cursor:
+            cursor.execute(_TICKETED.format(ids=marks(attempts)), [*attempts, book.batch_id])
+            rows = [Waiting(hex_of(task_id), *rest) for task_id, *rest in cursor.fetchall()]
+        valid = [task for task in rows if attempts[task.task_id] == task.attempt + 1]
+        return sorted(valid, key=lambda task: (-task.priority, task.number))
+
+    def _better(self, book: Book, valid: Sequence[Waiting]) -> list[Waiting]:
+        """Waiting tasks of a higher priority than the lowest of these."""
+        ids = [task.task_id for task in valid]
+        found: list[Waiting] = []
+        with connection.cursor() as cursor:
+            for ticket in ("NULL", "NOT NULL"):  # each is served by an index of its own
+                statement = _BETTER.format(ticket=ticket, ids=marks(ids))
+                cursor.execute(statement, [book.batch_id, valid[-1].priority, *ids, len(valid)])
+                found += [Waiting(hex_of(task_id), *rest) for task_id, *rest in cursor.fetchall()]
+        return found
+
+    def _withdraw(self, book: Book, tasks: QuerySet) -> None:
+        """Take back the tickets of the queued ones among these tasks."""
+        out = tasks.filter(status=TaskStatus.QUEUED, dispatched_at__isnull=False)
+        rows = list(out.values_list("task_id", "attempt", "priority"))
+        self.withdrawn += [Ticket(hex_of(row[0]), row[1] + 1, book.batch_id, row[2]) for row in rows]
+        if rows:
+            out.update(dispatched_at=None)
+
+    def _move(self, book: Book, rows: list[tuple], old: str, new: str, **changes) -> None:
+        """Move tasks, as `_BRIEF` read them under the lock, from one status to another."""
+        for chunk in _chunks(rows):
+            moved = BatchTask.objects.filter(task_id__in=[row[0] for row in chunk], status=old)
+            moved.update(status=new, **changes)
+        for _, number, priority, attempt, spent, _ in rows:
+            book.leaves(old, priority, spent)
+            book.enters(new, priority)
+            book.note(number, new, attempt, error=changes.get("error"))
+
+
+_BRIEF = ("task_id", "number", "priority", "attempt", "execution_time", "dispatched_at")
+
+
+def _by_batch(items: Iterable) -> dict[str, list]:
+    groups: dict[str, list] = defaultdict(list)
+    for item in items:
+        groups[item.batch_id].append(item)
+    return groups
+
+
+def _chunks(rows: Sequence) -> Iterable[Sequence]:
+    return (rows[start : start + ROWS_A_STATEMENT] for start in range(0, len(rows), ROWS_A_STATEMENT))
+
+
+def _backoff(delay: float, retry: int) -> float:
+    """Seconds before the n-th retry: exponential with full jitter, so that tasks which failed together come back
+    apart."""
+    return random.uniform(0.0, min(RETRY_CAP, delay * 2 ** min(retry - 1, 20))) if delay > 0 else 0.0

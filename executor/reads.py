@@ -1,0 +1,238 @@
+"""Everything that is read: batches, tasks, results, frames, workers, functions. Nothing here writes.
+
+Lists are cut by keyset: a cursor is the last number seen, so that page one thousand costs what page one does.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from executor import functions as registry
+from executor import presenters
+from executor.errors import BadRequest, NotFound
+from executor.models import Batch, BatchFrame, BatchStats, BatchTask, WorkerNode
+from executor.selection import TaskFilter, find_batch, uuid_of
+from executor.sql import database_now
+
+COUNTED = 10_000  # a filtered list says how many match up to this many
+FRAMES_BYTES = 16 * 1024 * 1024  # of one answer of events
+_LIST_COLUMNS = [name for name in presenters.RESULT_COLUMNS if name != "result"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list. `matching` is None where counting would take too long."""
+
+    items: list[dict]
+    next_cursor: str | None
+    matching: int | None = None
+
+
+def batches(limit: int = 50, cursor: str | None = None, state: str = "", q: str = "") -> tuple[list[dict], str | None]:
+    """Batches, the newest first, and the cursor of the next page.
+
+    Raises BadRequest for a cursor that is not one of ours.
+    """
+    rows = Batch.objects.select_related("stats").order_by("-created_at", "-batch_id")
+    if state:
+        rows = rows.filter(state__in=state.split(","))
+    if q:
+        rows = rows.filter(name__icontains=q)
+    if cursor:
+        created_at, batch_id = _batch_cursor(cursor)
+        rows = rows.filter(Q(created_at__lt=created_at) | Q(created_at=created_at, batch_id__lt=batch_id))
+    found = list(rows[: limit + 1])
+    more = found[limit - 1] if len(found) > limit else None
+    now = database_now()
+    next_cursor = None
+    if more is not None:
+        next_cursor = base64.urlsafe_b64encode(f"{more.created_at.isoformat()} {more.batch_id}".encode()).decode()
+    return [presenters.batch(row, now) for row in found[:limit]], next_cursor
+
+
+def _batch_cursor(text: str) -> tuple[datetime, str]:
+    try:
+        created_at, batch_id = base64.urlsafe_b64decode(text.encode()).decode().split(" ")
+        return datetime.fromisoformat(created_at), uuid_of(batch_id, "batch")
+    except (ValueError, NotFound):
+        raise BadRequest("The cursor is not one that this list gave.", fix="Start again without a cursor.") from None
+
+
+def changed_batches(since: datetime) -> list[dict]:
+    """The batches that changed after a moment, for those who watch the list; at most 200."""
+    rows = Batch.objects.select_related("stats").filter(stats__changed_at__gt=since).order_by("-created_at")
+    now = database_now()
+    return [presenters.batch(row, now) for row in rows[:200]]
+
+
+def batch(batch_id: str) -> dict:
+    """One batch, by its id or name.
+
+    Raises NotFound.
+    """
+    found = find_batch(batch_id)
+    return presenters.batch(found, database_now())
+
+
+def metrics(row: Batch) -> dict:
+    """Every metric of a batch."""
+    return presenters.metrics(row, [each for each in workers() if each["state"] == "active"], database_now())
+
+
+def tasks(
+    batch_id: str,
+    filters: TaskFilter | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+    offset: int = 0,
+    newest_first: bool = False,
+) -> Page:
+    """A page of a batch's tasks by number, without their results.
+
+    Raises NotFound, BadRequest.
+    """
+    row = find_batch(batch_id)
+    filters = filters or TaskFilter()
+    matching = filters.apply(BatchTask.objects.filter(batch_id=row.batch_id))
+    page = _keyset(matching, cursor, newest_first)
+    found = list(page.values(*_LIST_COLUMNS)[offset : offset + limit + 1])
+    more = str(found[limit - 1]["number"]) if len(found) > limit else None
+    return Page([presenters.task(each) for each in found[:limit]], more, _matching(row, filters, matching))
+
+
+def _keyset(rows: QuerySet, cursor: str | None, newest_first: bool = False) -> QuerySet:
+    if cursor:
+        if not str(cursor).isdigit():
+            raise BadRequest("The cursor is not one that this list gave.", fix="Start again without a cursor.")
+        rows = rows.filter(number__lt=int(cursor)) if newest_first else rows.filter(number__gt=int(cursor))
+    return rows.order_by("-number" if newest_first else "number")
+
+
+def _matching(row: Batch, filters: TaskFilter, matching: QuerySet) -> int | None:
+    """How many tasks match: from the counters where they know it, else counted up to a bound."""
+    stats = row.stats
+    if not filters:
+        return stats.total_tasks
+    if not (filters.priority or filters.function or filters.q):
+        return sum(getattr(stats, status) for status in set(filters.status))
+    count = matching.order_by()[: COUNTED + 1].count()
+    return count if count <= COUNTED else None
+
+
+def results(
+    batch_id: str,
+    statuses: Sequence[str] = (),
+    task_ids: Sequence | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> Page:
+    """A page of a batch's tasks with their results, by number.
+
+    Raises NotFound, BadRequest.
+    """
+    row = find_batch(batch_id)
+    matching = TaskFilter(status=statuses).apply(BatchTask.objects.filter(batch_id=row.batch_id))
+    if task_ids is not None:
+        matching = matching.filter(task_id__in=task_ids)
+    found = list(_keyset(matching, cursor).values(*presenters.RESULT_COLUMNS)[: limit + 1])
+    more = str(found[limit - 1]["number"]) if len(found) > limit else None
+    return Page([presenters.task(each) for each in found[:limit]], more)
+
+
+def every_result(batch_id: str, statuses: Sequence[str] = (), chunk: int = 1000) -> Iterator[dict]:
+    """All tasks of a batch with their results, read as they are needed."""
+    cursor = None
+    while True:
+        page = results(batch_id, statuses, cursor=cursor, limit=chunk)
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def task(task_id: str) -> dict:
+    """One task with its parameters and attempts.
+
+    Raises NotFound.
+    """
+    row = BatchTask.objects.filter(task_id=uuid_of(task_id, "task")).first()
+    if row is None:
+        raise NotFound(f"There is no task {task_id}.")
+    return presenters.task_detail(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Frames after a point, in order. `gone` says that older ones are missing: start again from the rows. Each
+    frame's `changes` and `counts` are JSON text."""
+
+    frames: list[tuple[int, datetime, str, str]]
+    last_seq: int
+    gone: bool = False
+
+
+def frames(batch_id, after: int, max_bytes: int = FRAMES_BYTES) -> Frames:
+    """The frames of a batch after `after`, up to a size.
+
+    Raises NotFound.
+    """
+    last = BatchStats.objects.filter(batch_id=batch_id).values_list("seq", flat=True).first()
+    if last is None:
+        raise NotFound(f"There is no batch {batch_id}.")
+    if after >= last:
+        return Frames([], last, gone=after > last)
+    found, size = [], 0
+    rows = BatchFrame.objects.filter(batch_id=batch_id, seq__gt=after, seq__lte=last).order_by("seq")
+    for frame in rows.values_list("seq", "at", "changes", "counts").iterator(500):
+        if not found and frame[0] != after + 1:
+            return Frames([], last, gone=True)
+        found.append(frame)
+        size += len(frame[2])
+        if size > max_bytes:
+            break
+    return Frames(found, last)
+
+
+def workers() -> list[dict]:
+    """Workers that are alive, and those that ended in the last hour."""
+    now = database_now()
+    silent = now - timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
+    alive = Q(state__in=("active", "draining"), heartbeat_at__gte=silent)
+    recent = Q(heartbeat_at__gte=now - timedelta(hours=1))
+    rows = WorkerNode.objects.filter(alive | recent).order_by("-heartbeat_at")[:200]
+    shown = [presenters.worker(row) for row in rows]
+    for each, row in zip(shown, rows, strict=True):
+        if row.state in ("active", "draining") and row.heartbeat_at < silent:
+            each["state"] = "silent"
+    return shown
+
+
+def functions() -> list[dict]:
+    """Every task function with its parameters as JSON Schema."""
+    shown = []
+    for name in registry.names():
+        function = registry.lookup(name)
+        reason = function.unavailable()
+        shown.append(
+            {
+                "name": name,
+                "summary": function.summary,
+                "doc": function.doc,
+                "parameters": function.parameters.model_json_schema(),
+                "example": function.example,
+                "built_in": function.built_in,
+                "scope": function.scope or None,
+                "available": not reason,
+                "unavailable_reason": reason or None,
+            }
+        )
+    return shown
+
+
+__all__ = ["Frames", "Page", "TaskFilter"]

@@ -1,0 +1,113 @@
+"""Which tasks a caller means: ids, or a batch and a filter. One grammar for the page, the API and the actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from executor.errors import BadRequest, NotFound
+from executor.models import Batch, BatchTask
+from executor.states import Priority, TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """What must be true of a task; empty parts ask nothing. `q` is searched in name, custom id, function and error."""
+
+    status: Sequence[str] = ()
+    priority: Sequence[str] = ()
+    function: str = ""
+    q: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.status or self.priority or self.function or self.q)
+
+    def apply(self, tasks: QuerySet) -> QuerySet:
+        """The tasks of a queryset that match.
+
+        Raises BadRequest for a status or priority that does not exist.
+        """
+        if self.status:
+            tasks = tasks.filter(status__in=[_known("status", word, TaskStatus.values) for word in self.status])
+        if self.priority:
+            labels = [_known("priority", word, Priority.labels) for word in self.priority]
+            tasks = tasks.filter(priority__in=[Priority[label.upper()] for label in labels])
+        if self.function:
+            tasks = tasks.filter(function=self.function)
+        if self.q:
+            text = self.q.strip()
+            match = Q(name__icontains=text) | Q(custom_id__icontains=text) | Q(error__icontains=text)
+            match |= Q(function__icontains=text)
+            if text.lstrip("#").isdigit():
+                match |= Q(number=int(text.lstrip("#")[:9]))
+            tasks = tasks.filter(match)
+        return tasks
+
+
+def _known(what: str, word: str, known: Sequence[str]) -> str:
+    if word.lower() not in known:
+        raise BadRequest(f"There is no {what} {word!r}.", fix=f"Use one of: {', '.join(known)}.")
+    return word.lower()
+
+
+def uuid_of(text: str, what: str) -> UUID:
+    """An id as a caller wrote it.
+
+    Raises NotFound: nothing can have an id that is none.
+    """
+    try:
+        return text if isinstance(text, UUID) else UUID(text)
+    except (ValueError, AttributeError, TypeError):
+        raise NotFound(f"There is no {what} {text!r}.", fix=f"A {what} id looks like {UUID(int=0)}.") from None
+
+
+def find_batch(batch: str) -> Batch:
+    """The batch of that id, or the newest one of that name.
+
+    Raises NotFound.
+    """
+    try:
+        found = Batch.objects.filter(batch_id=UUID(str(batch))).first()
+    except ValueError:
+        found = Batch.objects.filter(name=batch).order_by("-created_at", "-batch_id").first()
+    if found is None:
+        raise NotFound(f"There is no batch {batch!r}.", fix="`GET /api/batches` lists what exists.")
+    return found
+
+
+def find_tasks(task_ids: Sequence[str]) -> dict[UUID, list[UUID]]:
+    """Batch → tasks of these ids.
+
+    Raises NotFound, naming every id that does not exist.
+    """
+    wanted = [uuid_of(text, "task") for text in task_ids]
+    found: dict[UUID, list[UUID]] = {}
+    missing = set(wanted)
+    for start in range(0, len(wanted), 1000):
+        rows = BatchTask.objects.filter(task_id__in=wanted[start : start + 1000])
+        for task_id, batch_id in rows.values_list("task_id", "batch_id"):
+            found.setdefault(batch_id, []).append(task_id)
+            missing.discard(task_id)
+    if missing:
+        errors = [{"field": "task_ids", "value": str(task_id), "reason": "no such task"} for task_id in missing]
+        raise NotFound(f"{len(missing)} of {len(set(wanted))} tasks do not exist.", errors=errors)
+    return found
+
+
+def find_custom_ids(batch: Batch, custom_ids: Sequence[str]) -> list[UUID]:
+    """The tasks of these custom ids in a batch.
+
+    Raises NotFound, naming every one that does not exist.
+    """
+    rows: dict[str, UUID] = {}
+    for start in range(0, len(custom_ids), 1000):
+        chunk = custom_ids[start : start + 1000]
+        rows.update(BatchTask.objects.filter(batch=batch, custom_id__in=chunk).values_list("custom_id", "task_id"))
+    missing = [word for word in custom_ids if word not in rows]
+    if missing:
+        errors = [{"field": "custom_ids", "value": word, "reason": "no such task in the batch"} for word in missing]
+        raise NotFound(f"{len(missing)} custom ids do not exist in the batch.", errors=errors)
+    return list(rows.values())

@@ -1,0 +1,216 @@
+"""Tickets: the only module that talks to RQ's queues.
+
+A ticket is an RQ job named `<task>-<attempt>-<batch>` on the queue of its priority. Everything it says is in its name,
+so that a worker needs no second look-up. Losing one costs a delay and nothing else: the database issues it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import redis
+import redis.asyncio
+from django.conf import settings
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+from rq.utils import import_attribute
+
+from executor.queue import Ticket
+from executor.states import Priority
+
+logger = logging.getLogger(__name__)
+
+ENTRY = "executor.worker.single.run_ticket"  # the one function that a ticket may name
+QUEUES = tuple(priority.label for priority in sorted(Priority, reverse=True))  # critical first
+WAITS_AT_MOST = 3600  # seconds; a ticket nobody took by then is dropped by Redis and issued again
+
+# Take up to ARGV[1] names from the queues in their order; a name that was taken leaves no record behind.
+_TAKE = """
+local taken = {}
+for _, queue in ipairs(KEYS) do
+  local room = tonumber(ARGV[1]) - #taken
+  if room <= 0 then break end
+  local names = redis.call('LPOP', queue, room)
+  if names then
+    for _, name in ipairs(names) do
+      taken[#taken + 1] = name
+      redis.call('DEL', 'rq:job:' .. name)
+    end
+  end
+end
+return taken
+"""
+
+
+class TicketJob(Job):
+    """An RQ job that can do nothing but run a ticket.
+
+    Whoever can write to Redis could otherwise name any function, callback or webhook. The serializer is JSON whatever
+    the caller asks for: unpickling runs code.
+    """
+
+    def __init__(self, id=None, connection=None, serializer=None):
+        super().__init__(id, connection=connection, serializer=JSONSerializer)
+
+    @property
+    def func(self):
+        if self.func_name != ENTRY or self.instance is not None:
+            raise ValueError(f"a ticket cannot call {self.func_name!r}")
+        return import_attribute(ENTRY)
+
+    success_callback = failure_callback = stopped_callback = property(lambda self: None)
+
+    def send_webhooks(self, status, *, exc_string=None):
+        """Tickets have no webhooks; an address found in Redis is not followed."""
+
+
+def name_of(ticket: Ticket) -> str:
+    """The RQ job id of a ticket."""
+    return f"{ticket.task_id}-{ticket.attempt}-{ticket.batch_id}"
+
+
+def ticket_of(name: str | bytes) -> Ticket | None:
+    """The ticket of an RQ job id; None for a name that is not a ticket's."""
+    if isinstance(name, bytes):
+        name = name.decode(errors="replace")
+    match name.split("-"):
+        case [task_id, attempt, batch_id] if len(task_id) == len(batch_id) == 32 and attempt.isdigit():
+            return Ticket(task_id, int(attempt), batch_id)
+    return None
+
+
+def client_options() -> dict:
+    """How we speak to Redis: one quick retry and short timeouts. redis-py's own ten silent retries turn a server that
+    hangs into minutes of silence."""
+    return {
+        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "health_check_interval": 15,
+    }
+
+
+@cache
+def redis_client() -> redis.Redis:
+    """This process's connection pool."""
+    return redis.Redis.from_url(settings.REDIS_URL, **client_options())
+
+
+def queue_key(priority: int) -> str:
+    return Queue.redis_queue_namespace_prefix + Priority(priority).label
+
+
+def issue(tickets: Sequence[Ticket], client: redis.Redis | None = None) -> None:
+    """Push tickets on the queues of their priorities, in one round trip.
+
+    Raises RedisError.
+    """
+    if not tickets:
+        return
+    client = client or redis_client()
+    with client.pipeline(transaction=False) as pipe:
+        names: dict[int, list[str]] = {}
+        for ticket in tickets:
+            name = name_of(ticket)
+            job = TicketJob.create(
+                ENTRY,
+                args=(ticket.task_id, ticket.attempt, ticket.batch_id),
+                id=name,
+                origin=Priority(ticket.priority).label,
+                timeout=WAITS_AT_MOST,
+                result_ttl=0,
+                failure_ttl=WAITS_AT_MOST,
+                description=f"attempt {ticket.attempt} of task {ticket.task_id}",
+                status=JobStatus.QUEUED,
+                connection=client,
+            )
+            job.enqueued_at = job.created_at
+            job.save(pipeline=pipe, include_meta=False, include_result=False)
+            pipe.expire(job.key, WAITS_AT_MOST)
+            names.setdefault(ticket.priority, []).append(name)
+        for priority, batch in names.items():
+            pipe.sadd(Queue.redis_queues_keys, queue_key(priority))
+            pipe.rpush(queue_key(priority), *batch)
+        pipe.execute()
+
+
+def withdraw(tickets: Iterable[Ticket]) -> None:
+    """Take tickets back that nobody has taken yet. Only tidies up: a stale ticket is refused anyway.
+
+    Raises RedisError.
+    """
+    with redis_client().pipeline(transaction=False) as pipe:
+        for ticket in tickets:
+            name = name_of(ticket)
+            for priority in Priority:
+                pipe.lrem(queue_key(priority), 0, name)
+            pipe.delete(Job.key_for(name))
+        pipe.execute()
+
+
+def waiting() -> set[str]:
+    """The names of all tickets that wait in a queue.
+
+    Raises RedisError.
+    """
+    with redis_client().pipeline(transaction=False) as pipe:
+        for priority in Priority:
+            pipe.lrange(queue_key(priority), 0, -1)
+        return {name.decode() for names in pipe.execute() for name in names}
+
+
+def depth() -> dict[str, int]:
+    """How many tickets wait, by priority.
+
+    Raises RedisError.
+    """
+    with redis_client().pipeline(transaction=False) as pipe:
+        for name in QUEUES:
+            pipe.llen(Queue.redis_queue_namespace_prefix + name)
+        return dict(zip(QUEUES, pipe.execute(), strict=True))
+
+
+class TicketTaker:
+    """How a worker takes tickets: on its event loop, best queue first, many at once."""
+
+    def __init__(self, queues: Sequence[str]):
+        self.keys = [Queue.redis_queue_namespace_prefix + name for name in queues]
+        self._client = redis.asyncio.Redis.from_url(
+            settings.REDIS_URL,
+            retry=redis.asyncio.retry.Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
+            socket_timeout=10,
+            socket_connect_timeout=2,
+        )
+        self._script = self._client.register_script(_TAKE)
+
+    async def take(self, room: int, wait: float) -> list[Ticket]:
+        """Up to `room` tickets; waits up to `wait` seconds for the first one.
+
+        Raises RedisError.
+        """
+        names = await self._script(keys=self.keys, args=[room])
+        if not names and wait > 0:
+            first = await self._client.blpop(self.keys, timeout=wait)
+            if first is None:
+                return []
+            await self._client.delete(Job.key_for(first[1].decode()))
+            names = [first[1]]
+            if room > 1:
+                names += await self._script(keys=self.keys, args=[room - 1])
+        tickets = [ticket_of(name) for name in names]
+        for name, ticket in zip(names, tickets, strict=True):
+            if ticket is None:
+                logger.warning("dropped %r: not a ticket", name[:80])
+        return [ticket for ticket in tickets if ticket is not None]
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+__all__ = ["QUEUES", "RedisError", "TicketJob", "TicketTaker", "depth", "issue", "waiting", "withdraw"]

@@ -1,0 +1,1 @@
+"""The worker: takes tickets, claims tasks, runs their attempts, records the outcomes."""

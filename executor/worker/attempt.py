@@ -1,0 +1,148 @@
+"""One attempt at a task: look the function up, check its parameters, call it, and say how that ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from enum import Enum
+
+import orjson
+from django.conf import settings
+from pydantic import ValidationError
+
+from executor.errors import TaskCancelled, TaskError, TaskTimeout
+from executor.functions import TaskContext, resolve
+from executor.queue import Claimed, Outcome
+from executor.states import TaskStatus
+
+from .processes import ProcessPool
+from .results import clean, encode, keep, message_of, traceback_of
+
+logger = logging.getLogger(__name__)
+
+DEAF = 2.0  # seconds after which a function that ignores its cancellation is left to itself
+
+
+class Stop(Enum):
+    """Why an attempt is stopped before its end."""
+
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    RELEASED = "released"  # goes back to the queue, not charged
+    LOST = "lost"  # the claim is somebody else's: nothing is recorded
+
+
+class Attempt:
+    """A claimed task while it runs on this worker's event loop; `ended` is called once with its outcome."""
+
+    def __init__(self, task: Claimed, processes: ProcessPool, ended: Callable[[Attempt, Outcome | None], None]):
+        self.task = task
+        self.stopped_for: Stop | None = None
+        self._processes = processes
+        self._ended: Callable | None = ended
+        self._started = time.monotonic()
+        loop = asyncio.get_running_loop()
+        self._run = loop.create_task(self._call())
+        self._run.add_done_callback(self._finish)
+        self._timeout = task.timeout or settings.BATCH_TIMEOUT
+        self._timer = loop.call_later(self._timeout, self.stop, Stop.TIMEOUT)
+
+    def stop(self, why: Stop) -> None:
+        """End it. A child process is killed; a coroutine is cancelled, again and again while it does not listen."""
+        if self._ended is None:
+            return
+        self.stopped_for = self.stopped_for or why
+        self._run.cancel()
+        self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(DEAF, self._abandon)
+
+    async def _call(self) -> str:
+        task = self.task
+        function, params = resolve(task.function, orjson.loads(task.params))
+        context = TaskContext(
+            task_id=task.task_id,
+            batch_id=task.batch_id,
+            number=task.number,
+            attempt=task.attempt,
+            retry_count=task.retry_count,
+            max_retries=task.max_retries,
+            name=task.name,
+            custom_id=task.custom_id,
+        )
+        if not function.is_async:
+            return await self._processes.run(function.name, params, context)
+        try:
+            return encode(await function.call(**function.arguments(params, context)))
+        except (SystemExit, KeyboardInterrupt) as error:
+            # These would end the event loop, and every other task of this worker with it.
+            raise TaskError(message_of(error)) from error
+
+    def _finish(self, run: asyncio.Task) -> None:
+        self._report(self._outcome(run))
+
+    def _abandon(self) -> None:
+        if self._ended is not None:
+            logger.warning("task %s ignores its cancellation and is left to itself", self.task.task_id)
+            self._report(self._stopped())
+
+    def _report(self, outcome: Outcome | None) -> None:
+        ended, self._ended = self._ended, None
+        self._timer.cancel()
+        if ended is not None:
+            ended(self, outcome)
+
+    def _outcome(self, run: asyncio.Task) -> Outcome | None:
+        if self.stopped_for is not None and (run.cancelled() or run.exception() is not None):
+            return self._stopped()
+        if run.cancelled():
+            return self._failed(TaskError("The task function cancelled itself."))
+        error = run.exception()
+        if error is not None:
+            return self._failed(error)
+        task = self.task
+        try:
+            result = keep(task.batch_id, task.number, task.attempt, run.result())
+        except OSError as error:
+            return self._failed(error)
+        return self._made(TaskStatus.COMPLETED, result=result)
+
+    def _stopped(self) -> Outcome | None:
+        match self.stopped_for:
+            case Stop.TIMEOUT:
+                took = f"The attempt took longer than its timeout of {self._timeout:g} s and was killed."
+                return self._failed(TaskTimeout(took))
+            case Stop.CANCELLED:
+                return self._made(TaskStatus.CANCELLED, error="Cancelled while it ran.", error_kind=TaskCancelled.kind)
+            case Stop.RELEASED:
+                return self._made(TaskStatus.QUEUED, released=True)
+        return None
+
+    def _failed(self, error: BaseException) -> Outcome:
+        if isinstance(error, ValidationError):
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+            error = TaskError(f"The parameters are wrong: {wrong}", retryable=False)
+            error.kind = "bad_params"
+        if isinstance(error, TaskError):
+            details = None if error.details is None else orjson.loads(encode(error.details))
+            return self._made(
+                TaskStatus.FAILED,
+                error=clean(error.message),
+                error_kind=error.kind[:50],
+                traceback=getattr(error, "traceback", ""),
+                output=details,
+                retryable=error.retryable,
+                retry_after=error.retry_after,
+            )
+        return self._made(
+            TaskStatus.FAILED,
+            error=message_of(error),
+            error_kind=type(error).__name__[:50],
+            traceback=traceback_of(error),
+        )
+
+    def _made(self, status: TaskStatus, **how) -> Outcome:
+        task = self.task
+        spent = time.monotonic() - self._started
+        return Outcome(task.task_id, task.batch_id, task.attempt, status, execution_time=spent, **how)

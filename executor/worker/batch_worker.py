@@ -1,0 +1,244 @@
+"""BatchWorker: an RQ worker that runs many tasks at once.
+
+To RQ it is a worker like any other: registered, listed by `rq info` and django-rq, suspended and shut down by RQ's
+commands. But it takes tickets by the handful, claims their tasks in the database, and runs them on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from functools import partial
+
+import uvloop
+from django.conf import settings
+from django.db import close_old_connections, connections
+from rq.suspension import is_suspended
+from rq.worker import BaseWorker, WorkerStatus
+
+from executor.models import WorkerNode
+from executor.queue import Claimed, Outcome
+from executor.tickets import RedisError, TicketTaker, redis_client
+
+from .attempt import Attempt, Stop
+from .heartbeat import Heartbeat, new_name, register
+from .ledger import Ledger
+from .processes import ProcessPool
+
+logger = logging.getLogger(__name__)
+
+WAIT = 2.0  # seconds that one look for tickets waits
+RQ_BEAT = 10.0  # seconds between heartbeats in RQ's own registry
+CHILDREN = 32  # child processes at most, unless BATCH_PROCESSES says otherwise
+
+
+class BatchWorker(BaseWorker):
+    """Settings: BATCH_CONCURRENCY tasks at once, BATCH_PROCESSES child processes, BATCH_GRACE seconds after SIGTERM."""
+
+    def __init__(self, *args, **kwargs):
+        name = kwargs.pop("name", None) or new_name()
+        kwargs.update(worker_ttl=30, connection=redis_client())  # ours has short timeouts
+        super().__init__(*args, name=name, **kwargs)
+        for queue in self.queues:
+            queue.connection = self.connection
+        self.concurrency = settings.BATCH_CONCURRENCY
+        self.node_name = name  # a worker that was declared dead goes on under another
+        self.attempts: dict[str, Attempt] = {}
+        self._free = self.concurrency
+        self._burst = self._suspended = False
+
+    def work(self, burst: bool = False, logging_level: str | None = "INFO", **rq_options) -> bool:
+        """Run until told to stop (or, in burst mode, until there is nothing to do). RQ's other options have no
+        meaning here: the database decides when a task runs."""
+        connections.close_all()  # a connection that was opened before a fork is the parent's
+        self._burst = burst
+        self.bootstrap(logging_level)
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(self._main())
+        finally:
+            try:
+                self.teardown()
+            except RedisError:
+                pass  # RQ forgets us by itself after a minute
+
+    def handle_payload(self, message):
+        """RQ's commands: only the shutdown makes sense here. The others kill process groups of their own guess."""
+        if b'"shutdown"' in message.get("data", b""):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    # --- the event loop --------------------------------------------------------------------------
+
+    async def _main(self) -> bool:
+        self._loop = asyncio.get_running_loop()
+        self._stopping, self._now, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._done = 0
+        self._room.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._on_signal)
+        self._processes = ProcessPool(settings.BATCH_PROCESSES or min(self.concurrency, CHILDREN))
+        await asyncio.to_thread(self._register)
+        self._start_threads()
+        chores = asyncio.create_task(self._chores())
+        await self._take_tickets()
+        await self._drain()
+        chores.cancel()
+        self._processes.close()
+        return bool(self._done)
+
+    def _register(self) -> None:
+        register(self.node_name, self.concurrency, ",".join(self.queue_names()))
+        close_old_connections()
+
+    def _start_threads(self) -> None:
+        answer = partial(self._call_soon, self._on_commit)
+        self._ledger = Ledger(self.node_name, answer)
+        self._heartbeat = Heartbeat(
+            self.node_name,
+            running=lambda: {task_id: attempt.task.attempt for task_id, attempt in self.attempts.copy().items()},
+            stop=partial(self._call_soon, self._stop_attempt),
+            lost=partial(self._call_soon, self._on_declared_dead),
+        )
+        self._ledger.start()
+        self._heartbeat.start()
+
+    def _call_soon(self, callback, *args) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            pass  # the loop is closed: nobody needs the answer
+
+    async def _take_tickets(self) -> None:
+        """Take as many tickets as there are free slots, until told to stop."""
+        taker = TicketTaker(self.queue_names())
+        stopping = asyncio.create_task(self._stopping.wait())
+        pause = 0.1
+        while not self._stopping.is_set():
+            if self._free <= 0 or self._suspended:
+                self._room.clear()
+                room = asyncio.create_task(self._room.wait())
+                await asyncio.wait({room, stopping}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT)
+                room.cancel()
+                continue
+            take = asyncio.create_task(taker.take(self._free, 0 if self._burst else WAIT))
+            await asyncio.wait({take, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not take.done():
+                take.cancel()  # a ticket that is lost on the way is issued again
+                break
+            try:
+                tickets = take.result()
+                pause = 0.1
+            except (RedisError, OSError) as error:
+                logger.warning("no tickets, Redis is away: %s", error)
+                pause = min(pause * 2, 2.0)
+                await asyncio.wait({stopping}, timeout=pause)
+                continue
+            if tickets:
+                self._free -= len(tickets)
+                self._ledger.enter(tickets)
+            elif self._burst and self._free == self.concurrency:
+                break
+            elif self._burst:
+                await asyncio.sleep(0.05)
+        stopping.cancel()
+        await taker.close()
+
+    def _on_commit(self, claimed: list[Claimed], slots: int) -> None:
+        """The ledger has committed: start what was claimed, take back the slots that were not used."""
+        for task in claimed:
+            self.attempts[task.task_id] = Attempt(task, self._processes, self._on_ended)
+        if slots:
+            self._free += slots
+            self._room.set()
+        if self._free == self.concurrency:
+            self._quiet.set()
+        else:
+            self._quiet.clear()
+
+    def _on_ended(self, attempt: Attempt, outcome: Outcome | None) -> None:
+        if self.attempts.get(attempt.task.task_id) is attempt:
+            del self.attempts[attempt.task.task_id]
+        self._done += 1
+        if outcome is not None:
+            self._ledger.enter([outcome])
+        else:
+            self._on_commit([], 1)
+
+    def _stop_attempt(self, task_id: str, why: Stop) -> None:
+        if attempt := self.attempts.get(task_id):
+            attempt.stop(why)
+
+    def _on_declared_dead(self) -> None:
+        """We slept past our heartbeat and our tasks were given away: end them, and go on under a new name."""
+        for attempt in list(self.attempts.values()):
+            attempt.stop(Stop.LOST)
+        self._heartbeat.say(WorkerNode.State.STOPPED)
+        self._ledger.finish()
+        self.node_name = new_name()
+        threading.Thread(target=self._come_back, daemon=True).start()
+
+    def _come_back(self) -> None:
+        self._register()
+        connections.close_all()
+        self._call_soon(self._start_threads)
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def _on_signal(self) -> None:
+        if self._stopping.is_set():
+            logger.info("second signal: releasing what runs")
+            self._now.set()
+        else:
+            logger.info("stopping; running tasks get %g s", settings.BATCH_GRACE)
+        self._stopping.set()
+        self._ledger.draining = True
+        self._heartbeat.say(WorkerNode.State.DRAINING)
+
+    async def _drain(self) -> None:
+        """Let running tasks end, or release them when the grace period is over; then record everything."""
+        self._ledger.draining = True
+        if self._free < self.concurrency:
+            quiet, now = asyncio.create_task(self._quiet.wait()), asyncio.create_task(self._now.wait())
+            grace = None if self._burst and not self._stopping.is_set() else settings.BATCH_GRACE
+            await asyncio.wait({quiet, now}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in list(self.attempts.values()):
+                attempt.stop(Stop.RELEASED)
+            if not quiet.done():
+                await asyncio.wait({quiet}, timeout=5)
+            quiet.cancel()
+            now.cancel()
+        self._ledger.finish()
+        await asyncio.to_thread(self._ledger.join, 5)
+        self._heartbeat.say(WorkerNode.State.STOPPED)
+        await asyncio.to_thread(self._heartbeat.join, 2)
+
+    # --- RQ's own registry -----------------------------------------------------------------------
+
+    async def _chores(self) -> None:
+        """Keep RQ's record of us alive, obey `rq suspend`, let idle children go."""
+        beat_at = 0.0
+        while True:
+            try:
+                if self._loop.time() >= beat_at:
+                    beat_at = self._loop.time() + RQ_BEAT
+                    await asyncio.to_thread(self._rq_heartbeat)
+                self._suspended = await asyncio.to_thread(self._is_suspended)
+                if not self._suspended:
+                    self._room.set()
+            except RedisError:
+                pass  # the database has our heartbeat; RQ's lists show us again when Redis is back
+            self._processes.reap()
+            await asyncio.sleep(1.0)
+
+    def _is_suspended(self) -> bool:
+        return bool(is_suspended(self.connection))
+
+    def _rq_heartbeat(self) -> None:
+        if not self.connection.exists(self.key):  # Redis was flushed
+            self.register_birth()
+        self.heartbeat()
+        self.set_state(WorkerStatus.BUSY if self.attempts else WorkerStatus.IDLE)

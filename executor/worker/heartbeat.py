@@ -1,0 +1,144 @@
+"""The worker's second thread: it says that the worker lives, looks whose attempts must stop, and repairs.
+
+It has a database connection of its own, so that neither a busy event loop nor a waiting ledger silences it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import psutil
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+
+from executor import dispatch
+from executor.models import BatchTask, WorkerNode
+from executor.sql import database_now, hex_of
+from executor.states import BatchState, TaskStatus
+
+from .attempt import Stop
+
+logger = logging.getLogger(__name__)
+
+LOOK = 0.4  # seconds between looks at the own tasks: a cancel reaches a running attempt in under a second
+REPAIR = 1.0  # seconds between repairs, over all workers together
+
+
+def new_name(kind: str = "w") -> str:
+    """A worker name that was never used before: a claim of an earlier life must not be taken for one of this."""
+    return f"{kind}-{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def register(name: str, concurrency: int, queues: str = "") -> None:
+    """Make this process known to the database. Raises DatabaseError."""
+    now = database_now()
+    WorkerNode.objects.create(
+        name=name,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        concurrency=concurrency,
+        queues=queues,
+        started_at=now,
+        heartbeat_at=now,
+    )
+
+
+def beat(name: str, **changes) -> bool:
+    """One heartbeat; False when the worker was declared dead meanwhile and its tasks were given to others."""
+    node = WorkerNode.objects.filter(name=name).exclude(state=WorkerNode.State.DEAD)
+    return bool(node.update(heartbeat_at=database_now(), **changes))
+
+
+class Heartbeat(threading.Thread):
+    """`stop(task_id, why)` and `lost()` are called in this thread; `running()` gives task id → attempt number."""
+
+    def __init__(
+        self, name: str, running: Callable[[], dict[str, int]], stop: Callable[[str, Stop], None], lost: Callable
+    ):
+        super().__init__(name="heartbeat", daemon=True)
+        self.worker = name
+        self.state = WorkerNode.State.ACTIVE
+        self._running, self._stop, self._lost = running, stop, lost
+        self._wake = threading.Event()
+        self._ending = False
+        self._process = psutil.Process()
+        self._strangers: set[str] = set()
+
+    def say(self, state: str) -> None:
+        """Change the worker's state; the database hears of it at once."""
+        self.state = state
+        self._ending = state == WorkerNode.State.STOPPED
+        self._wake.set()
+
+    def run(self) -> None:
+        next_beat = next_repair = 0.0
+        while not self._ending:
+            try:
+                close_old_connections()
+                now = time.monotonic()
+                if now >= next_beat or self._wake.is_set():
+                    self._wake.clear()
+                    self._beat()
+                    next_beat = now + settings.BATCH_HEARTBEAT
+                self._look()
+                if now >= next_repair:
+                    dispatch.repair()
+                    next_repair = time.monotonic() + self._until_repair()
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("no heartbeat, the database is away: %s", error)
+                connection.close()
+            self._wake.wait(max(0.05, min(LOOK if self._running() else 1.0, next_repair - time.monotonic())))
+        try:
+            beat(self.worker, state=WorkerNode.State.STOPPED, running=0)
+        except (DatabaseError, InterfaceError):
+            pass  # silence says the same, later
+        connection.close()
+
+    def _beat(self) -> None:
+        use = {"cpu_percent": self._process.cpu_percent(), "memory_bytes": self._process.memory_info().rss}
+        for child in self._process.children(recursive=True):
+            try:
+                use["cpu_percent"] += child.cpu_percent()
+                use["memory_bytes"] += child.memory_info().rss
+            except psutil.Error:
+                pass  # it ended between the two looks
+        if not beat(self.worker, state=self.state, running=len(self._running()), **use):
+            logger.error("this worker was silent for too long; its tasks went to others")
+            self._lost()
+
+    def _look(self) -> None:
+        """Stop the attempts that somebody cancelled, whose batch is stopped by force, or that are not ours any more."""
+        ours = self._running()
+        if not ours:
+            self._strangers.clear()
+            return
+        held = {}
+        rows = BatchTask.objects.filter(worker=self.worker, status=TaskStatus.RUNNING)
+        for row in rows.values_list("task_id", "attempt", "cancel_requested_at", "batch__state", "batch__stop_forced"):
+            task_id, attempt, cancel, state, forced = row
+            held[hex_of(task_id)] = attempt
+            if cancel:
+                self._stop(hex_of(task_id), Stop.CANCELLED)
+            elif forced and state == BatchState.STOPPING:
+                self._stop(hex_of(task_id), Stop.RELEASED)
+        missing = {task_id for task_id, attempt in ours.items() if held.get(task_id) != attempt}
+        # Missing twice: an outcome that the ledger is just recording is missing once.
+        for task_id in missing & self._strangers:
+            self._stop(task_id, Stop.LOST)
+        self._strangers = missing
+
+    def _until_repair(self) -> float:
+        """Seconds until this worker's next repair: the workers share the work, and none is late for a due task."""
+        cutoff = database_now() - timedelta(seconds=2 * settings.BATCH_HEARTBEAT)
+        workers = WorkerNode.objects.filter(state=WorkerNode.State.ACTIVE, heartbeat_at__gte=cutoff).count()
+        pause = REPAIR * max(1, min(workers, 10)) * random.uniform(0.8, 1.2)
+        due = dispatch.seconds_until_due()
+        return pause if due is None else min(pause, max(due, 0.02))

@@ -1,0 +1,120 @@
+"""The ledger: one thread that owns the worker's writes to tasks.
+
+It collects outcomes and tickets while a commit is under way, and then records all of them in one transaction: outcomes
+first, which frees slots; then claims; then the slots that are still free. Nothing is given up: while the database is
+away the outcomes wait here and are written when it is back, if their claims still stand.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+
+from executor import tickets as rq
+from executor.dispatch import deliver, fill
+from executor.queue import BatchQueue, Claimed, Outcome, Ticket
+from executor.states import Priority
+
+logger = logging.getLogger(__name__)
+
+GROUP = 200  # entries of one commit
+PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds between tries while the database is away
+
+
+class Ledger(threading.Thread):
+    """Takes entries from the event loop; `answer(claimed, slots)` is called, in this thread, after each commit with
+    the tasks that were claimed and with how many slots came back unused."""
+
+    def __init__(self, worker: str, answer: Callable[[list[Claimed], int], None]):
+        super().__init__(name="ledger", daemon=True)
+        self.worker = worker
+        self.draining = False
+        self._answer = answer
+        self._entries: list[Outcome | Ticket | None] = []
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+
+    def enter(self, entries: Sequence[Outcome | Ticket]) -> None:
+        """Hand over outcomes to record and tickets to redeem; returns at once."""
+        with self._lock:
+            self._entries += entries
+        self._wake.set()
+
+    def finish(self) -> None:
+        """Record what is left, then end."""
+        with self._lock:
+            self._entries.append(None)
+        self._wake.set()
+
+    def run(self) -> None:
+        ending = False
+        while not ending:
+            self._wake.wait()
+            with self._lock:
+                group, self._entries = self._entries[:GROUP], self._entries[GROUP:]
+                if not self._entries:
+                    self._wake.clear()
+            ending = None in group
+            outcomes = [entry for entry in group if isinstance(entry, Outcome)]
+            tickets = [entry for entry in group if isinstance(entry, Ticket)]
+            if outcomes or tickets:
+                claimed = self._commit(outcomes, tickets)
+                self._answer(claimed, len(outcomes) + len(tickets) - len(claimed))
+        connection.close()
+
+    def _commit(self, outcomes: list[Outcome], tickets: list[Ticket]) -> list[Claimed]:
+        for tries in range(1_000_000):
+            try:
+                close_old_connections()
+                return self._record(outcomes, tickets)
+            except (DatabaseError, InterfaceError) as error:
+                pause = PAUSES[min(tries, len(PAUSES) - 1)]
+                logger.warning("%d outcomes wait for the database: %s", len(outcomes), error)
+                connection.close()
+                tickets = []  # the database will find that they are lost; a claim must not come late
+                if not outcomes:
+                    break
+                time.sleep(pause)
+        return []
+
+    def _record(self, outcomes: list[Outcome], tickets: list[Ticket]) -> list[Claimed]:
+        batches = {entry.batch_id for entry in (*outcomes, *tickets)}
+        with BatchQueue(batches) as queue:
+            queue.settle(outcomes, self.worker)
+            if self.draining:
+                for batch_id in queue.books:
+                    queue.reissue(batch_id, [ticket.task_id for ticket in tickets if ticket.batch_id == batch_id])
+                claimed = []
+            else:
+                claimed = queue.redeem(tickets, self.worker)
+                claimed += self._keep_slots(queue, len(outcomes) + len(tickets) - len(claimed))
+            fill(queue)
+        deliver(queue)
+        return claimed
+
+    def _keep_slots(self, queue: BatchQueue, slots: int) -> list[Claimed]:
+        """Claim the next tasks of these batches at once, for the slots that just became free here, instead of sending
+        tickets around: but only tasks before which no ticket waits in Redis, so that no other batch is passed over."""
+        claimed: list[Claimed] = []
+        floor = None
+        for book in queue.books.values():
+            coming = queue.next(book, slots - len(claimed))
+            if not coming:
+                continue
+            if floor is None:
+                floor = _waiting_priority()
+            claimed += queue.claim(book, [task for task in coming if task.priority > floor], self.worker)
+        return claimed
+
+
+def _waiting_priority() -> int:
+    """The highest priority of a ticket that waits; 0 when none does."""
+    try:
+        depth = rq.depth()
+    except rq.RedisError:
+        return 0  # nobody can take tickets now: going on with our own batches is all that can be done
+    return max((priority for priority in Priority if depth[priority.label]), default=0)

@@ -1,0 +1,137 @@
+"""Child processes for plain functions: a call can be killed at any moment, and its child is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+from collections import deque
+from dataclasses import asdict
+
+import orjson
+
+from executor.errors import ProcessDied, TaskError
+from executor.functions import TaskContext
+
+from .child import HEADER, serve
+
+IDLE = 30.0  # seconds after which a child that has nothing to do is let go
+
+
+class CallFailed(TaskError):
+    """The function raised; kind and traceback are those of the child."""
+
+    def __init__(self, answer: dict):
+        super().__init__(
+            answer["error"],
+            retryable=answer.get("retryable", True),
+            retry_after=answer.get("retry_after"),
+            details=answer.get("details"),
+        )
+        self.kind = answer["kind"]
+        self.traceback = answer.get("traceback", "")
+
+
+class Child:
+    """One child process and the line to it."""
+
+    def __init__(self, context):
+        ours, theirs = context.Pipe(duplex=True)
+        self.process = context.Process(target=serve, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+        self._socket = socket.socket(fileno=os.dup(ours.fileno()))
+        ours.close()
+        self.idle_since = 0.0
+
+    async def connect(self) -> Child:
+        self.reader, self.writer = await asyncio.open_connection(sock=self._socket, limit=2**20)
+        return self
+
+    async def call(self, request: bytes) -> dict:
+        """Send a call and wait for its answer.
+
+        Raises ProcessDied when the child ends instead.
+        """
+        self.writer.write(HEADER.pack(len(request)) + request)
+        try:
+            header = await self.reader.readexactly(HEADER.size)
+            return orjson.loads(await self.reader.readexactly(HEADER.unpack(header)[0]))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            await asyncio.to_thread(self.process.join, 1.0)
+            code = self.process.exitcode
+            how = "" if code is None else f" with signal {-code}" if code < 0 else f" with exit code {code}"
+            raise ProcessDied(f"The child process that ran the function ended by itself{how}.") from None
+
+    def kill(self) -> None:
+        """End it now, with everything that it started."""
+        for kill in (os.killpg, os.kill):  # the group exists from the child's first moments on, but not before
+            try:
+                kill(self.process.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+        self.writer.close()
+
+
+class ProcessPool:
+    """At most `limit` children; started when they are needed."""
+
+    def __init__(self, limit: int):
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["executor.worker.preload"])
+        self._slots = asyncio.Semaphore(limit)
+        self._idle: deque[Child] = deque()
+        self._all: set[Child] = set()
+
+    async def run(self, function: str, params: dict, context: TaskContext) -> str:
+        """Call a task function in a child; its result as JSON text. A cancelled call kills its child.
+
+        Raises CallFailed, ProcessDied.
+        """
+        request = orjson.dumps({"function": function, "params": params, "context": asdict(context)})
+        async with self._slots:
+            child = self._idle.pop() if self._idle else await self._start()
+            try:
+                answer = await child.call(request)
+            except BaseException:
+                self._discard(child)
+                raise
+            child.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(child)
+        if "result" in answer:
+            return answer["result"]
+        raise CallFailed(answer)
+
+    def reap(self) -> None:
+        """Let children go that had nothing to do for a while."""
+        now = asyncio.get_running_loop().time()
+        while self._idle and now - self._idle[0].idle_since > IDLE:
+            self._discard(self._idle.popleft())
+
+    def close(self) -> None:
+        """End every child."""
+        for child in list(self._all):
+            self._discard(child)
+        self._idle.clear()
+
+    async def _start(self) -> Child:
+        # Shielded: a child that was started for a call which is cancelled meanwhile must still be known, and end.
+        starting = asyncio.ensure_future(asyncio.to_thread(Child, self._context))
+        try:
+            child = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(_kill_late)
+            raise
+        self._all.add(child)
+        return await child.connect()
+
+    def _discard(self, child: Child) -> None:
+        self._all.discard(child)
+        child.kill()
+
+
+def _kill_late(starting: asyncio.Future) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().process.kill()

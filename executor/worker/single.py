@@ -1,0 +1,57 @@
+"""What a ticket calls when a stock RQ worker takes it: one attempt, from claim to outcome, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+
+from django.conf import settings
+from django.db import close_old_connections, connection
+
+from executor.dispatch import open_batches
+from executor.models import WorkerNode
+from executor.queue import Claimed, Outcome, Ticket
+
+from .attempt import Attempt, Stop
+from .heartbeat import LOOK, Heartbeat, beat, new_name, register
+from .processes import ProcessPool
+
+
+def run_ticket(task_id: str, attempt: int, batch_id: str) -> str:
+    """Run attempt `attempt` of a task, if the database still wants it; says what became of it."""
+    close_old_connections()
+    name = new_name("rq")
+    register(name, concurrency=1)
+    try:
+        with open_batches([batch_id]) as queue:
+            claimed = queue.redeem([Ticket(task_id, attempt, batch_id)], name)
+        if not claimed:
+            return "refused: stale, or no slot is free"
+        outcome = asyncio.run(_run(claimed[0], name))
+        if outcome is None:
+            return "given up: the claim is somebody else's"
+        with open_batches([batch_id]) as queue:
+            queue.settle([outcome], name)
+        return outcome.status
+    finally:
+        beat(name, state=WorkerNode.State.STOPPED, running=0)
+        connection.close()
+
+
+async def _run(task: Claimed, name: str) -> Outcome | None:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future = loop.create_future()
+    processes = ProcessPool(1)
+    attempt = Attempt(task, processes, lambda _, outcome: ended.set_result(outcome))
+    heartbeat = Heartbeat(
+        name,
+        running=lambda: {} if ended.done() else {task.task_id: task.attempt},
+        stop=lambda _, why: loop.call_soon_threadsafe(attempt.stop, why),
+        lost=lambda: loop.call_soon_threadsafe(attempt.stop, Stop.LOST),
+    )
+    heartbeat.start()
+    try:
+        return await ended
+    finally:
+        heartbeat.say(WorkerNode.State.STOPPED)
+        processes.close()
+        await asyncio.to_thread(heartbeat.join, LOOK + settings.BATCH_HEARTBEAT)
