@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "django_rq",
+    "ninja",  # its documentation page, from files of its own instead of a CDN
     "executor",
     *_words("BATCH_APPS"),
 ]
@@ -140,7 +141,8 @@ CHANNEL_LAYERS = {
 
 BATCH_ARTIFACTS = DATA_DIR / "artifacts"
 BATCH_CONCURRENCY = int(_number("BATCH_CONCURRENCY", 20))  # tasks at once in one worker process
-BATCH_PROCESSES = int(_number("BATCH_PROCESSES", 0))  # child processes for plain functions; 0: as many as tasks, up to 32
+# Child processes for plain functions; 0: as many as tasks, up to 32.
+BATCH_PROCESSES = int(_number("BATCH_PROCESSES", 0))
 BATCH_HEARTBEAT = _number("BATCH_HEARTBEAT", 5)  # seconds between a worker's heartbeats
 BATCH_HEARTBEAT_LIMIT = _number("BATCH_HEARTBEAT_LIMIT", 20)  # seconds of silence after which a worker is dead
 BATCH_TICKET_LIMIT = _number("BATCH_TICKET_LIMIT", 15)  # seconds after which a ticket that is in no queue is lost
@@ -160,6 +162,7 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise complains where it is missing
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_MAX_AGE = 0  # revalidated by ETag: an upgrade is seen at once

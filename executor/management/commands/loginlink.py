@@ -3,7 +3,7 @@
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
-from executor.access import login_link_path
+from executor.access import login_link_path, someone_in_charge
 
 
 class Command(BaseCommand):
@@ -23,9 +23,3 @@ class Command(BaseCommand):
             if user is None:
                 raise CommandError("There is no user who may do everything; `manage.py createsuperuser` makes one.")
         self.stdout.write(site.rstrip("/") + login_link_path(user))
-
-
-def someone_in_charge() -> User | None:
-    """The user `operator`, or else the first superuser."""
-    active = User.objects.filter(is_active=True, is_superuser=True).order_by("pk")
-    return active.filter(username="operator").first() or active.first()

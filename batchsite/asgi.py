@@ -1,0 +1,27 @@
+"""What Daphne serves: pages and the API over HTTP, the live streams over WebSockets."""
+
+import os
+import sys
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
+django_application = get_asgi_application()  # before anything that needs the models
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from django.conf import settings  # noqa: E402
+
+from executor.body_limit import BodyLimit, limit_daphne  # noqa: E402
+from executor.routing import websocket_urlpatterns  # noqa: E402
+
+if "daphne.server" in sys.modules:
+    limit_daphne(settings.BATCH_MAX_BODY)
+
+application = ProtocolTypeRouter(
+    {
+        "http": BodyLimit(django_application, settings.BATCH_MAX_BODY),
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+    }
+)

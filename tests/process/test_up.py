@@ -1,0 +1,254 @@
+"""`manage.py up`, tried as a person would: start it, use it, break it, end it."""
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import psutil
+import pytest
+
+from executor.supervisor.spawn import PROJECT
+from tests.support.processes import manage, status_of
+from tests.support.waiting import eventually
+
+READY = 45  # seconds, on a machine that is busy with other things
+
+
+class Up:
+    """A running `up` and what it printed."""
+
+    def __init__(self, data, *words, env=None):
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "up", "--data", str(data), "--port", str(self.port), *words],
+            cwd=PROJECT,
+            env={**clean_environment(), **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def text(self):
+        return "\n".join(self.lines)
+
+    def wait_for_line(self, pattern, timeout=READY):
+        def found():
+            for line in list(self.lines):
+                if match := re.search(pattern, line):
+                    return match
+            assert self.process.poll() is None or self._reader.is_alive(), f"it ended:\n{self.text}"
+
+        try:
+            return eventually(found, timeout=timeout, what=f"a line with {pattern!r}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n--- it printed:\n{self.text}") from None
+
+    def family(self) -> dict[int, str]:
+        """Every process it has started, by number, with the words it was started with."""
+        found = {}
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                found[process.pid] = " ".join(process.cmdline())
+            except psutil.Error:
+                pass
+        return found
+
+    def one(self, words) -> int:
+        return next(pid for pid, line in self.family().items() if words in line)
+
+    def end(self):
+        """For the end of a test that failed midway."""
+        family = self.family() if self.process.poll() is None else {}
+        self.process.kill()
+        self.process.wait(10)
+        for pid in family:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._reader.join(5)
+        self.process.stdout.close()
+
+
+def clean_environment() -> dict[str, str]:
+    """Nothing of the tests' own surroundings."""
+    ours = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")
+    return {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("BATCH_")}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def up(tmp_path):
+    """Start `up` on a data folder of the test's own, with one worker."""
+    started = []
+
+    def start(*words, data=None, env=None):
+        started.append(Up(data or tmp_path / "data", "--workers", "1", *words, env=env))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def gone(pids) -> bool:
+    return not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+
+
+def test_from_nothing_to_ready_and_back(up):
+    site = up()
+    site.wait_for_line(r"^agent token: ")
+
+    ready = [line for line in site.lines if line.startswith("ready:")]
+    assert ready == [f"ready: {site.url}/"]
+    assert status_of(f"{site.url}/healthz") == status_of(f"{site.url}/readyz") == 200
+
+    path = site.data / "agent-token"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((site.data / "valkey.sock").stat().st_mode) == 0o700
+    assert site.text.count(str(path)) == 1
+    asked = urllib.request.Request(
+        f"{site.url}/api/batches", headers={"Authorization": f"Bearer {path.read_text().strip()}"}
+    )
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        assert answer.status == 200
+
+    link = site.wait_for_line(r"^login: (http://\S+)$")[1]
+    visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with visitor.open(link, timeout=10) as answer:
+        assert answer.status == 200 and answer.url == f"{site.url}/"
+    assert status_of(link) == 410  # it works once
+
+    family = site.family()
+    assert len([line for line in family.values() if "rqworker" in line]) == 1
+    began = time.monotonic()
+    site.process.send_signal(signal.SIGINT)
+    assert site.process.wait(12) == 0, site.text
+    assert time.monotonic() - began < 10
+    assert gone(family), site.text
+    assert not (site.data / "valkey.sock").exists()
+
+
+def test_a_second_one_and_a_taken_port_are_refused(up, tmp_path):
+    site = up()
+    site.wait_for_line("^ready: ")
+    second = manage("up", "--data", str(site.data), "--port", str(free_port()), env=clean_environment())
+    assert second.returncode == 1
+    assert f"process {site.process.pid}" in second.stderr and "Traceback" not in second.stderr
+    other = manage("up", "--data", str(tmp_path / "other"), "--port", str(site.port), env=clean_environment())
+    assert other.returncode == 1
+    assert f"port {site.port}" in other.stderr and "Traceback" not in other.stderr
+    assert status_of(f"{site.url}/healthz") == 200
+
+
+@pytest.mark.parametrize("part", ["rqworker", "daphne", "valkey-server"])
+def test_what_dies_comes_back(up, part):
+    site = up()
+    site.wait_for_line("^ready: ")
+    killed = site.one(part)
+    os.kill(killed, signal.SIGKILL)
+    site.wait_for_line("was ended by SIGKILL; starting it again in 1 s", timeout=10)
+    eventually(lambda: [pid for pid, line in site.family().items() if part in line and pid != killed], timeout=10)
+
+    def all_well():
+        with urllib.request.urlopen(f"{site.url}/readyz", timeout=5) as answer:
+            return b'"status": "ready"' in answer.read()
+
+    eventually(all_well, timeout=30, every=0.2, what="the site is ready again")
+
+
+def test_a_killed_supervisor_takes_everything_with_it_and_the_next_one_starts_at_once(up):
+    site = up()
+    site.wait_for_line("^ready: ")
+    family = site.family()
+    assert len(family) >= 3
+    token = (site.data / "agent-token").read_text()
+    site.process.kill()
+    again = up(data=site.data)
+    again.wait_for_line("^ready: ")
+    eventually(lambda: gone(family), timeout=15, what="the first one's processes have ended")
+    assert (site.data / "agent-token").read_text() == token
+
+
+def test_a_worker_that_does_not_end_is_killed_in_time(up):
+    site = up(env={"BATCH_GRACE": "1"})
+    site.wait_for_line("^ready: ")
+    family = site.family()
+    os.kill(site.one("rqworker"), signal.SIGSTOP)
+    began = time.monotonic()
+    site.process.send_signal(signal.SIGTERM)
+    assert site.process.wait(15) == 0
+    assert time.monotonic() - began < 10
+    assert gone(family)
+    assert "does not end; killed" in site.text
+
+
+def test_a_long_path_puts_valkey_on_loopback_with_a_password(up, tmp_path):
+    site = up(data=tmp_path / ("long" * 40))
+    site.wait_for_line("^ready: ")
+    told = site.data / "redis-url"
+    assert stat.S_IMODE(told.stat().st_mode) == 0o600
+    address = re.fullmatch(r"redis://:(.{30,})@127\.0\.0\.1:(\d+)/0", told.read_text())
+    with socket.create_connection(("127.0.0.1", int(address[2])), timeout=5) as stranger:
+        stranger.sendall(b"PING\r\n")
+        assert stranger.recv(100).startswith(b"-NOAUTH")
+    assert all(address[1] not in line for line in site.family().values())  # `ps` does not show it
+    with urllib.request.urlopen(f"{site.url}/readyz", timeout=5) as answer:
+        assert b'"status": "ready"' in answer.read()
+
+
+def test_demo_fills_a_batch(up):
+    site = up("--demo", "--no-browser-link")
+    site.wait_for_line("^ready: ")
+    site.wait_for_line("^agent token: ")
+    assert "login:" not in site.text
+    said = manage(
+        "shell",
+        "--no-imports",
+        "-c",
+        "from executor.models import Batch; b = Batch.objects.get(); print(b.name, b.state, b.stats.total_tasks)",
+        env={**clean_environment(), "BATCH_DATA": str(site.data)},
+    )
+    assert said.stdout.split() == ["Demo", "running", "200"], said.stderr
+
+
+def test_given_servers_are_used(up, surroundings, valkey):
+    """With REDIS_URL there is no embedded server."""
+    site = up(env={"REDIS_URL": surroundings.valkey.url})
+    site.wait_for_line("^ready: ")
+    assert not [line for line in site.family().values() if "valkey-server" in line]
+    assert valkey.scard("rq:workers") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [("--port", "0"), ("--port", "http"), ("--workers", "0"), ("--host", "no.such.host.")]
+)
+def test_bad_words_are_refused(tmp_path, words):
+    port = () if words[0] == "--port" else ("--port", str(free_port()))
+    told = manage("up", "--data", str(tmp_path), *port, *words, env=clean_environment())
+    assert told.returncode != 0 and "Traceback" not in told.stderr
+    assert words[1] in told.stderr
