@@ -48,7 +48,10 @@ class TaskForm(forms.Form):
 
     def given(self) -> dict:
         """The arguments that were filled in."""
-        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+        given = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+        if "run_at" in given:
+            given["run_at"] = given["run_at"].isoformat()
+        return given
 
 
 class ManyForm(forms.Form):
@@ -74,8 +77,8 @@ class ManyForm(forms.Form):
 class BatchForm(forms.Form):
     """A new batch."""
 
-    name = forms.CharField(max_length=200, required=False, widget=forms.TextInput(attrs={"placeholder": "Name"}))
-    max_concurrent = forms.IntegerField(min_value=1, initial=5, label="At once", help_text="Tasks running together.")
+    name = forms.CharField(max_length=200, required=False, label="Batch name")
+    max_concurrent = forms.IntegerField(min_value=1, max_value=100_000, initial=5, label="Tasks running at once")
 
 
 def params_form(schema: dict, data=None) -> forms.Form:

@@ -1,19 +1,17 @@
-"""The list of batches, a new batch, and the page of one."""
+"""The list of batches, and the page of one."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import reverse
 
 from executor import reads
-from executor.forms import BatchForm
 from executor.models import BatchTask
 from executor.states import BatchState
 from executor.views.filters import PRIORITIES, STATUSES, Filter
-from executor.views.page import execute, page, show
+from executor.views.page import page, show
 
 ROWS = 50
 
@@ -33,7 +31,7 @@ BLANK = {
 def batches(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state") if request.GET.get("state") in BatchState.values else None
     found, following = reads.batches(
-        limit=ROWS, cursor=request.GET.get("cursor") or None, state=state, q=request.GET.get("q", "").strip() or None
+        limit=ROWS, cursor=request.GET.get("cursor") or None, state=state or "", q=request.GET.get("q", "").strip()
     )
     return show(
         request,
@@ -46,16 +44,6 @@ def batches(request: HttpRequest) -> HttpResponse:
         live=not any(request.GET.get(key) for key in ("cursor", "state", "q")),
         blank=BLANK,
     )
-
-
-@page
-def batch_new(request: HttpRequest) -> HttpResponse:
-    form = BatchForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        response = execute(request, "add_batch", tasks=[], **form.cleaned_data)
-        if response:
-            return redirect("task_add", response.data["batch_id"])
-    return show(request, "executor/batch_new.html", form=form)
 
 
 @page

@@ -31,7 +31,7 @@ class Filter:
 
     def selectors(self) -> dict:
         """The same filter as arguments of cancel and retry."""
-        given = {"filter_status": self.status, "priority": self.priority, "function": self.function, "q": self.q}
+        given = {"filter_status": self.status, "priority_is": self.priority, "function": self.function, "q": self.q}
         return {name: value for name, value in given.items() if value}
 
     def as_dict(self) -> dict:

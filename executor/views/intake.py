@@ -1,4 +1,4 @@
-"""Adding tasks to a batch: one with a form made from its function's schema, or many at once."""
+"""Adding tasks, to a batch or as a new one: one task with a form made from its function's schema, or many at once."""
 
 from __future__ import annotations
 
@@ -12,96 +12,105 @@ from django.urls import reverse
 
 from executor import intake_formats, reads
 from executor.actions import BatchExecutor
-from executor.errors import BadRequest, ExecutorError
-from executor.forms import ManyForm, TaskForm, given_params, params_form
+from executor.errors import ExecutorError
+from executor.forms import BatchForm, ManyForm, TaskForm, given_params, params_form
 from executor.views.page import page, sentence, show
 
 SHOWN_ERRORS = 200
 
 
 @page
+def batch_new(request: HttpRequest) -> HttpResponse:
+    return _add(request, None)
+
+
+@page
 def task_add(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+    return _add(request, reads.batch(batch_id))
+
+
+def _add(request: HttpRequest, batch: dict | None) -> HttpResponse:
     request.caller.require("submit")
-    batch = reads.batch(batch_id)
-    if request.method == "POST" and "many" in request.POST:
-        return _add_many(request, batch)
-    return _add_one(request, batch)
+    many = "many" in request.POST if request.method == "POST" else request.GET.get("tab") == "many"
+    return (_many if many else _one)(request, batch)
 
 
-def _add_one(request: HttpRequest, batch: dict) -> HttpResponse:
-    functions = reads.functions()
-    asked = request.POST.get("function") or request.GET.get("function")
-    function = next((item for item in functions if item["name"] == asked), None)
-    if function is None:
-        function = next((item for item in functions if item["available"]), functions[0] if functions else None)
+def _one(request: HttpRequest, batch: dict | None) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
+    functions = reads.functions()
+    function = _chosen(functions, request.POST.get("function") or request.GET.get("function"))
     schema = function["parameters"] if function else {}
-    task, params = TaskForm(posted), params_form(schema, posted)
-    if posted is not None and function and all([task.is_valid(), params.is_valid()]):
+    made, task, params = BatchForm(posted), TaskForm(posted), params_form(schema, posted)
+    forms = [task, params] if batch else [made, task, params]
+    if posted is not None and function and all([form.is_valid() for form in forms]):
+        item = {"function": function["name"], "params": given_params(params, schema), **task.given()}
         try:
-            response = BatchExecutor(request.caller).execute(
-                "add",
-                batch=batch["batch_id"],
-                function=function["name"],
-                params=given_params(params, schema),
-                **task.given(),
-            )
+            stored = _store(request, batch, made, [item])
         except ExecutorError as error:
             _blame(error, task, params)
         else:
-            messages.success(request, response.message)
-            again = reverse("task_add", args=[batch["batch_id"]]) + f"?function={function['name']}"
-            return redirect(again if "another" in request.POST else reverse("batch", args=[batch["batch_id"]]))
-    return _form(request, batch, functions=functions, function=function, task=task, params=params)
+            if "another" in posted:
+                return redirect(f"{reverse('task_add', args=[stored])}?function={function['name']}")
+            return redirect("batch", stored)
+    context = {"functions": functions, "function": function, "made": made, "task": task, "params": params}
+    return show(request, "executor/task_add.html", batch=batch, tab="one", **context)
 
 
-def _blame(error: ExecutorError, task: Form, params: Form) -> None:
-    """Put each reason beside the field it is about."""
-    task.add_error(None, sentence(error) if not error.errors else error.message)
-    for item in error.errors:
-        field, reason = (item.get("field") or "").removeprefix("params."), item.get("reason", "")
-        if f"p_{field}" in params.fields:
-            params.add_error(f"p_{field}", reason)
-        elif field in task.fields:
-            task.add_error(field, reason)
-        else:
-            task.add_error(None, f"{field}: {reason}" if field else reason)
-
-
-def _add_many(request: HttpRequest, batch: dict) -> HttpResponse:
-    form = ManyForm(request.POST, request.FILES)
-    errors: list[dict] = []
-    problem = None
-    if form.is_valid():
+def _many(request: HttpRequest, batch: dict | None) -> HttpResponse:
+    posted = request.POST if request.method == "POST" else None
+    made, form = BatchForm(posted), ManyForm(posted, request.FILES if posted is not None else None)
+    problem, errors = None, []
+    if posted is not None and all([form.is_valid(), batch or made.is_valid()]):
         lines: list[intake_formats.Line] = []
         try:
             lines = intake_formats.read(form.content(), form.cleaned_data["format"] or None)
-            start = {"start": True} if "start" in request.POST else {}
-            response = BatchExecutor(request.caller).execute(
-                "add_batch", batch=batch["batch_id"], tasks=[line.task for line in lines], **start
-            )
-        except BadRequest as error:
-            problem, errors = error, [_placed(item, lines) for item in error.errors]
+            return redirect("batch", _store(request, batch, made, [line.task for line in lines]))
         except ExecutorError as error:
-            problem = error
-        else:
-            messages.success(request, response.message)
-            return redirect("batch", batch["batch_id"])
-    functions = reads.functions()
-    function = next(iter(functions), None)
-    return _form(
+            problem, errors = error, [_placed(item, lines) for item in error.errors]
+    return show(
         request,
-        batch,
-        status=400,
-        functions=functions,
-        function=function,
-        task=TaskForm(),
-        params=params_form(function["parameters"] if function else {}),
+        "executor/task_add.html",
+        status=400 if problem else 200,
+        batch=batch,
+        tab="many",
+        made=made,
         many=form,
         problem=problem,
         errors=errors[:SHOWN_ERRORS],
         more_errors=max(len(errors) - SHOWN_ERRORS, 0),
     )
+
+
+def _store(request: HttpRequest, batch: dict | None, made: BatchForm, tasks: list[dict]) -> str:
+    """Hand the tasks in; the id of the batch they are in. Raises ExecutorError."""
+    goes = {"batch": batch["batch_id"]} if batch else made.cleaned_data
+    start = {"start": True} if "start" in request.POST else {}
+    response = BatchExecutor(request.caller).execute("add_batch", tasks=tasks, **goes, **start)
+    messages.success(request, response.message)
+    return response.data["batch_id"]
+
+
+def _chosen(functions: list[dict], asked: str | None) -> dict | None:
+    """The function that was asked for, or else the first that can run here."""
+    named = [function for function in functions if function["name"] == asked]
+    ready = [function for function in functions if function["available"]]
+    return next(iter([*named, *ready, *functions]), None)
+
+
+def _blame(error: ExecutorError, task: Form, params: Form) -> None:
+    """Put each reason beside the field it is about, and the rest above the form."""
+    rest = []
+    for item in error.errors:
+        field, reason = (item.get("field") or "").removeprefix("params."), item.get("reason", "")
+        name = f"p_{field.partition('.')[0]}"
+        if name in params.fields:
+            params.add_error(name, reason)
+        elif field in task.fields:
+            task.add_error(field, reason)
+        else:
+            rest.append(f"{field} {reason}".strip())
+    if rest or not error.errors:
+        task.add_error(None, "; ".join(rest) if rest else sentence(error))
 
 
 def _placed(item: dict, lines: list[intake_formats.Line]) -> dict:
@@ -110,10 +119,3 @@ def _placed(item: dict, lines: list[intake_formats.Line]) -> dict:
     if "line" in item or not isinstance(index, int) or not 0 <= index < len(lines):
         return item
     return {**item, "line": lines[index].number}
-
-
-def _form(request: HttpRequest, batch: dict, *, status: int = 200, many: Form | None = None, **context) -> HttpResponse:
-    tab = "many" if many is not None or request.GET.get("tab") == "many" else "one"
-    return show(
-        request, "executor/task_add.html", status=status, batch=batch, many=many or ManyForm(), tab=tab, **context
-    )

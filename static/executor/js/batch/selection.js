@@ -52,7 +52,7 @@ export function selectors() {
   return {
     batch: batch.value.batch_id,
     ...(status.length && { filter_status: status }),
-    ...(priority.length && { priority }),
+    ...(priority.length && { priority_is: priority }),
     ...(name && { function: name }),
     ...(q && { q }),
   };

@@ -37,7 +37,7 @@ export class Stream {
   }
 
   opened() {
-    this.poll.stop();
+    if (!this.poll.stopped) return; // a proxy may let sockets open and then drop them: poll until one speaks
     this.sign.set("open");
     this.sign.heard();
   }
@@ -53,6 +53,7 @@ export class Stream {
   }
 
   receive(message) {
+    this.poll.stop();
     if (message.t === "tick") {
       if (message.seq > this.seq) return this.ask();
       this.sign.set("open");
