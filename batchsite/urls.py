@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.decorators import user_passes_test
 from django.urls import URLPattern, include, path
-from django_rq.urls import get_admin_urlpatterns
+from django_rq.urls import get_admin_urlpatterns, get_api_urlpatterns
 
 from executor.api import urls as api_urls
 from executor.health import healthz, readyz
@@ -18,7 +18,7 @@ def _superusers_only(patterns: list[URLPattern]) -> list[URLPattern]:
 
 
 urlpatterns = [
-    path("admin/rq/", include((_superusers_only(get_admin_urlpatterns()), "django_rq"))),
+    path("admin/rq/", include((_superusers_only(get_api_urlpatterns() + get_admin_urlpatterns()), "django_rq"))),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),

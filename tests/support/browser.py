@@ -33,5 +33,14 @@ def open_page(browser: Browser, **context) -> Page:
     page = profile.new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and page.problems.append(message.text))
+    page.on("console", lambda message: _is_complaint(message) and page.problems.append(_told(message)))
     return page
+
+
+def _is_complaint(message) -> bool:
+    # Chromium asks for /favicon.ico on pages that name no icon, such as those of Django's admin.
+    return message.type == "error" and not message.location.get("url", "").endswith("/favicon.ico")
+
+
+def _told(message) -> str:
+    return f"{message.text} ({message.location.get('url', '')})"

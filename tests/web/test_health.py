@@ -1,0 +1,91 @@
+"""/healthz and /readyz, in good and in bad times."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError
+from django.utils import timezone
+
+from executor import health
+from executor.models import WorkerNode
+
+
+def add_worker(age: float = 0, state: str = "active"):
+    now = timezone.now()
+    WorkerNode.objects.create(
+        name=f"w{WorkerNode.objects.count()}",
+        host="here",
+        pid=1,
+        concurrency=1,
+        state=state,
+        started_at=now,
+        heartbeat_at=now - timedelta(seconds=age),
+    )
+
+
+def test_healthz_needs_nothing(client, django_db_blocker):
+    """No login and no database: the database is blocked here."""
+    response = client.get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"ok": True})
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_ready_when_all_parts_answer(client, transactional_db):
+    add_worker()
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "ready",
+        "database": {"ok": True},
+        "redis": {"ok": True},
+        "workers": {"ok": True, "active": 1},
+    }
+
+
+@pytest.mark.parametrize(("age", "state"), [(None, ""), (60, "active"), (0, "draining"), (0, "dead"), (0, "stopped")])
+def test_degraded_without_a_living_worker(client, transactional_db, age, state):
+    if state:
+        add_worker(age, state)
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["status"] == "degraded"
+    assert response.json()["workers"] == {"ok": False, "active": 0, "detail": "No worker is active."}
+
+
+def test_degraded_without_redis(client, transactional_db, surroundings):
+    add_worker()
+    surroundings.stop_valkey()
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    told = response.json()
+    assert told["status"] == "degraded" and not told["redis"]["ok"] and told["workers"]["ok"]
+
+
+def test_a_hanging_redis_is_given_up_quickly(client, transactional_db, surroundings, eventually):
+    import os
+    import signal
+    import time
+
+    os.kill(surroundings.valkey_process.pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        told = client.get("/readyz").json()
+        assert time.monotonic() - began < 4
+    finally:
+        os.kill(surroundings.valkey_process.pid, signal.SIGCONT)
+    assert not told["redis"]["ok"]
+
+
+def test_unavailable_without_the_database(client, transactional_db, monkeypatch):
+    class Away:
+        def filter(self, **_):
+            return self
+
+        def aggregate(self, **_):
+            raise DatabaseError("secret: the password is 1234")
+
+    monkeypatch.setattr(health.WorkerNode, "objects", Away())
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["status"] == "unavailable"
+    assert b"secret" not in response.content and b"Traceback" not in response.content
