@@ -7,13 +7,17 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
+from django.contrib.auth.models import User
 
+from executor.models import WorkerNode
 from executor.supervisor.spawn import PROJECT
 from tests.support.processes import manage, status_of
 from tests.support.waiting import eventually
@@ -102,17 +106,18 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def up(tmp_path):
+def up():
     """Start `up` on a data folder of the test's own, with one worker."""
     started = []
+    with tempfile.TemporaryDirectory(prefix="up-", dir="/tmp") as folder:  # short enough for a socket
 
-    def start(*words, data=None, env=None):
-        started.append(Up(data or tmp_path / "data", "--workers", "1", *words, env=env))
-        return started[-1]
+        def start(*words, data=None, env=None):
+            started.append(Up(data or Path(folder), "--workers", "1", *words, env=env))
+            return started[-1]
 
-    yield start
-    for one in started:
-        one.end()
+        yield start
+        for one in started:
+            one.end()
 
 
 def gone(pids) -> bool:
@@ -236,12 +241,15 @@ def test_demo_fills_a_batch(up):
     assert said.stdout.split() == ["Demo", "running", "200"], said.stderr
 
 
-def test_given_servers_are_used(up, surroundings, valkey):
-    """With REDIS_URL there is no embedded server."""
-    site = up(env={"REDIS_URL": surroundings.valkey.url})
+def test_given_servers_are_used(up, surroundings, valkey, shared_db):
+    """With REDIS_URL there is no embedded server, with DATABASE_URL no file of its own."""
+    site = up(env={"REDIS_URL": surroundings.valkey.url, "DATABASE_URL": surroundings.database_url})
     site.wait_for_line("^ready: ")
     assert not [line for line in site.family().values() if "valkey-server" in line]
+    assert not (site.data / "batch.sqlite3").exists()
     assert valkey.scard("rq:workers") == 1
+    assert WorkerNode.objects.filter(state="active").count() == 1
+    assert User.objects.get().username == "operator"
 
 
 @pytest.mark.parametrize(
