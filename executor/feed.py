@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 from channels.layers import get_channel_layer
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from executor import bell, reads
 from executor.sql import database_now, hex_of
@@ -183,7 +183,6 @@ class Feed:
 
 
 def _with_connection(function: Callable, *args) -> Any:
-    close_old_connections()
     try:
         return function(*args)
     except (DatabaseError, InterfaceError):

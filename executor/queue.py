@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from django.db.models import Count, QuerySet, Sum
 from executor.books import QUEUED_OF, Book, open_books
 from executor.errors import Conflict, NotFound
 from executor.models import BatchTask, TaskAttempt
-from executor.sql import hex_of, marks, rows_of_values, time_of, time_param
+from executor.sql import hex_of, marks, rows_of_values, time_of, time_param, turn
 from executor.states import FINAL, MOVES, BatchState, Priority, TaskStatus
 
 RETRY_CAP = 300.0  # seconds; no automatic retry waits longer
@@ -172,26 +173,21 @@ class BatchQueue:
         self.changed: dict[str, int] = {}  # batch → its last frame, for those that changed
 
     def __enter__(self) -> BatchQueue:
-        self._atomic = transaction.atomic()
-        self._atomic.__enter__()
-        try:
-            self.books = open_books(self.batch_ids)
-        except BaseException as error:
-            self._atomic.__exit__(type(error), error, error.__traceback__)
-            raise
-        return self
+        self._transaction = self._locked()
+        return self._transaction.__enter__()
 
-    def __exit__(self, kind, error, trace) -> None:
-        if kind is None:
-            try:
-                with connection.cursor() as cursor:
-                    for book in self.books.values():
-                        if book.close(cursor):
-                            self.changed[book.batch_id] = book.counters["seq"]
-            except BaseException as failure:
-                self._atomic.__exit__(type(failure), failure, failure.__traceback__)
-                raise
-        self._atomic.__exit__(kind, error, trace)
+    def __exit__(self, *error) -> bool | None:
+        return self._transaction.__exit__(*error)
+
+    @contextmanager
+    def _locked(self) -> Iterator[BatchQueue]:
+        with turn(), transaction.atomic():
+            self.books = open_books(self.batch_ids)
+            yield self
+            with connection.cursor() as cursor:
+                for book in self.books.values():
+                    if book.close(cursor):
+                        self.changed[book.batch_id] = book.counters["seq"]
 
     def book(self, batch_id) -> Book:
         """The open book of a batch.

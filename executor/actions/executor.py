@@ -17,6 +17,7 @@ from executor import dispatch
 from executor.access import Caller
 from executor.errors import BadRequest, Conflict, Unavailable
 from executor.models import AuditEntry, IdempotentCall
+from executor.sql import turn
 
 from .base import ACTIONS, Action, Call, Parameters, Response
 
@@ -68,7 +69,7 @@ class BatchExecutor:
                 response = entry.run(call, parameters)
                 self._audit(entry, call)
             else:
-                with transaction.atomic():
+                with turn(), transaction.atomic():
                     response = self._once(entry, call, parameters, kwargs)
         except (OperationalError, InterfaceError) as error:
             raise Unavailable(f"The database does not answer now ({error}).") from error

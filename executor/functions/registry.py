@@ -32,8 +32,8 @@ class TaskFunction:
     call: Callable
     parameters: type[BaseModel]
     is_async: bool
-    takes_model: bool
-    context_name: str | None
+    model_name: str | None  # the parameter that takes the whole model
+    context_name: str | None  # the parameter that takes the context
     summary: str
     doc: str
     built_in: bool
@@ -48,8 +48,8 @@ class TaskFunction:
         Raises pydantic's ValidationError.
         """
         model = self.parameters.model_validate(params)
-        if self.takes_model:
-            arguments = {next(iter(inspect.signature(self.call).parameters)): model}
+        if self.model_name:
+            arguments: dict[str, Any] = {self.model_name: model}
         else:
             arguments = {name: getattr(model, name) for name in type(model).model_fields}
         if self.context_name:
@@ -82,14 +82,14 @@ def task_function(
         known = _functions.get(title)
         if known is not None and known.call.__module__ != call.__module__:
             raise ValueError(f"the task function {title!r} of {call.__module__} exists in {known.call.__module__}")
-        parameters, takes_model, context_name = _parameters_of(title, call)
+        parameters, model_name, context_name = _parameters_of(title, call)
         doc = inspect.cleandoc(call.__doc__ or "")
         _functions[title] = TaskFunction(
             name=title,
             call=call,
             parameters=parameters,
             is_async=inspect.iscoroutinefunction(call),
-            takes_model=takes_model,
+            model_name=model_name,
             context_name=context_name,
             summary=doc.split("\n")[0],
             doc=doc,
@@ -104,7 +104,7 @@ def task_function(
     return register
 
 
-def _parameters_of(title: str, call: Callable) -> tuple[type[BaseModel], bool, str | None]:
+def _parameters_of(title: str, call: Callable) -> tuple[type[BaseModel], str | None, str | None]:
     hints = get_type_hints(call)
     fields: dict[str, Any] = {}
     context_name = None
@@ -119,8 +119,8 @@ def _parameters_of(title: str, call: Callable) -> tuple[type[BaseModel], bool, s
         else:
             fields[name] = (hint, ... if parameter.default is parameter.empty else parameter.default)
     if len(fields) == 1 and isinstance(model := next(iter(fields.values())), type):
-        return model, True, context_name
-    return create_model(title, __config__=ConfigDict(extra="forbid"), **fields), False, context_name
+        return model, next(iter(fields)), context_name
+    return create_model(title, __config__=ConfigDict(extra="forbid"), **fields), None, context_name
 
 
 def names() -> list[str]:

@@ -47,6 +47,7 @@ class BatchWorker(BaseWorker):
         self.concurrency = settings.BATCH_CONCURRENCY
         self.node_name = name  # a worker that was declared dead goes on under another
         self.attempts: dict[str, Attempt] = {}
+        self._outcomes: list[Outcome] = []
         self._free = self.concurrency
         self._burst = self._suspended = False
 
@@ -96,7 +97,7 @@ class BatchWorker(BaseWorker):
 
     def _start_threads(self) -> None:
         answer = partial(self._call_soon, self._on_commit)
-        self._ledger = Ledger(self.node_name, answer)
+        self._ledger = Ledger(self.node_name, answer, broken=partial(os._exit, 1))
         self._heartbeat = Heartbeat(
             self.node_name,
             running=lambda: {task_id: attempt.task.attempt for task_id, attempt in self.attempts.copy().items()},
@@ -163,10 +164,17 @@ class BatchWorker(BaseWorker):
         if self.attempts.get(attempt.task.task_id) is attempt:
             del self.attempts[attempt.task.task_id]
         self._done += 1
-        if outcome is not None:
-            self._ledger.enter([outcome])
-        else:
+        if outcome is None:
             self._on_commit([], 1)
+            return
+        if not self._outcomes:
+            # Those that end in the same turn of the loop are recorded in the same commit.
+            self._loop.call_soon(self._hand_over)
+        self._outcomes.append(outcome)
+
+    def _hand_over(self) -> None:
+        outcomes, self._outcomes = self._outcomes, []
+        self._ledger.enter(outcomes)
 
     def _stop_attempt(self, task_id: str, why: Stop) -> None:
         if attempt := self.attempts.get(task_id):

@@ -17,7 +17,7 @@ from datetime import timedelta
 
 import psutil
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from executor import dispatch
 from executor.models import BatchTask, WorkerNode
@@ -82,7 +82,6 @@ class Heartbeat(threading.Thread):
         next_beat = next_repair = 0.0
         while not self._ending:
             try:
-                close_old_connections()
                 now = time.monotonic()
                 if now >= next_beat or self._wake.is_set():
                     self._wake.clear()
@@ -95,6 +94,8 @@ class Heartbeat(threading.Thread):
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("no heartbeat, the database is away: %s", error)
                 connection.close()
+            except Exception:
+                logger.exception("a heartbeat failed")  # the next one may not; a silent worker loses its tasks
             self._wake.wait(max(0.05, min(LOOK if self._running() else 1.0, next_repair - time.monotonic())))
         try:
             beat(self.worker, state=WorkerNode.State.STOPPED, running=0)

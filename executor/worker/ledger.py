@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from executor import tickets as rq
 from executor.dispatch import deliver, fill
@@ -27,13 +27,13 @@ PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds between tries while the database 
 
 class Ledger(threading.Thread):
     """Takes entries from the event loop; `answer(claimed, slots)` is called, in this thread, after each commit with
-    the tasks that were claimed and with how many slots came back unused."""
+    the tasks that were claimed and with how many slots came back unused. `broken()` is called when it cannot go on."""
 
-    def __init__(self, worker: str, answer: Callable[[list[Claimed], int], None]):
+    def __init__(self, worker: str, answer: Callable[[list[Claimed], int], None], broken: Callable[[], None]):
         super().__init__(name="ledger", daemon=True)
         self.worker = worker
         self.draining = False
-        self._answer = answer
+        self._answer, self._broken = answer, broken
         self._entries: list[Outcome | Ticket | None] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -51,6 +51,16 @@ class Ledger(threading.Thread):
         self._wake.set()
 
     def run(self) -> None:
+        try:
+            self._work()
+        except Exception:
+            # A worker that cannot record must not go on claiming: it ends, and its tasks are rescued.
+            logger.exception("the ledger is broken")
+            self._broken()
+        finally:
+            connection.close()
+
+    def _work(self) -> None:
         ending = False
         while not ending:
             self._wake.wait()
@@ -64,12 +74,10 @@ class Ledger(threading.Thread):
             if outcomes or tickets:
                 claimed = self._commit(outcomes, tickets)
                 self._answer(claimed, len(outcomes) + len(tickets) - len(claimed))
-        connection.close()
 
     def _commit(self, outcomes: list[Outcome], tickets: list[Ticket]) -> list[Claimed]:
         for tries in range(1_000_000):
             try:
-                close_old_connections()
                 return self._record(outcomes, tickets)
             except (DatabaseError, InterfaceError) as error:
                 pause = PAUSES[min(tries, len(PAUSES) - 1)]
@@ -83,6 +91,7 @@ class Ledger(threading.Thread):
 
     def _record(self, outcomes: list[Outcome], tickets: list[Ticket]) -> list[Claimed]:
         batches = {entry.batch_id for entry in (*outcomes, *tickets)}
+        floor = _waiting_priority() if outcomes and not self.draining else 0
         with BatchQueue(batches) as queue:
             queue.settle(outcomes, self.worker)
             if self.draining:
@@ -91,22 +100,18 @@ class Ledger(threading.Thread):
                 claimed = []
             else:
                 claimed = queue.redeem(tickets, self.worker)
-                claimed += self._keep_slots(queue, len(outcomes) + len(tickets) - len(claimed))
+                claimed += self._keep_slots(queue, len(outcomes) + len(tickets) - len(claimed), floor)
             fill(queue)
         deliver(queue)
         return claimed
 
-    def _keep_slots(self, queue: BatchQueue, slots: int) -> list[Claimed]:
+    def _keep_slots(self, queue: BatchQueue, slots: int, floor: int) -> list[Claimed]:
         """Claim the next tasks of these batches at once, for the slots that just became free here, instead of sending
-        tickets around: but only tasks before which no ticket waits in Redis, so that no other batch is passed over."""
+        tickets around: but only tasks of a higher priority than every ticket that waits in Redis (`floor`), so that no
+        other batch is passed over."""
         claimed: list[Claimed] = []
-        floor = None
-        for book in queue.books.values():
+        for book in queue.books.values() if floor < max(Priority) else ():
             coming = queue.next(book, slots - len(claimed))
-            if not coming:
-                continue
-            if floor is None:
-                floor = _waiting_priority()
             claimed += queue.claim(book, [task for task in coming if task.priority > floor], self.worker)
         return claimed
 
