@@ -6,12 +6,16 @@ import os
 import django
 import pytest
 import redis
+from django.conf import settings
 
 from tests.support.browser import chromium, chromium_path, open_page
 from tests.support.environment import DATABASE, ON_POSTGRESQL, Surroundings
 from tests.support.processes import RunningWeb, RunningWorker
 from tests.support.waiting import eventually as _eventually
 
+if settings.configured:
+    # The settings name somebody's real database then, and the tests would empty it.
+    raise pytest.UsageError("Run the tests without DJANGO_SETTINGS_MODULE and --ds: they set up their own settings.")
 SURROUNDINGS = Surroundings()
 try:
     SURROUNDINGS.enter()  # before the settings are read
@@ -25,8 +29,6 @@ collect_ignore = ["test_postgresql.py"] if ON_POSTGRESQL else []
 
 
 def pytest_configure(config):
-    from django.conf import settings
-
     database = settings.DATABASES["default"]
     # The tests' database has the very name that other processes find in DATABASE_URL.
     database.setdefault("TEST", {})["NAME"] = DATABASE if ON_POSTGRESQL else database["NAME"]

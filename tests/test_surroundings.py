@@ -1,5 +1,6 @@
 """The tests' own ground: if this breaks, no other result can be believed."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,14 @@ from tests.support.processes import manage
 def test_settings_are_those_of_the_run(surroundings):
     assert surroundings.data == settings.DATA_DIR
     assert surroundings.valkey.url == settings.REDIS_URL
+
+
+def test_the_settings_of_somebody_else_are_refused(tmp_path):
+    """Otherwise the tests would empty the database that those name."""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "batchsite.settings", "BATCH_DATA": str(tmp_path)}
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--co", "tests/test_surroundings.py"]
+    run = subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60)
+    assert run.returncode != 0 and "without DJANGO_SETTINGS_MODULE" in run.stdout + run.stderr
 
 
 def test_database_is_the_chosen_one(db):
@@ -75,3 +84,25 @@ def test_a_killed_run_leaves_no_process(eventually):
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_worker_starts_pauses_and_ends(worker, eventually):
+    one = worker(concurrency=3)
+    node = one.node()
+    assert (node.state, node.pid, node.concurrency) == ("active", one.pid, 3)
+    one.pause()
+    eventually(lambda: psutil.Process(one.pid).status() == psutil.STATUS_STOPPED)
+    one.resume()
+    assert one.terminate() == 0, one.log
+    assert one.node().state == "stopped"
+
+
+def test_a_killed_worker_is_dead_at_once(worker):
+    one = worker()
+    one.kill()
+    assert not one.alive and not psutil.pid_exists(one.pid)
+
+
+def test_a_worker_that_cannot_start_says_why(worker):
+    with pytest.raises(RuntimeError, match="No module named 'nowhere'"):
+        worker(env={"BATCH_APPS": "nowhere"})
