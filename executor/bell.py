@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import logging
 import threading
+import time
 from collections.abc import Iterable
 
 from channels.layers import get_channel_layer
@@ -17,7 +18,6 @@ from channels.layers import get_channel_layer
 logger = logging.getLogger(__name__)
 
 GAP = 0.1  # seconds between two rings
-ALL = "batches"  # the group of those who watch the list
 
 
 def group_of(batch_id: str) -> str:
@@ -49,24 +49,26 @@ class Bell:
         self._wake.set()
 
     def _run(self) -> None:
-        asyncio.run(self._send_for_ever())
+        with asyncio.Runner() as runner:
+            while True:
+                self._wake.wait()
+                self._wake.clear()
+                with self._lock:
+                    dirty, self._dirty = self._dirty, set()
+                try:
+                    runner.run(_send(dirty))
+                except Exception as error:  # Redis is away: readers look by themselves
+                    logger.debug("no bell: %s", error)
+                with self._lock:
+                    if not self._dirty:
+                        self._idle.set()
+                time.sleep(GAP)
 
-    async def _send_for_ever(self) -> None:
-        layer = get_channel_layer()
-        while True:
-            await asyncio.to_thread(self._wake.wait)
-            self._wake.clear()
-            with self._lock:
-                dirty, self._dirty = self._dirty, set()
-            try:
-                for batch_id in dirty:
-                    await layer.group_send(group_of(batch_id), {"type": "bell", "batch_id": batch_id})
-            except Exception as error:  # Redis is away: readers look by themselves
-                logger.debug("no bell: %s", error)
-            with self._lock:
-                if not self._dirty:
-                    self._idle.set()
-            await asyncio.sleep(GAP)
+
+async def _send(batch_ids: set[str]) -> None:
+    layer = get_channel_layer()
+    for batch_id in batch_ids:
+        await layer.group_send(group_of(batch_id), {"type": "bell", "batch_id": batch_id})
 
 
 _bell = Bell()

@@ -66,7 +66,7 @@ class Heartbeat(threading.Thread):
         super().__init__(name="heartbeat", daemon=True)
         self.worker = name
         self.state = WorkerNode.State.ACTIVE
-        self._running, self._stop, self._lost = running, stop, lost
+        self._running, self._halt, self._lost = running, stop, lost
         self._wake = threading.Event()
         self._ending = False
         self._process = psutil.Process()
@@ -127,13 +127,13 @@ class Heartbeat(threading.Thread):
             task_id, attempt, cancel, state, forced = row
             held[hex_of(task_id)] = attempt
             if cancel:
-                self._stop(hex_of(task_id), Stop.CANCELLED)
+                self._halt(hex_of(task_id), Stop.CANCELLED)
             elif forced and state == BatchState.STOPPING:
-                self._stop(hex_of(task_id), Stop.RELEASED)
+                self._halt(hex_of(task_id), Stop.RELEASED)
         missing = {task_id for task_id, attempt in ours.items() if held.get(task_id) != attempt}
         # Missing twice: an outcome that the ledger is just recording is missing once.
         for task_id in missing & self._strangers:
-            self._stop(task_id, Stop.LOST)
+            self._halt(task_id, Stop.LOST)
         self._strangers = missing
 
     def _until_repair(self) -> float:
