@@ -25,11 +25,11 @@ def seconds(value: float | None) -> str:
         return "—"
     if value < 0.001:
         return "0 s"
-    if value < 1:
+    if value < 0.9995:
         return f"{value * 1000:.0f} ms"
-    if value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    whole = int(value)
+    if value < 59.5:
+        return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"
+    whole = round(value)
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     if whole < 86_400:
@@ -67,6 +67,12 @@ def item(mapping: dict, key: str) -> object:
 @register.filter
 def first_line(text: str | None) -> str:
     return (text or "").strip().partition("\n")[0]
+
+
+@register.filter
+def more_doc(function: dict) -> str:
+    """What a function's documentation says beyond its summary."""
+    return (function["doc"] or "").strip().removeprefix(function["summary"]).strip()
 
 
 @register.filter

@@ -91,9 +91,10 @@ def _store(request: HttpRequest, batch: dict | None, made: BatchForm, tasks: lis
 
 
 def _chosen(functions: list[dict], asked: str | None) -> dict | None:
-    """The function that was asked for, or else the first that can run here."""
+    """The function that was asked for, or else one that can run here and asks for little."""
     named = [function for function in functions if function["name"] == asked]
     ready = [function for function in functions if function["available"]]
+    ready.sort(key=lambda function: len(function["parameters"].get("required", [])))
     return next(iter([*named, *ready, *functions]), None)
 
 

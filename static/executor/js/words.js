@@ -4,9 +4,9 @@
 export function seconds(value) {
   if (value == null) return "—";
   if (value < 0.001) return "0 s";
-  if (value < 1) return `${Math.round(value * 1000)} ms`;
-  if (value < 60) return `${value < 10 ? value.toFixed(1) : Math.round(value)} s`;
-  const whole = Math.floor(value);
+  if (value < 0.9995) return `${Math.round(value * 1000)} ms`;
+  if (value < 59.5) return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} s`;
+  const whole = Math.round(value);
   const two = (number) => String(number).padStart(2, "0");
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
   if (whole < 86400) return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;

@@ -43,7 +43,8 @@ function showPace() {
   const started = batch.value.stats.start_time;
   bind(summary, {
     rate: pace == null ? "—" : `${pace < 10 ? pace.toFixed(1) : Math.round(pace)} / s`,
-    eta: left == null ? "—" : `${seconds(Math.ceil(left)).replace(".0", "")} · ${moment(now.value + left * 1000)}`,
+    eta: left == null ? "—" : seconds(Math.ceil(left)).replace(".0", ""),
+    until: left == null ? "" : moment(now.value + left * 1000),
     started: started ? ago(now.value - Date.parse(started)) : "—",
   });
   const spark = document.getElementById("spark");

@@ -43,8 +43,12 @@ function busy(event) {
 }
 
 function escape(event) {
-  if (event.target.closest("input, select, textarea")) event.target.blur();
-  else if (shownTask.value) shownTask.value = 0;
+  if (event.target.closest("input, select, textarea")) {
+    event.preventDefault(); // a search field would be emptied without saying so
+    event.target.blur();
+    return;
+  }
+  if (shownTask.value) shownTask.value = 0;
   else if (some.value) clear();
   else cursor.value = -1;
 }
