@@ -8,8 +8,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], timeout: float = 10, every: float = 0.02, what: str = "") -> T:
-    """Call `condition` until it gives something true, and return that. An AssertionError counts as "not yet"."""
+def eventually(
+    condition: Callable[[], T],
+    timeout: float = 10,
+    every: float = 0.02,
+    what: str = "",
+    told: Callable[[], str] = lambda: "",
+) -> T:
+    """Call `condition` until it gives something true, and return that. An AssertionError counts as "not yet". `told`
+    says more when it never comes true."""
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -21,7 +28,7 @@ def eventually(condition: Callable[[], T], timeout: float = 10, every: float = 0
         if value:
             return value
         if time.monotonic() >= deadline:
-            raise AssertionError(f"not within {timeout:g} s: {what or _source(condition)}\nlast seen: {last}")
+            raise AssertionError(f"not within {timeout:g} s: {what or _source(condition)}\nlast seen: {last}\n{told()}")
         time.sleep(every)
 
 
