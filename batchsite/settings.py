@@ -151,6 +151,7 @@ BATCH_TIMEOUT = _number("BATCH_TIMEOUT", 3600)  # seconds an attempt may take wh
 BATCH_MAX_TASKS = int(_number("BATCH_MAX_TASKS", 100_000))  # tasks in one call
 BATCH_MAX_BODY = int(_number("BATCH_MAX_BODY", 256 * 1024 * 1024))  # bytes of one request
 BATCH_MAX_PARAMS = int(_number("BATCH_MAX_PARAMS", 1024 * 1024))  # bytes of one task's params, as JSON
+BATCH_FRAMES_DAYS = _number("BATCH_FRAMES_DAYS", 30)  # days that the log of a quiet batch is kept
 BATCH_INLINE_RESULT = int(_number("BATCH_INLINE_RESULT", 256 * 1024))  # bytes; a larger result becomes an artifact
 BATCH_UNSANDBOXED_CODE = os.environ.get("BATCH_UNSANDBOXED_CODE") == "1"
 

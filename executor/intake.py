@@ -15,26 +15,13 @@ from executor import functions
 from executor.access import Caller
 from executor.errors import BadTasks, NotAllowed
 from executor.models import BatchTask
+from executor.parameters import Line, PriorityName
 from executor.queue import NewTask
 from executor.states import Priority
 
 DEEPEST = 64  # levels of nesting in params
 LONGEST_KEY = 256  # characters of a key in params
 REPORTED = 1_000  # bad items that an answer lists
-
-
-def _no_nul(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("must not contain the NUL character")
-    return text
-
-
-def _priority(value: Any) -> int:
-    if isinstance(value, str) and value.strip().upper() in Priority.__members__:
-        return int(Priority[value.strip().upper()])
-    if isinstance(value, int | str) and str(value).isdigit() and int(value) in Priority.values:
-        return int(value)
-    raise ValueError("must be critical, high, medium or low")
 
 
 def _id_text(value: Any) -> Any:
@@ -55,9 +42,6 @@ def _aware(value: datetime | None) -> datetime | None:
     return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
-Line = Annotated[str, Field(max_length=200), AfterValidator(_no_nul)]
-
-
 class TaskItem(BaseModel):
     """One task as a caller writes it. Agents may write `tool_name` and `tool_args`."""
 
@@ -72,9 +56,7 @@ class TaskItem(BaseModel):
         description="Its parameters.",
     )
     name: Line = Field("", description="A name for people.")
-    priority: Annotated[int, BeforeValidator(_priority, json_schema_input_type=str)] = Field(
-        Priority.MEDIUM, description="critical, high, medium or low."
-    )
+    priority: PriorityName = Field(Priority.MEDIUM, description="critical, high, medium or low.")
     max_retries: int = Field(3, ge=0, le=1000, description="Attempts after the first one that fails.")
     retry_delay: float = Field(1.0, ge=0, le=86_400, description="Seconds before the first retry, doubled each time.")
     timeout: float | None = Field(None, gt=0, le=604_800, description="Seconds after which an attempt is killed.")

@@ -244,18 +244,18 @@ class BatchQueue:
     # --- the batch -------------------------------------------------------------------------------
 
     def start(self, batch_id, max_concurrent: int | None = None) -> Book:
-        """Let the batch's tasks run.
+        """Let the batch's tasks run. A batch whose tasks are all over stays finished.
 
-        Raises Conflict when it has no task that could.
+        Raises Conflict when it has no tasks.
         """
         book = self.book(batch_id)
-        if not book.counters["queued"] and not book.counters["running"]:
-            what = "has no tasks yet" if not book.counters["total_tasks"] else "has no tasks left to run"
-            raise Conflict(f"The batch {what}.", fix="Add tasks first, or `retry` those that failed.")
+        if not book.counters["total_tasks"]:
+            raise Conflict("The batch has no tasks yet.", fix="Add tasks first.")
         if max_concurrent is not None:
             book.max_concurrent = max_concurrent
-        book.state, book.stop_forced = BatchState.RUNNING, False
-        book.start_time = book.start_time or book.now
+        if book.counters["queued"] or book.counters["running"]:
+            book.state, book.stop_forced = BatchState.RUNNING, False
+            book.start_time = book.start_time or book.now
         return book
 
     def stop(self, batch_id, force: bool = False) -> Book:

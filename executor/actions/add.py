@@ -10,8 +10,9 @@ from executor import intake
 from executor.actions.add_batch import new_batch
 from executor.dispatch import open_batches
 from executor.models import Batch
+from executor.parameters import BatchName, Concurrency, Key
 
-from .base import BatchName, Call, Concurrency, Parameters, Response, Text, action
+from .base import Call, Parameters, Response, action
 
 
 class AddParameters(Parameters):
@@ -29,7 +30,7 @@ class AddParameters(Parameters):
     batch: BatchName
     start: bool = Field(False, description="Also start the batch.")
     max_concurrent: Concurrency | None = Field(None, description="With `start`: how many tasks may run at once.")
-    idempotency_key: Text | None = Field(None, max_length=200, description="The same key is carried out once.")
+    idempotency_key: Key
 
     @model_validator(mode="before")
     @classmethod

@@ -11,16 +11,17 @@ from executor import intake
 from executor.dispatch import open_batches
 from executor.errors import BadRequest
 from executor.models import Batch, BatchStats
+from executor.parameters import BatchName, Concurrency, Key, Line
 from executor.sql import database_now
 
-from .base import BatchName, Call, Concurrency, Name, Parameters, Response, Text, action
+from .base import Call, Parameters, Response, action
 
 METADATA_BYTES = 16 * 1024
 
 
 class AddBatchParameters(Parameters):
     tasks: Any = Field(description="The tasks: a list of objects like the arguments of `add`, or JSONL text.")
-    name: Name = Field("", description="A name for the new batch.")
+    name: Line = Field("", description="A name for the new batch.")
     batch: BatchName
     defaults: dict[str, Any] = Field(
         default_factory=dict, description="Fields that every task has unless it says other."
@@ -28,7 +29,7 @@ class AddBatchParameters(Parameters):
     start: bool = Field(False, description="Also start the batch.")
     max_concurrent: Concurrency | None = None
     metadata: dict[str, Any] | None = Field(None, description="Your own notes on the batch.")
-    idempotency_key: Text | None = Field(None, max_length=200, description="The same key is carried out once.")
+    idempotency_key: Key
 
     @model_validator(mode="before")
     @classmethod

@@ -5,15 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from executor.access import Caller
 from executor.errors import BadRequest
 from executor.models import Batch
 from executor.selection import find_batch
-from executor.states import Priority, TaskStatus
 
 
 @dataclass(slots=True)
@@ -97,55 +96,3 @@ def action(
         return run
 
     return register
-
-
-# --- parameter types -----------------------------------------------------------------------------------
-
-
-def _no_nul(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("must not contain the NUL character")
-    return text
-
-
-def _words(value: Any) -> Any:
-    """A list, also from text: `failed,cancelled`."""
-    if isinstance(value, str):
-        return [word.strip() for word in value.split(",") if word.strip()]
-    return value
-
-
-def _ids(value: Any) -> Any:
-    words = _words(value)
-    return [str(word) for word in words] if isinstance(words, list | tuple) else words
-
-
-def _priority(value: Any) -> Any:
-    if isinstance(value, str) and value.strip().upper() in Priority.__members__:
-        return Priority[value.strip().upper()]
-    if isinstance(value, str | int) and str(value).isdigit() and int(value) in Priority.values:
-        return Priority(int(value))
-    raise ValueError(f"must be one of {', '.join(sorted(Priority.labels, key=lambda p: -Priority[p.upper()]))}")
-
-
-def _status(value: Any) -> Any:
-    words = [word for word in _words(value) if word != "all"] if value else []
-    for word in words:
-        if word not in TaskStatus.values:
-            raise ValueError(f"{word!r} is no status; use {', '.join(TaskStatus.values)}")
-    return words
-
-
-Text = Annotated[str, AfterValidator(_no_nul)]
-Name = Annotated[str, Field(max_length=200), AfterValidator(_no_nul)]
-BatchName = Annotated[str | None, Field(None, description="The batch's id or name; without it, your default batch.")]
-PriorityName = Annotated[
-    int, BeforeValidator(_priority, json_schema_input_type=str), Field(description="critical, high, medium or low.")
-]
-Statuses = Annotated[
-    list[str],
-    BeforeValidator(_status, json_schema_input_type=list[str] | str),
-    Field(description="queued, running, completed, failed, cancelled; a list, or words with commas."),
-]
-Ids = Annotated[list[str], BeforeValidator(_ids, json_schema_input_type=list[str] | str)]
-Concurrency = Annotated[int, Field(ge=1, le=100_000, description="How many of its tasks may run at once.")]

@@ -18,11 +18,7 @@ def cancel(call: Call, parameters: Selector) -> Response:
             cancelled, cancelling = cancelled + queued, cancelling + running
     call.audit.update(cancelled=cancelled, cancelling=cancelling)
     skipped = seen - cancelled - cancelling
-    parts = [f"{cancelled:,} tasks were cancelled"]
-    if cancelling:
-        parts.append(f"{cancelling:,} running ones are being killed")
-    if skipped:
-        parts.append(f"{skipped:,} were over already")
-    return Response(
-        True, ", ".join(parts) + ".", {"cancelled": cancelled, "cancelling": cancelling, "skipped": skipped}
-    )
+    told = [("Cancelled", cancelled), ("Running, being killed", cancelling), ("Over already", skipped)]
+    message = ". ".join(f"{what}: {count:,}" for what, count in told if count) or "No task matched"
+    data = {"cancelled": cancelled, "cancelling": cancelling, "skipped": skipped}
+    return Response(True, f"{message}.", data)

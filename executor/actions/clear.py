@@ -11,10 +11,11 @@ from pydantic import AfterValidator, Field
 from executor.dispatch import open_batches
 from executor.errors import BadRequest
 from executor.models import BatchTask
+from executor.parameters import BatchName, Statuses
 from executor.sql import database_now
 from executor.states import FINAL
 
-from .base import BatchName, Call, Parameters, Response, Statuses, action
+from .base import Call, Parameters, Response, action
 
 CHUNK = 5_000  # tasks deleted in one transaction: others get their turn in between
 

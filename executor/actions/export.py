@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 import orjson
-from pydantic import Field
 
 from executor import reads
+from executor.parameters import BatchName, StatusFilter
 from executor.presenters import RESULT_COLUMNS
 from executor.selection import TaskFilter
 
-from .base import BatchName, Call, Parameters, Response, Statuses, action
+from .base import Call, Parameters, Response, action
 
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 # A cell that begins like this is run as a formula by spreadsheets.
@@ -23,7 +23,7 @@ LINES = 1000  # of one piece
 class ExportParameters(Parameters):
     batch: BatchName
     format: Literal["json", "csv", "jsonl"] = "json"
-    filter_status: Statuses = Field(default_factory=list)
+    filter_status: StatusFilter
 
 
 @action("read", {"format": "csv"}, atomic=False)

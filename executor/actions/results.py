@@ -7,15 +7,16 @@ from pydantic import Field
 
 from executor import reads
 from executor.errors import BadRequest
+from executor.parameters import BatchName, Ids, StatusFilter
 from executor.presenters import RESULT_COLUMNS
 from executor.selection import find_custom_ids, uuid_of
 
-from .base import BatchName, Call, Ids, Parameters, Response, Statuses, action
+from .base import Call, Parameters, Response, action
 
 
 class ResultsParameters(Parameters):
     batch: BatchName
-    filter_status: Statuses = Field(default_factory=list)
+    filter_status: StatusFilter
     custom_ids: Ids | None = Field(None, description="Only these tasks.")
     task_ids: Ids | None = Field(None, description="Only these tasks.")
     cursor: str | int | None = Field(None, description="The `next_cursor` of the page before.")

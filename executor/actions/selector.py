@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
 from uuid import UUID
 
 from django.db.models import QuerySet
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from executor.errors import BadRequest
 from executor.models import BatchTask
+from executor.parameters import BatchName, Ids, StatusFilter, Words
 from executor.selection import TaskFilter, find_custom_ids, find_tasks
 
-from .base import BatchName, Call, Ids, Parameters, Statuses, _words
+from .base import Call, Parameters
 
 
 class Selector(Parameters):
@@ -22,10 +22,8 @@ class Selector(Parameters):
     task_ids: Ids | None = Field(None, description="These tasks, of whatever batches.")
     custom_ids: Ids | None = Field(None, description="These tasks of the batch.")
     batch: BatchName
-    filter_status: Statuses = Field(default_factory=list)
-    priority_is: Annotated[list[str], BeforeValidator(_words)] = Field(
-        default_factory=list, description="Only tasks of these priorities."
-    )
+    filter_status: StatusFilter
+    priority_is: Words = Field(default_factory=list, description="Only tasks of these priorities.")
     function: str = Field("", description="Only tasks of this function.")
     q: str = Field("", description="Only tasks with this text in name, custom id, function or error.")
 

@@ -3,14 +3,16 @@
 from pydantic import Field
 
 from executor.dispatch import open_batches
+from executor.parameters import BatchName, Concurrency, Key
+from executor.states import BatchState
 
-from .base import BatchName, Call, Concurrency, Parameters, Response, Text, action
+from .base import Call, Parameters, Response, action
 
 
 class StartParameters(Parameters):
     batch: BatchName
     max_concurrent: Concurrency | None = Field(None, description="How many of its tasks may run at once (default 5).")
-    idempotency_key: Text | None = Field(None, max_length=200, description="The same key is carried out once.")
+    idempotency_key: Key
 
 
 @action("control", {"max_concurrent": 10}, audited=True, keyed=True)
@@ -20,6 +22,9 @@ def start(call: Call, parameters: StartParameters) -> Response:
     with open_batches([batch.batch_id]) as queue:
         book = queue.start(batch.batch_id, parameters.max_concurrent)
     waiting, limit = int(book.counters["queued"]), book.max_concurrent
+    message = f"The batch runs: {waiting:,} tasks wait, up to {limit:,} run at once."
+    if book.state != BatchState.RUNNING:
+        message = "Nothing is left to run: every task of the batch is over."
     call.audit.update(max_concurrent=limit)
     data = {
         "batch_id": str(batch.batch_id),
@@ -27,4 +32,4 @@ def start(call: Call, parameters: StartParameters) -> Response:
         "max_concurrent": limit,
         "next": f'wait {{"batch": "{batch.batch_id}", "timeout": 30}}',
     }
-    return Response(True, f"The batch runs: {waiting:,} tasks wait, up to {limit:,} run at once.", data)
+    return Response(True, message, data)

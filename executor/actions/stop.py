@@ -3,8 +3,9 @@
 from pydantic import Field
 
 from executor.dispatch import open_batches
+from executor.parameters import BatchName
 
-from .base import BatchName, Call, Parameters, Response, action
+from .base import Call, Parameters, Response, action
 
 
 class StopParameters(Parameters):

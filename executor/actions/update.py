@@ -5,15 +5,16 @@ from pydantic import Field
 from executor.dispatch import open_batches
 from executor.errors import BadRequest
 from executor.models import Batch
+from executor.parameters import Concurrency, Line, PriorityName
 
-from .base import Call, Concurrency, Name, PriorityName, Response, action
+from .base import Call, Response, action
 from .selector import Selector
 
 
 class UpdateParameters(Selector):
     priority: PriorityName | None = Field(None, description="The new priority of the selected queued tasks.")
     max_concurrent: Concurrency | None = Field(None, description="The batch's new limit.")
-    name: Name | None = Field(None, description="The batch's new name.")
+    name: Line | None = Field(None, description="The batch's new name.")
 
 
 @action("control", {"batch": "Numbers", "max_concurrent": 50}, audited=True)

@@ -7,8 +7,9 @@ from asgiref.sync import sync_to_async
 from pydantic import Field
 
 from executor.feed import feed
+from executor.parameters import BatchName
 
-from .base import BatchName, Call, Parameters, Response, action
+from .base import Call, Parameters, Response, action
 from .status import sentence
 
 

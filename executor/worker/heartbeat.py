@@ -19,7 +19,7 @@ import psutil
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from executor import dispatch
+from executor import dispatch, housekeeping
 from executor.models import BatchTask, WorkerNode
 from executor.sql import database_now, hex_of
 from executor.states import BatchState, TaskStatus
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 LOOK = 0.4  # seconds between looks at the own tasks: a cancel reaches a running attempt in under a second
 REPAIR = 1.0  # seconds between repairs, over all workers together
+FORGET = 600.0  # seconds between looks for what is too old to be kept
 
 
 def new_name(kind: str = "w") -> str:
@@ -80,6 +81,7 @@ class Heartbeat(threading.Thread):
 
     def run(self) -> None:
         next_beat = next_repair = 0.0
+        next_forget = time.monotonic() + random.uniform(0.1, 1.0) * FORGET
         while not self._ending:
             try:
                 now = time.monotonic()
@@ -91,6 +93,9 @@ class Heartbeat(threading.Thread):
                 if now >= next_repair:
                     dispatch.repair()
                     next_repair = time.monotonic() + self._until_repair()
+                if now >= next_forget:
+                    more = housekeeping.forget()
+                    next_forget = now + (LOOK if more else FORGET)
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("no heartbeat, the database is away: %s", error)
                 connection.close()

@@ -12,7 +12,7 @@ from executor.models import WorkerNode
 from executor.queue import Claimed, Outcome, Ticket
 
 from .attempt import Attempt, Stop
-from .heartbeat import LOOK, Heartbeat, beat, new_name, register
+from .heartbeat import LOOK, Heartbeat, new_name, register
 from .processes import ProcessPool
 
 
@@ -33,7 +33,7 @@ def run_ticket(task_id: str, attempt: int, batch_id: str) -> str:
             queue.settle([outcome], name)
         return outcome.status
     finally:
-        beat(name, state=WorkerNode.State.STOPPED, running=0)
+        WorkerNode.objects.filter(name=name).delete()  # it was for this one ticket
         connection.close()
 
 
