@@ -204,4 +204,4 @@ def _error(line: int, index: int, reason: str) -> dict:
 
 def _refused(errors: list[dict]) -> BadTasks:
     count = len(errors)
-    return BadTasks(f"{count} {'line' if count == 1 else 'lines'} cannot be read; nothing was stored.", errors=errors)
+    return BadTasks(f"{count} {'line' if count == 1 else 'lines'} cannot be read.", errors=errors)

@@ -40,7 +40,7 @@ def _one(request: HttpRequest, batch: dict | None) -> HttpResponse:
     functions = reads.functions()
     function = _chosen(functions, request.POST.get("function") or request.GET.get("function"))
     schema = function["parameters"] if function else {}
-    made, task, params = BatchForm(posted), TaskForm(posted), params_form(schema, posted)
+    made, task, params = BatchForm(posted, prefix="batch"), TaskForm(posted), params_form(schema, posted)
     forms = [task, params] if batch else [made, task, params]
     if posted is not None and function and all([form.is_valid() for form in forms]):
         item = {"function": function["name"], "params": given_params(params, schema), **task.given()}
@@ -58,7 +58,7 @@ def _one(request: HttpRequest, batch: dict | None) -> HttpResponse:
 
 def _many(request: HttpRequest, batch: dict | None) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
-    made, form = BatchForm(posted), ManyForm(posted, request.FILES if posted is not None else None)
+    made, form = BatchForm(posted, prefix="batch"), ManyForm(posted, request.FILES if posted is not None else None)
     problem, errors = None, []
     if posted is not None and all([form.is_valid(), batch or made.is_valid()]):
         lines: list[intake_formats.Line] = []

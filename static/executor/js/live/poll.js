@@ -3,6 +3,7 @@ import { get } from "../http.js";
 import { delay } from "./backoff.js";
 
 const WAIT = 25;
+const PAUSE = 400; // between two answers: a busy batch would otherwise be asked for without end
 
 export class Poll {
   /**
@@ -26,6 +27,7 @@ export class Poll {
         if (this.stopped) return;
         failures = 0;
         await this.on.answer(data);
+        await new Promise((done) => setTimeout(done, PAUSE));
       } catch {
         if (this.stopped) return;
         failures += 1;
