@@ -1,0 +1,83 @@
+"""Workers, and who did what."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Max
+from django.template.defaultfilters import filesizeformat
+
+from executor.actions import ACTIONS
+from executor.models import AuditEntry, WorkerNode
+
+from . import shown
+from .readonly import ReadOnly
+from .task_list import WordFilter
+
+WINDOW = 100_000  # entries, the newest ones, that filters and searches look at
+
+
+@admin.register(WorkerNode)
+class WorkerAdmin(ReadOnly):
+    list_display = ("name", "host", "pid", "state", "running", "concurrency", "cpu", "memory", "heartbeat_at")
+    list_filter = ("state",)
+    ordering = ("-heartbeat_at", "name")
+    search_fields = ("name", "host")
+    fields = ("name", "host", "pid", "state", "queues", "running", "concurrency", "cpu", "memory")
+    fields = (*fields, "started_at", "heartbeat_at", "info_shown")
+    info_shown = shown.column("info", shown.json, "info")
+
+    @admin.display(description="CPU")
+    def cpu(self, worker):
+        return f"{worker.cpu_percent:.0f} %"
+
+    @admin.display
+    def memory(self, worker):
+        return filesizeformat(worker.memory_bytes)
+
+
+class ActionFilter(WordFilter):
+    title = parameter_name = "action"
+
+    @property
+    def words(self):
+        return tuple(name for name, action in ACTIONS.items() if action.audited)
+
+    def chosen(self, tasks, word):
+        return _recent(tasks).filter(action=word)
+
+
+@admin.register(AuditEntry)
+class AuditAdmin(ReadOnly):
+    list_display = ("at", "actor", "action", "batch", "short")
+    list_filter = (ActionFilter,)
+    ordering = ("-id",)  # the order they were written in
+    search_fields = ("actor",)
+    search_help_text = f"Who, or the whole id of a batch; among the newest {WINDOW:,} entries"
+    fields = ("at", "actor", "action", "batch", "detail_shown")
+    detail_shown = shown.column("detail", shown.json, "detail")
+
+    def get_search_results(self, request, queryset, search_term):
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        try:
+            return _recent(queryset).filter(batch_id=UUID(text)), False
+        except ValueError:
+            return _recent(queryset).filter(actor__icontains=text), False
+
+    @admin.display
+    def batch(self, entry):
+        """The batch may be gone; what was done to it is still told."""
+        return shown.link("batch", entry.batch_id, str(entry.batch_id)) if entry.batch_id else shown.NOTHING
+
+    @admin.display(description="detail")
+    def short(self, entry):
+        words = ", ".join(f"{name} {value}" for name, value in (entry.detail or {}).items())
+        return words[:200] or shown.NOTHING
+
+
+def _recent(entries):
+    last = AuditEntry.objects.aggregate(last=Max("id"))["last"] or 0
+    return entries.filter(id__gt=last - WINDOW)

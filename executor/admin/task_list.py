@@ -1,0 +1,137 @@
+"""The list of tasks, made so that a table of millions costs what a small one does.
+
+Within a batch every filter and search is bounded by the batch. Without one, only the newest batches are looked at,
+as many as hold `WINDOW` tasks together; the page says so. A whole id finds its task wherever it is.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import QuerySet, Sum
+from django.http import HttpRequest
+
+from executor import functions
+from executor.models import Batch, BatchStats, BatchTask
+from executor.selection import TaskFilter
+from executor.states import Priority, TaskStatus
+
+from .readonly import IndexedList
+
+WINDOW = 100_000
+NARROWING = ("status", "priority", "function")
+
+
+def newest_batches() -> list[UUID]:
+    """The newest batches, as many as hold `WINDOW` tasks together; at least one, if there is any."""
+    chosen, tasks = [], 0
+    rows = BatchStats.objects.filter(total_tasks__gt=0).order_by("-batch_id")
+    for batch_id, total in rows.values_list("batch_id", "total_tasks")[:500]:
+        if tasks >= WINDOW:
+            break
+        chosen.append(batch_id)
+        tasks += total
+    return chosen
+
+
+def uuid_or_none(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
+class TaskList(IndexedList):
+    """Django's change list, narrowed; `narrowed` and `total` are for the page."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters=None) -> QuerySet:
+        found = super().get_queryset(request, exclude_parameters)
+        asked = any(request.GET.get(name) for name in NARROWING) or bool(self.query)
+        by_id = getattr(request, "found_by_id", False)
+        self.narrowed = asked and not by_id and not request.GET.get("batch")
+        if self.narrowed:
+            found = found.filter(batch_id__in=newest_batches())
+        self.all_shown = not asked and not request.GET.get("batch")
+        return found
+
+    @property
+    def total(self) -> int:
+        """All tasks there are, by the batches' counters."""
+        return BatchStats.objects.aggregate(total=Sum("total_tasks"))["total"] or 0
+
+
+def search(request: HttpRequest, tasks: QuerySet, text: str) -> QuerySet:
+    """By whole task id or custom id anywhere; any other text in name, custom id, function and error."""
+    text = text.strip()
+    if not text:
+        return tasks
+    if task_id := uuid_or_none(text):
+        request.found_by_id = True
+        return tasks.filter(task_id=task_id)
+    if not request.GET.get("batch"):
+        # One look into the index for each batch: the custom ids of all batches together have none.
+        everywhere = BatchTask.objects.filter(batch_id__in=Batch.objects.values("batch_id"), custom_id=text)
+        if ids := list(everywhere.values_list("task_id", flat=True)[:500]):
+            request.found_by_id = True
+            return tasks.filter(task_id__in=ids)
+    return TaskFilter(q=text).apply(tasks)
+
+
+class BatchFilter(admin.SimpleListFilter):
+    """The newest batches, and the one that is chosen."""
+
+    title = parameter_name = "batch"
+    OFFERED = 15
+
+    def lookups(self, request, model_admin):
+        newest = list(Batch.objects.order_by("-created_at", "-batch_id")[: self.OFFERED])
+        chosen = uuid_or_none(request.GET.get("batch"))
+        if chosen and all(batch.pk != chosen for batch in newest):
+            newest += Batch.objects.filter(pk=chosen)
+        return [(str(batch.pk), str(batch)) for batch in newest]
+
+    def queryset(self, request, queryset):
+        if not self.value():
+            return queryset
+        chosen = uuid_or_none(self.value())
+        return queryset.filter(batch_id=chosen) if chosen else queryset.none()
+
+
+class WordFilter(admin.SimpleListFilter):
+    """One of a fixed set of words."""
+
+    words: tuple[str, ...] = ()
+
+    def lookups(self, request, model_admin):
+        return [(word, word) for word in self.words]
+
+    def queryset(self, request, queryset):
+        word = self.value()
+        if not word:
+            return queryset
+        return self.chosen(queryset, word) if word in self.words else queryset.none()
+
+    def chosen(self, tasks: QuerySet, word: str) -> QuerySet:
+        return tasks.filter(**{self.parameter_name: word})
+
+
+class StatusFilter(WordFilter):
+    title = parameter_name = "status"
+    words = tuple(TaskStatus.values)
+
+
+class PriorityFilter(WordFilter):
+    title = parameter_name = "priority"
+    words = tuple(priority.label for priority in sorted(Priority, reverse=True))
+
+    def chosen(self, tasks, word):
+        return tasks.filter(priority=Priority[word.upper()])
+
+
+class FunctionFilter(WordFilter):
+    title = parameter_name = "function"
+
+    @property
+    def words(self):
+        return tuple(functions.names())
