@@ -302,8 +302,8 @@ class BatchQueue:
         if not tasks:
             return
         with connection.cursor() as cursor:
-            ids = [task.task_id for task in tasks]
-            cursor.execute(_DISPATCH.format(ids=marks(ids)), [time_param(book.now), *ids])
+            for chunk in _chunks([task.task_id for task in tasks]):
+                cursor.execute(_DISPATCH.format(ids=marks(chunk)), [time_param(book.now), *chunk])
         self.issued += [Ticket(task.task_id, task.attempt + 1, book.batch_id, task.priority) for task in tasks]
 
     def redeem(self, tickets: Sequence[Ticket], worker: str) -> list[Claimed]:
@@ -376,17 +376,17 @@ class BatchQueue:
     def _complete(self, book: Book, outcomes: list[Outcome], worker: str) -> set[str]:
         if not outcomes:
             return set()
-        by_id = {outcome.task_id: outcome for outcome in outcomes}
+        by_attempt = {(outcome.task_id, outcome.attempt): outcome for outcome in outcomes}
         values: list = []
-        for outcome in outcomes:
+        for outcome in by_attempt.values():
             values += (outcome.task_id, outcome.attempt, outcome.result, outcome.execution_time)
-        rows = rows_of_values(len(outcomes), ("uuid", "integer", "text", "float8"))
+        rows = rows_of_values(len(by_attempt), ("uuid", "integer", "text", "float8"))
         with connection.cursor() as cursor:
             cursor.execute(_COMPLETE.format(rows=rows), [*values, time_param(book.now), worker])
             accepted = cursor.fetchall()
         finished = set()
         for task_id, number, attempt, priority, started_at in accepted:
-            outcome = by_id[hex_of(task_id)]
+            outcome = by_attempt[hex_of(task_id), attempt]
             finished.add(outcome.task_id)
             book.leaves(TaskStatus.RUNNING, priority)
             book.enters(TaskStatus.COMPLETED, priority, outcome.execution_time)
@@ -398,16 +398,15 @@ class BatchQueue:
         """Failed, released and cancelled attempts: back to the queue or to a final status."""
         if not outcomes:
             return 0
-        by_id = {outcome.task_id: outcome for outcome in outcomes}
+        by_attempt = {(outcome.task_id, outcome.attempt): outcome for outcome in outcomes}
+        ids = {task_id for task_id, _ in by_attempt}
         updates, attempts = [], []
         with connection.cursor() as cursor:
-            cursor.execute(_HELD.format(ids=marks(by_id)), [*by_id, worker])
+            cursor.execute(_HELD.format(ids=marks(ids)), [*ids, worker])
             held = cursor.fetchall()
         for task_id, number, attempt, priority, started_at, retries, allowed, delay, cancel in held:
-            outcome = by_id[hex_of(task_id)]
-            if attempt != outcome.attempt:
-                continue
-            if outcome.status == TaskStatus.COMPLETED and not cancel:
+            outcome = by_attempt.get((hex_of(task_id), attempt))
+            if outcome is None or (outcome.status == TaskStatus.COMPLETED and not cancel):
                 continue
             started, retry_in, run_after = time_of(started_at), None, None
             error, kind = outcome.error, outcome.error_kind
@@ -566,11 +565,12 @@ class BatchQueue:
 
     def _valid(self, book: Book, tickets: Sequence[Ticket]) -> list[Waiting]:
         """The tasks of those tickets that are for the next attempt of a queued task, best first."""
-        attempts = {ticket.task_id: ticket.attempt for ticket in tickets}
+        attempts = {(ticket.task_id, ticket.attempt) for ticket in tickets}
+        ids = {task_id for task_id, _ in attempts}
         with connection.cursor() as cursor:
-            cursor.execute(_TICKETED.format(ids=marks(attempts)), [*attempts, book.batch_id])
+            cursor.execute(_TICKETED.format(ids=marks(ids)), [*ids, book.batch_id])
             rows = [Waiting(hex_of(task_id), *rest) for task_id, *rest in cursor.fetchall()]
-        valid = [task for task in rows if attempts[task.task_id] == task.attempt + 1]
+        valid = [task for task in rows if (task.task_id, task.attempt + 1) in attempts]
         return sorted(valid, key=lambda task: (-task.priority, task.number))
 
     def _better(self, book: Book, valid: Sequence[Waiting]) -> list[Waiting]:

@@ -1,0 +1,195 @@
+"""Batches and tasks in every status, made by the same verbs that the product uses, and workers played by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from itertools import count
+
+import uuid_utils
+
+from executor.access import Caller, caller_of_shell
+from executor.actions import Call
+from executor.actions.add_batch import new_batch
+from executor.dispatch import open_batches
+from executor.models import Batch, BatchTask, WorkerNode
+from executor.queue import Claimed, NewTask, Outcome, Ticket
+from executor.sql import hex_of
+from executor.states import Priority, TaskStatus
+from executor.worker.heartbeat import new_name, register
+
+_serial = count(1)
+
+
+# --- batches and tasks -------------------------------------------------------------------------------------
+
+
+def make_batch(name: str = "", max_concurrent: int = 5, caller: Caller | None = None) -> Batch:
+    """An open batch without tasks."""
+    return new_batch(Call(caller or caller_of_shell()), name or f"batch {next(_serial)}", max_concurrent=max_concurrent)
+
+
+def new_task(**fields) -> NewTask:
+    """A task that was not stored yet. Its retries come at once unless the test says otherwise."""
+    made = {"task_id": uuid_utils.uuid7().hex, "function": "simulate", "params": "{}", "retry_delay": 0.0}
+    return NewTask(**{**made, **fields})
+
+
+def add_tasks(batch: Batch, count: int = 1, **fields) -> list[BatchTask]:
+    """Queued tasks at the end of a batch, in order."""
+    tasks = [new_task(**fields) for _ in range(count)]
+    with open_batches([batch.pk]) as queue:
+        numbers = queue.add(batch.pk, tasks)
+    return list(BatchTask.objects.filter(batch=batch, number__in=numbers).order_by("number"))
+
+
+def start(batch: Batch, max_concurrent: int | None = None) -> None:
+    with open_batches([batch.pk]) as queue:
+        queue.start(batch.pk, max_concurrent)
+
+
+def stop(batch: Batch, force: bool = False) -> None:
+    with open_batches([batch.pk]) as queue:
+        queue.stop(batch.pk, force)
+
+
+def running_batch(*priorities: int, max_concurrent: int = 5, **fields) -> tuple[Batch, list[BatchTask]]:
+    """A batch that was started, with one task of each of these priorities."""
+    batch = make_batch(max_concurrent=max_concurrent)
+    tasks = [add_tasks(batch, priority=priority, **fields)[0] for priority in priorities or (Priority.MEDIUM,)]
+    start(batch)
+    return batch, tasks
+
+
+def task_in(status: str, batch: Batch | None = None, worker: FakeWorker | None = None, **fields) -> BatchTask:
+    """A task that came to this status by the verbs which lead there."""
+    batch = batch or make_batch(max_concurrent=100)
+    worker = worker or FakeWorker()
+    [task] = add_tasks(batch, **{"max_retries": 0, **fields})
+    if status == TaskStatus.CANCELLED:
+        cancel(task)
+    elif status != TaskStatus.QUEUED:
+        start(batch)
+        [claimed] = worker.redeem(ticket_for(task))
+        if status == TaskStatus.COMPLETED:
+            worker.complete(claimed)
+        elif status == TaskStatus.FAILED:
+            worker.fail(claimed)
+    task.refresh_from_db()
+    assert task.status == status
+    return task
+
+
+def cancel(*tasks: BatchTask) -> tuple[int, int]:
+    """Cancel tasks of one batch; how many at once, and how many were asked to end."""
+    with open_batches([tasks[0].batch_id]) as queue:
+        return queue.cancel(tasks[0].batch_id, these(tasks))
+
+
+def retry(*tasks: BatchTask) -> int:
+    with open_batches([tasks[0].batch_id]) as queue:
+        return queue.retry(tasks[0].batch_id, these(tasks))
+
+
+def clear(*tasks: BatchTask) -> int:
+    with open_batches([tasks[0].batch_id]) as queue:
+        return queue.clear(tasks[0].batch_id, these(tasks))
+
+
+def prioritise(priority: int, *tasks: BatchTask) -> int:
+    with open_batches([tasks[0].batch_id]) as queue:
+        return queue.prioritise(tasks[0].batch_id, these(tasks), priority)
+
+
+def these(tasks: Iterable[BatchTask]):
+    """The queryset of these tasks, as a selector would give it."""
+    return BatchTask.objects.filter(pk__in=[task.pk for task in tasks])
+
+
+def now_of(task: BatchTask | Claimed) -> BatchTask:
+    """The task as the database has it now."""
+    return BatchTask.objects.get(pk=task.pk if isinstance(task, BatchTask) else task.task_id)
+
+
+# --- tickets -------------------------------------------------------------------------------------------------
+
+
+def ticket_for(task: BatchTask) -> Ticket:
+    """The ticket for the next attempt of a task."""
+    task = now_of(task)
+    return Ticket(hex_of(task.pk), task.attempt + 1, hex_of(task.batch_id), task.priority)
+
+
+def tickets_out(*batches: Batch) -> list[Ticket]:
+    """The tickets that are out, in the order in which a worker would pop them."""
+    out = BatchTask.objects.filter(batch__in=batches, status=TaskStatus.QUEUED, dispatched_at__isnull=False)
+    return [ticket_for(task) for task in out.order_by("-priority", "dispatched_at", "number")]
+
+
+# --- workers -------------------------------------------------------------------------------------------------
+
+
+class FakeWorker:
+    """A worker by hand: known to the database, it claims and settles when the test says so, and runs nothing."""
+
+    def __init__(self, concurrency: int = 100):
+        self.name = new_name("fake")
+        register(self.name, concurrency)
+
+    @property
+    def node(self) -> WorkerNode:
+        return WorkerNode.objects.get(name=self.name)
+
+    def redeem(self, *tickets: Ticket) -> list[Claimed]:
+        """Claim what these tickets are for."""
+        with open_batches({ticket.batch_id for ticket in tickets}) as queue:
+            return queue.redeem(tickets, self.name)
+
+    def take(self, batch: Batch, count: int | None = None) -> list[Claimed]:
+        """Pop tickets and claim."""
+        tickets = tickets_out(batch)[:count]
+        return self.redeem(*tickets) if tickets else []
+
+    def settle(self, *outcomes: Outcome) -> int:
+        """Record outcomes; how many were accepted."""
+        with open_batches({outcome.batch_id for outcome in outcomes}) as queue:
+            return queue.settle(outcomes, self.name)
+
+    def complete(self, *claimed: Claimed, **how) -> int:
+        return self.settle(*(completed(task, **how) for task in claimed))
+
+    def fail(self, *claimed: Claimed, **how) -> int:
+        return self.settle(*(failed(task, **how) for task in claimed))
+
+    def release(self, *claimed: Claimed) -> int:
+        return self.settle(*(released(task) for task in claimed))
+
+    def fall_silent(self, seconds: float = 3600) -> None:
+        """Its last heartbeat was that long ago."""
+        node = self.node
+        WorkerNode.objects.filter(pk=node.pk).update(heartbeat_at=node.heartbeat_at - timedelta(seconds=seconds))
+
+
+def completed(task: Claimed, **how) -> Outcome:
+    made = {"execution_time": 0.25, "result": f'"attempt {task.attempt}"'}
+    return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.COMPLETED, **{**made, **how})
+
+
+def failed(task: Claimed, **how) -> Outcome:
+    made = {"execution_time": 0.125, "error": "it broke", "error_kind": "ValueError"}
+    return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.FAILED, **{**made, **how})
+
+
+def released(task: Claimed) -> Outcome:
+    return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.QUEUED, released=True)
+
+
+def cancelled(task: Claimed) -> Outcome:
+    return Outcome(
+        task.task_id, task.batch_id, task.attempt, TaskStatus.CANCELLED, error="Cancelled while it ran.",
+        error_kind="cancelled",
+    )  # fmt: skip
+
+
+def numbers(tasks: Sequence[BatchTask | Claimed]) -> list[int]:
+    return [task.number for task in tasks]

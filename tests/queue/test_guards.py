@@ -1,0 +1,188 @@
+"""Who holds an old attempt, or is another worker, changes nothing; a ticket is good for one claim."""
+
+import uuid
+
+import pytest
+
+from executor.dispatch import rescue_lost_workers
+from executor.models import BatchFrame, BatchTask, TaskAttempt
+from executor.queue import Ticket
+from executor.sql import hex_of
+from executor.states import TaskStatus
+from tests.factories import (
+    FakeWorker,
+    cancelled,
+    completed,
+    failed,
+    now_of,
+    released,
+    running_batch,
+    ticket_for,
+    tickets_out,
+)
+from tests.queue.books import story_of
+
+
+def _everything():
+    return (
+        list(BatchTask.objects.order_by("pk").values()),
+        list(BatchFrame.objects.order_by("pk").values()),
+        list(TaskAttempt.objects.order_by("pk").values()),
+    )
+
+
+OUTCOMES = {"completed": completed, "failed": failed, "released": released, "cancelled": cancelled}
+each_outcome = pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES)
+
+
+@each_outcome
+def test_a_worker_cannot_end_what_another_one_holds(outcome):
+    batch, _ = running_batch()
+    [claimed] = FakeWorker().take(batch)
+    before = _everything()
+    assert FakeWorker().settle(outcome(claimed)) == 0
+    assert _everything() == before
+
+
+@each_outcome
+def test_a_stale_worker_cannot_end_a_task_that_was_rescued_and_claimed_again(outcome):
+    batch, _ = running_batch()
+    sleeper, heir = FakeWorker(), FakeWorker()
+    [old] = sleeper.take(batch)
+    sleeper.fall_silent()
+    rescue_lost_workers()
+    [new] = heir.take(batch)
+    assert new.attempt == old.attempt + 1
+    before = _everything()
+    assert sleeper.settle(outcome(old)) == 0
+    assert _everything() == before
+    assert heir.complete(new) == 1
+    assert now_of(new).result == "attempt 2"
+
+
+@each_outcome
+def test_a_worker_cannot_end_a_newer_attempt_of_its_own_with_an_older_one(outcome):
+    """The same name, so that only the attempt tells the two apart."""
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    [old] = worker.take(batch)
+    worker.release(old)
+    [new] = worker.take(batch)
+    before = _everything()
+    assert worker.settle(outcome(old)) == 0
+    assert _everything() == before
+    assert worker.complete(new) == 1
+
+
+@each_outcome
+@pytest.mark.parametrize("first", [True, False], ids=["stale first", "stale last"])
+def test_a_stale_outcome_in_the_same_commit_does_not_hide_the_right_one(outcome, first):
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    [old] = worker.take(batch)
+    worker.release(old)
+    [new] = worker.take(batch)
+    outcomes = [outcome(old), completed(new, execution_time=2.0)]
+    assert worker.settle(*(outcomes if first else outcomes[::-1])) == 1
+    task = now_of(new)
+    assert (task.status, task.result, task.execution_time) == ("completed", "attempt 2", 2.0)
+
+
+@each_outcome
+@pytest.mark.parametrize("again", OUTCOMES.values(), ids=OUTCOMES)
+def test_an_attempt_ends_once(outcome, again):
+    batch, _ = running_batch(max_retries=0)
+    worker = FakeWorker()
+    [claimed] = worker.take(batch)
+    assert worker.settle(outcome(claimed)) == 1
+    before = _everything()
+    assert worker.settle(again(claimed)) == 0
+    assert _everything() == before
+
+
+def test_the_same_outcome_twice_in_one_commit_counts_once():
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    [claimed] = worker.take(batch)
+    assert worker.settle(completed(claimed), completed(claimed)) == 1
+    assert now_of(claimed).status == TaskStatus.COMPLETED
+
+
+def test_a_ticket_given_twice_starts_one_attempt():
+    _, [task] = running_batch()
+    ticket = ticket_for(task)
+    one, other = FakeWorker(), FakeWorker()
+    assert len(one.redeem(ticket, ticket)) == 1
+    before = _everything()
+    assert other.redeem(ticket) == one.redeem(ticket) == []
+    assert _everything() == before
+
+
+def test_a_ticket_for_an_attempt_that_is_over_or_to_come_starts_nothing():
+    batch, [task] = running_batch()
+    worker = FakeWorker()
+    old = ticket_for(task)
+    worker.release(*worker.take(batch))
+    before = _everything()
+    assert worker.redeem(old) == []
+    assert worker.redeem(old._replace(attempt=old.attempt + 2)) == []
+    assert _everything() == before
+    assert len(worker.redeem(ticket_for(task))) == 1
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["stale first", "stale last"])
+def test_a_stale_ticket_beside_the_right_one_does_not_hide_it(first):
+    batch, [task] = running_batch()
+    worker = FakeWorker()
+    old = ticket_for(task)
+    worker.release(*worker.take(batch))
+    pair = [old, ticket_for(task)]
+    claimed = worker.redeem(*(pair if first else pair[::-1]))
+    assert [each.attempt for each in claimed] == [2]
+
+
+def test_unknown_tickets_are_dropped():
+    _, [task] = running_batch()
+    good = ticket_for(task)
+    unknown = [
+        Ticket(uuid.uuid4().hex, 1, good.batch_id),
+        Ticket(uuid.uuid4().hex, 1, uuid.uuid4().hex),
+        good._replace(batch_id=uuid.uuid4().hex),
+    ]
+    before = _everything()
+    assert FakeWorker().redeem(*unknown) == []
+    assert _everything() == before
+    assert len(FakeWorker().redeem(*unknown, good)) == 1
+
+
+def test_a_ticket_of_another_batch_starts_nothing():
+    _, [task] = running_batch()
+    other, _ = running_batch()
+    ticket = ticket_for(task)._replace(batch_id=hex_of(other.pk))
+    assert FakeWorker().redeem(ticket) == []
+    assert now_of(task).status == TaskStatus.QUEUED
+
+
+def test_an_outcome_for_a_batch_that_is_gone_is_refused():
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    [claimed] = worker.take(batch)
+    gone = completed(claimed)
+    gone.batch_id = uuid.uuid4().hex
+    assert worker.settle(gone) == 0
+    assert worker.complete(claimed) == 1
+
+
+def test_attempts_are_counted_up_and_never_down():
+    batch, [task] = running_batch(max_retries=1)
+    worker = FakeWorker()
+    seen = []
+    for end in (worker.release, worker.fail, worker.release, worker.complete):
+        [claimed] = worker.take(batch)
+        seen.append(claimed.attempt)
+        end(claimed)
+    assert seen == [1, 2, 3, 4]
+    assert story_of(task)[-1] == "completed"
+    kept = TaskAttempt.objects.filter(task=task).order_by("number").values_list("number", "outcome")
+    assert list(kept) == [(1, "released"), (2, "failed"), (3, "released")]
+    assert not tickets_out(batch)

@@ -1,0 +1,132 @@
+"""Every verb against every status: only the moves of the table happen, and what does not happen changes nothing."""
+
+import pytest
+
+from executor.dispatch import open_batches, rescue_lost_workers
+from executor.models import BatchTask
+from executor.queue import Outcome, Waiting
+from executor.sql import hex_of
+from executor.states import FINAL, MOVES, Priority, TaskStatus
+from tests.factories import FakeWorker, add_tasks, cancel, clear, make_batch, retry, start, task_in, these, ticket_for
+from tests.queue.books import story_of
+
+
+def _claim(task, worker):
+    worker.redeem(ticket_for(task))
+
+
+def _end(task, worker, status, **how):
+    """An outcome with the very attempt and worker of the row: only the status can refuse it."""
+    with open_batches([task.batch_id]) as queue:
+        ids = hex_of(task.pk), hex_of(task.batch_id)
+        queue.settle([Outcome(*ids, task.attempt, status, result="1", error="it broke", **how)], task.worker)
+
+
+def _complete(task, worker):
+    _end(task, worker, TaskStatus.COMPLETED)
+
+
+def _fail(task, worker):
+    _end(task, worker, TaskStatus.FAILED)
+
+
+def _release(task, worker):
+    _end(task, worker, TaskStatus.QUEUED, released=True)
+
+
+def _rescue(task, worker):
+    worker.fall_silent()
+    rescue_lost_workers()
+
+
+def _cancel(task, worker):
+    """A running one is asked to end, and ends when its worker obeys."""
+    if cancel(task) == (0, 1):
+        _end(task, worker, TaskStatus.CANCELLED)
+
+
+def _retry(task, worker):
+    retry(task)
+
+
+VERBS = {
+    "claim": _claim,
+    "complete": _complete,
+    "fail": _fail,
+    "release": _release,
+    "rescue": _rescue,
+    "cancel": _cancel,
+    "retry": _retry,
+}
+
+
+def test_the_table_here_has_every_verb_of_the_product():
+    assert VERBS.keys() == MOVES.keys()
+
+
+def _row(task):
+    return BatchTask.objects.filter(pk=task.pk).values().first()
+
+
+def _placed(status, **fields):
+    """A task in this status in a batch that runs and stays running, so that only the task's status can refuse."""
+    batch, worker = make_batch(max_concurrent=100), FakeWorker()
+    add_tasks(batch)
+    start(batch)
+    return task_in(status, batch, worker, **fields), worker
+
+
+@pytest.mark.parametrize("retries", [0, 3])
+@pytest.mark.parametrize("status", TaskStatus.values)
+@pytest.mark.parametrize("name", MOVES)
+def test_a_verb_moves_a_task_as_the_table_says_and_no_other(name, status, retries):
+    task, worker = _placed(status, max_retries=retries) if status != "failed" else _placed(status)
+    before, story = _row(task), story_of(task)
+    VERBS[name](task, worker)
+    takes, leaves = MOVES[name]
+    after = _row(task)
+    if status in takes:
+        assert after["status"] in leaves
+        if name in ("fail", "rescue"):
+            assert after["status"] == ("queued" if retries else "failed")
+        assert story_of(task) == [*story, after["status"]]
+    else:
+        assert after == before
+        assert story_of(task) == story
+
+
+@pytest.mark.parametrize("status", TaskStatus.values)
+def test_only_a_queued_task_gets_a_ticket(status):
+    task, _ = _placed(status)
+    these([task]).update(dispatched_at=None)
+    with open_batches([task.batch_id]) as queue:
+        book = queue.book(task.batch_id)
+        queue.dispatch(book, [Waiting(hex_of(task.pk), task.attempt, task.priority, task.number)])
+    assert bool(_row(task)["dispatched_at"]) == (status == TaskStatus.QUEUED)
+
+
+@pytest.mark.parametrize("status", TaskStatus.values)
+def test_only_a_final_task_can_be_cleared(status):
+    task, _ = _placed(status)
+    assert clear(task) == (status in FINAL)
+    assert (_row(task) is None) == (status in FINAL)
+
+
+@pytest.mark.parametrize("status", TaskStatus.values)
+def test_only_a_queued_task_changes_its_priority(status):
+    task, _ = _placed(status)
+    with open_batches([task.batch_id]) as queue:
+        assert queue.prioritise(task.batch_id, these([task]), Priority.CRITICAL) == (status == TaskStatus.QUEUED)
+    assert (_row(task)["priority"] == Priority.CRITICAL) == (status == TaskStatus.QUEUED)
+
+
+@pytest.mark.parametrize("status", TaskStatus.values)
+def test_the_factory_makes_consistent_times(status):
+    task = task_in(status)
+    if task.started_at:
+        assert task.created_at <= task.started_at
+    if task.completed_at:
+        assert task.completed_at >= (task.started_at or task.created_at)
+    assert bool(task.completed_at) == (status in FINAL)
+    assert bool(task.started_at) == (status in ("running", "completed", "failed"))
+    assert (task.result is not None) == (status == "completed")

@@ -1,0 +1,253 @@
+"""How many run at once, and who goes first."""
+
+import random
+import sqlite3
+
+import pytest
+from django.db import connection
+
+from executor.dispatch import open_batches
+from executor.models import BatchTask
+from executor.queue import BatchQueue
+from executor.states import Priority, TaskStatus
+from tests.factories import (
+    FakeWorker,
+    add_tasks,
+    cancel,
+    make_batch,
+    new_task,
+    now_of,
+    numbers,
+    prioritise,
+    running_batch,
+    start,
+    stop,
+    ticket_for,
+    tickets_out,
+)
+
+LOW, MEDIUM, HIGH, CRITICAL = sorted(Priority)
+
+
+def _running(batch) -> int:
+    return BatchTask.objects.filter(batch=batch, status=TaskStatus.RUNNING).count()
+
+
+def _limit(batch, limit):
+    with open_batches([batch.pk]) as queue:
+        queue.limit(batch.pk, limit)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_more_than_the_limit_run_at_any_instant_with_several_workers(seed):
+    chance = random.Random(seed)
+    batch = make_batch(max_concurrent=4)
+    tasks = add_tasks(batch, 30, max_retries=1)
+    start(batch)
+    workers = [FakeWorker() for _ in range(3)]
+    held = {worker.name: [] for worker in workers}
+    everything = [ticket_for(task) for task in tasks]
+    full = 0
+    for _ in range(600):
+        worker = chance.choice(workers)
+        if held[worker.name] and chance.random() < 0.5:
+            task = held[worker.name].pop(chance.randrange(len(held[worker.name])))
+            chance.choice([worker.complete, worker.fail, worker.release])(task)
+        else:
+            # Tickets that are out, and some that nobody issued: only the claim itself can hold the limit.
+            tickets = tickets_out(batch)[:3] + chance.sample(everything, 3)
+            held[worker.name] += worker.redeem(*tickets)
+        running = _running(batch)
+        assert running <= 4
+        full += running == 4
+        if batch.tasks.exclude(status__in=["completed", "failed"]).count() == 0:
+            break
+    assert full > 10, "the limit was never reached: this proved nothing"
+
+
+def test_tickets_are_issued_for_the_free_slots_and_no_more():
+    batch = make_batch(max_concurrent=3)
+    add_tasks(batch, 10)
+    assert tickets_out(batch) == []
+    start(batch)
+    worker = FakeWorker()
+    assert len(tickets_out(batch)) == 3
+    claimed = worker.take(batch, 2)
+    assert len(tickets_out(batch)) == 1
+    worker.complete(claimed[0])
+    assert len(tickets_out(batch)) == 2
+
+
+def test_a_ticket_for_which_there_is_no_slot_goes_back_and_comes_again():
+    batch = make_batch(max_concurrent=1)
+    first, second = add_tasks(batch, 2)
+    start(batch)
+    worker = FakeWorker()
+    [claimed] = worker.redeem(ticket_for(first))
+    # As if its ticket had gone out while there was a slot for it:
+    BatchTask.objects.filter(pk=second.pk).update(dispatched_at=now_of(first).started_at)
+    assert FakeWorker().redeem(ticket_for(second)) == []
+    assert now_of(second).dispatched_at is None
+    worker.complete(claimed)
+    assert numbers(worker.take(batch)) == [2]
+
+
+def test_a_lower_limit_binds_from_the_next_claim_on():
+    batch = make_batch(max_concurrent=4)
+    add_tasks(batch, 10)
+    start(batch)
+    worker = FakeWorker()
+    claimed = worker.take(batch)
+    assert len(claimed) == 4
+    _limit(batch, 2)
+    assert _running(batch) == 4
+    worker.complete(*claimed[:2])
+    assert worker.take(batch) == [] == tickets_out(batch)
+    worker.complete(claimed[2])
+    assert len(worker.take(batch)) == 1
+    assert _running(batch) == 2
+
+
+def test_a_lower_limit_also_refuses_tickets_that_are_out_already():
+    batch = make_batch(max_concurrent=4)
+    add_tasks(batch, 4)
+    start(batch)
+    tickets = tickets_out(batch)
+    _limit(batch, 1)
+    assert len(FakeWorker().redeem(*tickets)) == 1
+
+
+def test_a_higher_limit_issues_tickets_at_once():
+    batch = make_batch(max_concurrent=1)
+    add_tasks(batch, 10)
+    start(batch)
+    _limit(batch, 6)
+    assert len(FakeWorker().take(batch)) == 6
+
+
+def test_the_best_priority_goes_first_and_the_oldest_of_it():
+    batch, _ = running_batch(LOW, HIGH, MEDIUM, CRITICAL, HIGH, LOW, CRITICAL, max_concurrent=1)
+    worker, order = FakeWorker(), []
+    while claimed := worker.take(batch):
+        order += numbers(claimed)
+        worker.complete(*claimed)
+    assert order == [4, 7, 2, 5, 3, 1, 6]
+
+
+def test_a_late_critical_takes_the_slot_of_a_low_ticket():
+    batch, low = running_batch(LOW, LOW, max_concurrent=2)
+    tickets = tickets_out(batch)
+    [critical] = add_tasks(batch, priority=CRITICAL)
+    worker, own = FakeWorker(), ticket_for(critical)
+    # The LOW tickets come first, the CRITICAL's own is still on its way.
+    [first] = worker.redeem(tickets[0])
+    assert first.number == critical.number
+    assert numbers(worker.redeem(tickets[1])) == [low[1].number]
+    assert now_of(low[0]).status == TaskStatus.QUEUED
+    assert worker.redeem(own) == [] == worker.take(batch)
+    worker.complete(first)
+    assert numbers(worker.take(batch)) == [low[0].number]
+
+
+def test_a_late_critical_gets_a_ticket_although_low_tickets_fill_the_window():
+    batch, _ = running_batch(LOW, LOW, max_concurrent=2)
+    assert len(tickets_out(batch)) == 2
+    [critical] = add_tasks(batch, priority=CRITICAL)
+    assert tickets_out(batch)[0].task_id == critical.pk.hex
+    assert len(tickets_out(batch)) == 3
+
+
+def test_a_low_ticket_beside_a_waiting_critical_without_ticket_starts_the_critical():
+    """Its ticket may be lost: that delays nothing as long as any ticket of the batch comes."""
+    batch, [low] = running_batch(LOW, max_concurrent=1)
+    ticket = ticket_for(low)
+    [critical] = add_tasks(batch, priority=CRITICAL)
+    BatchTask.objects.filter(pk=critical.pk).update(dispatched_at=None)
+    assert numbers(FakeWorker().redeem(ticket)) == [critical.number]
+
+
+def test_a_critical_that_waits_for_its_time_takes_no_slot():
+    batch, [low] = running_batch(LOW, max_concurrent=1)
+    later = now_of(low).created_at.replace(year=2999)
+    add_tasks(batch, priority=CRITICAL, run_after=later)
+    assert numbers(FakeWorker().take(batch)) == [low.number]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_task_is_claimed_while_a_better_one_waits(seed):
+    chance = random.Random(seed)
+    batch = make_batch(max_concurrent=3)
+    add_tasks(batch, 3, priority=LOW)
+    start(batch)
+    workers, held = [FakeWorker() for _ in range(3)], []
+    for _ in range(120):
+        act = chance.random()
+        if act < 0.3:
+            add_tasks(batch, priority=chance.choice([*Priority]))
+        elif act < 0.6 and held:
+            worker, task = held.pop(chance.randrange(len(held)))
+            chance.choice([worker.complete, worker.release])(task)
+        elif tickets := tickets_out(batch):
+            worker = chance.choice(workers)
+            claimed = worker.redeem(*chance.sample(tickets, chance.randint(1, min(3, len(tickets)))))
+            held += [(worker, task) for task in claimed]
+            waiting = batch.tasks.filter(status=TaskStatus.QUEUED, run_after=None).values_list("priority", flat=True)
+            if claimed and waiting:
+                assert min(task.priority for task in claimed) >= max(waiting)
+
+
+def test_a_new_priority_moves_a_task_and_its_ticket():
+    batch, tasks = running_batch(MEDIUM, MEDIUM, MEDIUM, max_concurrent=1)
+    assert [ticket.task_id for ticket in tickets_out(batch)] == [tasks[0].pk.hex]
+    assert prioritise(CRITICAL, tasks[2]) == 1
+    assert tickets_out(batch)[0] == ticket_for(tasks[2])
+    assert numbers(FakeWorker().take(batch, 1)) == [3]
+
+
+def test_a_task_whose_priority_changes_gets_its_ticket_anew():
+    batch, _ = running_batch(MEDIUM)
+    with open_batches([batch.pk]) as queue:
+        queue.prioritise(batch.pk, BatchTask.objects.filter(batch=batch), HIGH)
+        withdrawn, issued = queue.withdrawn, queue.issued
+    assert [ticket.priority for ticket in withdrawn] == [MEDIUM]
+    assert [ticket.priority for ticket in issued] == [HIGH]
+
+
+def test_the_same_priority_again_changes_nothing():
+    batch, [task] = running_batch(HIGH)
+    batch.stats.refresh_from_db()
+    seq = batch.stats.seq
+    assert prioritise(HIGH, task) == 0
+    batch.stats.refresh_from_db()
+    assert batch.stats.seq == seq
+
+
+def test_two_batches_do_not_share_their_limits():
+    one, _ = running_batch(*[MEDIUM] * 4, max_concurrent=2)
+    two, _ = running_batch(*[MEDIUM] * 4, max_concurrent=3)
+    claimed = FakeWorker().redeem(*tickets_out(one, two))
+    assert sorted(task.batch_id for task in claimed) == sorted([one.pk.hex] * 2 + [two.pk.hex] * 3)
+
+
+@pytest.fixture
+def few_parameters(db):
+    """SQLite as it is built where nobody raised its limits, only more so; PostgreSQL has no such limit here."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    connection.ensure_connection()
+    usual = connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 1_000)
+    yield
+    connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, usual)
+
+
+def test_more_slots_than_a_statement_takes_parameters_are_filled(few_parameters):
+    batch = make_batch(max_concurrent=100_000)
+    with BatchQueue([batch.pk]) as queue:
+        for _ in range(30):
+            queue.add(batch.pk, [new_task() for _ in range(50)])
+    start(batch)
+    assert batch.tasks.filter(dispatched_at__isnull=False).count() == 1_500
+    stop(batch)
+    assert not batch.tasks.filter(dispatched_at__isnull=False).exists()
+    assert cancel(*batch.tasks.all()[:900])[0] == 900
