@@ -140,6 +140,7 @@ CHANNEL_LAYERS = {
 # --- Batch Executor -------------------------------------------------------------------------------
 
 BATCH_ARTIFACTS = DATA_DIR / "artifacts"
+BATCH_LOGS = DATA_DIR / "logs"
 BATCH_CONCURRENCY = int(_number("BATCH_CONCURRENCY", 20))  # tasks at once in one worker process
 # Child processes for plain functions; 0: as many as tasks, up to 32.
 BATCH_PROCESSES = int(_number("BATCH_PROCESSES", 0))

@@ -27,7 +27,7 @@ SHOWN = ("total_tasks", "queued", "running", "completed", "failed", "cancelled",
 
 _COLUMNS = ", ".join(f"s.{name}" for name in (*COUNTERS, "start_time", "end_time"))
 _LOCK = f"""
-    SELECT b.batch_id, b.state, b.max_concurrent, b.stop_forced, {_COLUMNS}
+    SELECT b.batch_id, b.owner, b.state, b.max_concurrent, b.stop_forced, {_COLUMNS}
     FROM executor_batch b JOIN executor_batchstats s ON s.batch_id = b.batch_id
     WHERE b.batch_id IN ({{ids}}) ORDER BY b.batch_id
 """
@@ -45,8 +45,8 @@ class Book:
 
     def __init__(self, row: tuple, now: datetime):
         self.batch_id = hex_of(row[0])
-        self.state, self.max_concurrent, self.stop_forced = (*row[1:3], bool(row[3]))
-        self.counters: dict[str, float] = dict(zip(COUNTERS, row[4:-2], strict=True))
+        self.owner, self.state, self.max_concurrent, self.stop_forced = (*row[1:4], bool(row[4]))
+        self.counters: dict[str, float] = dict(zip(COUNTERS, row[5:-2], strict=True))
         self.start_time, self.end_time = time_of(row[-2]), time_of(row[-1])
         self.now = now
         self.changes: list[tuple] = []
@@ -85,8 +85,10 @@ class Book:
         duration: float | None = None,
         retry_in: float | None = None,
         error: str | None = None,
+        progress: list | None = None,
     ) -> None:
-        """Write one task's change into the frame; `status=None` says that it was cleared."""
+        """Write one task's change into the frame; `status=None` says that it was cleared. Progress is a ninth field,
+        there only where a running task told it."""
         self.changes.append(
             (
                 number,
@@ -97,6 +99,7 @@ class Book:
                 None if duration is None else round(duration * 1000, 1),
                 None if retry_in is None else round(retry_in * 1000),
                 error[:ERROR_HEAD] if error else None,
+                *([progress] if progress is not None else []),
             )
         )
 

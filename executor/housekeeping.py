@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Collection
 from datetime import timedelta
+from pathlib import Path
 
 from django.conf import settings
 
@@ -33,3 +36,17 @@ def forget() -> int:
             with turn():
                 gone += rows.model.objects.filter(pk__in=part).delete()[0]
     return gone
+
+
+def forget_files(batch_id: str, numbers: Collection[int]) -> None:
+    """Delete the logs and artifacts of these tasks of a batch."""
+    wanted = {str(number) for number in numbers}
+    for root in (settings.BATCH_LOGS, settings.BATCH_ARTIFACTS):
+        folder = Path(root) / batch_id
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name.split("-")[0] not in wanted:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

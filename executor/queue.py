@@ -27,7 +27,8 @@ from executor.models import BatchTask, TaskAttempt
 from executor.sql import hex_of, marks, rows_of_values, time_of, time_param, turn
 from executor.states import FINAL, MOVES, BatchState, Priority, TaskStatus
 
-RETRY_CAP = 300.0  # seconds; no automatic retry waits longer
+RETRY_CAP = 300.0  # seconds; no backoff is longer
+WISH_CAP = 86_400.0  # seconds; no pause that an error asked for is longer
 ROWS_A_STATEMENT = 500
 
 
@@ -65,6 +66,17 @@ class Claimed:
     max_retries: int
     name: str
     custom_id: str | None
+    owner: str
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a running attempt says that it is: [done, total, text]."""
+
+    task_id: str
+    batch_id: str
+    attempt: int
+    value: list
 
 
 @dataclass(slots=True)
@@ -344,7 +356,7 @@ class BatchQueue:
             rows = cursor.fetchall()
         claimed = []
         for row in rows:
-            task = Claimed(hex_of(row[0]), book.batch_id, *row[1:-1])
+            task = Claimed(hex_of(row[0]), book.batch_id, *row[1:-1], book.owner)
             book.leaves(TaskStatus.QUEUED, task.priority)
             book.enters(TaskStatus.RUNNING, task.priority)
             if task.attempt == 1:
@@ -372,6 +384,19 @@ class BatchQueue:
             rest = [outcome for outcome in group if outcome.task_id not in finished]
             accepted += len(finished) + self._end(book, rest, worker)
         return accepted
+
+    def report(self, told: Sequence[Progress], worker: str) -> None:
+        """Keep what running attempts of this worker say about their progress."""
+        for batch_id, group in _by_batch(told).items():
+            book = self.books.get(batch_id)
+            latest = {} if book is None else {progress.task_id: progress for progress in group}
+            for task_id, progress in latest.items():
+                running = BatchTask.objects.filter(
+                    task_id=task_id, attempt=progress.attempt, worker=worker, status=TaskStatus.RUNNING
+                )
+                if running.update(progress=progress.value):
+                    number, started_at = running.values_list("number", "started_at").get()
+                    book.note(number, TaskStatus.RUNNING, progress.attempt, worker, started_at, progress=progress.value)
 
     def _complete(self, book: Book, outcomes: list[Outcome], worker: str) -> set[str]:
         if not outcomes:
@@ -416,7 +441,7 @@ class BatchQueue:
                 status = TaskStatus.QUEUED
             elif outcome.retryable and retries < allowed:
                 status, retries = TaskStatus.QUEUED, retries + 1
-                retry_in = outcome.retry_after if outcome.retry_after is not None else _backoff(delay, retries)
+                retry_in = _pause(outcome.retry_after, delay, retries)
                 run_after = book.now + timedelta(seconds=retry_in) if retry_in > 0 else None
                 book.counters["retries"] += 1
             else:
@@ -511,6 +536,7 @@ class BatchQueue:
             count += len(rows)
         if count and book.state == BatchState.FINISHED:
             book.state = BatchState.RUNNING
+            book.start_time = book.start_time or book.now
         return count
 
     def prioritise(self, batch_id, tasks: QuerySet, priority: int) -> int:
@@ -615,6 +641,13 @@ def _by_batch(items: Iterable) -> dict[str, list]:
 
 def _chunks(rows: Sequence) -> Iterable[Sequence]:
     return (rows[start : start + ROWS_A_STATEMENT] for start in range(0, len(rows), ROWS_A_STATEMENT))
+
+
+def _pause(wished: float | None, delay: float, retry: int) -> float:
+    """Seconds before the n-th retry: what the error asked for, if that is a number at all, or the backoff."""
+    if isinstance(wished, int | float) and wished == wished:  # NaN is not
+        return float(min(max(wished, 0), WISH_CAP))
+    return _backoff(delay, retry)
 
 
 def _backoff(delay: float, retry: int) -> float:

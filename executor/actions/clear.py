@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from executor.dispatch import open_batches
 from executor.errors import BadRequest
+from executor.housekeeping import forget_files
 from executor.models import BatchTask
 from executor.parameters import BatchName, Statuses
 from executor.sql import database_now
@@ -58,11 +59,12 @@ def clear(call: Call, parameters: ClearParameters) -> Response:
         return Response(True, f"{sum(would_delete.values()):,} tasks would be deleted.", data)
     deleted = 0
     while True:
-        part = list(chosen.order_by("number").values_list("pk", flat=True)[:CHUNK])
+        part = dict(chosen.order_by("number").values_list("pk", "number")[:CHUNK])
         if not part:
             break
         with open_batches([batch.batch_id]) as queue:
-            deleted += queue.clear(batch.batch_id, BatchTask.objects.filter(pk__in=part))
+            deleted += queue.clear(batch.batch_id, BatchTask.objects.filter(pk__in=list(part)))
+        forget_files(batch.batch_id.hex, part.values())
     data.update(deleted=deleted)
     call.audit.update(deleted=deleted, statuses=list(parameters.statuses))
     return Response(True, f"{deleted:,} tasks were deleted.", data)

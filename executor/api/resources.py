@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import Query, Router
 
-from executor import reads
+from executor import reads, tasklog
 from executor.actions import BatchExecutor
 from executor.errors import NotFound
 from executor.feed import feed
@@ -127,6 +128,18 @@ async def _next_frame(batch_id: str, after: int, wait: float) -> None:
 def task(request: HttpRequest, task_id: str):
     request.auth.require("read")
     return reads.task(task_id)
+
+
+@router.get("/tasks/{task_id}/log", tags=["tasks"], summary="The live log of the task's last attempt.")
+def log(request: HttpRequest, task_id: str, after: int = Query(0, ge=0), attempt: int | None = Query(None, ge=1)):
+    """Text from byte `after` on; ask on with `after=next`. `skipped` bytes before it are not kept. `done` says that
+    nothing more will come."""
+    request.auth.require("read")
+    found = reads.task(task_id)
+    wanted = attempt or found["attempt"]
+    piece = tasklog.read(UUID(found["batch_id"]).hex, found["number"], wanted, after)
+    over = wanted < found["attempt"] or found["status"] != "running"
+    return {**asdict(piece), "attempt": wanted, "done": over and piece.next >= piece.size}
 
 
 @router.get("/tasks/{task_id}/artifact", tags=["tasks"], summary="The whole of a large result.")

@@ -22,6 +22,22 @@ class SimulateParameters(BaseModel):
     seed: int | None = Field(None, description="Makes chance repeatable.")
 
 
+STEP = 1.0  # seconds between two words of progress; a shorter sleep says nothing
+
+
+async def _sleep(seconds: float, context: TaskContext) -> None:
+    if seconds < 2 * STEP:
+        if seconds:
+            await asyncio.sleep(seconds)
+        return
+    step = max(STEP, seconds / 100)
+    slept = 0.0
+    while slept < seconds:
+        context.progress(round(slept, 1), round(seconds, 1), "sleeping")
+        await asyncio.sleep(min(step, seconds - slept))
+        slept += step
+
+
 @task_function("simulate", example={"duration": 0.5, "jitter": 0.2, "failure_rate": 0.1})
 async def simulate(params: SimulateParameters, context: TaskContext) -> dict:
     """Sleep for a while, then succeed or fail as asked. For trying things out and for load tests.
@@ -30,8 +46,7 @@ async def simulate(params: SimulateParameters, context: TaskContext) -> dict:
     """
     chance = random.Random(None if params.seed is None else f"{params.seed}-{context.number}-{context.attempt}")
     seconds = max(0.0, params.duration + chance.uniform(-params.jitter, params.jitter))
-    if seconds:
-        await asyncio.sleep(seconds)
+    await _sleep(seconds, context)
     if context.retry_count < params.fail_times:
         raise TaskFailed(f"Failure {context.retry_count + 1} of {params.fail_times}, as asked for.")
     if chance.random() < params.failure_rate:

@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from executor.errors import TaskCancelled, TaskError, TaskTimeout
 from executor.functions import TaskContext, resolve
-from executor.queue import Claimed, Outcome
+from executor.queue import Claimed, Outcome, Progress
 from executor.states import TaskStatus
 
 from .processes import ProcessPool
-from .results import clean, encode, keep, message_of, traceback_of
+from .results import encode, failure_of, keep, message_of
+from .words import Words
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +36,19 @@ class Stop(Enum):
 
 
 class Attempt:
-    """A claimed task while it runs on this worker's event loop; `ended` is called once with its outcome."""
+    """A claimed task while it runs on this worker's event loop; `ended` is called once with its outcome, `told` now
+    and then with its progress."""
 
-    def __init__(self, task: Claimed, processes: ProcessPool, ended: Callable[[Attempt, Outcome | None], None]):
+    def __init__(
+        self,
+        task: Claimed,
+        processes: ProcessPool,
+        ended: Callable[[Attempt, Outcome | None], None],
+        told: Callable[[Progress], None],
+    ):
         self.task = task
         self.stopped_for: Stop | None = None
+        self._words = Words(task, told)
         self._processes = processes
         self._ended: Callable | None = ended
         self._started = time.monotonic()
@@ -53,10 +62,11 @@ class Attempt:
         """End it. A child process is killed; a coroutine is cancelled, again and again while it does not listen."""
         if self._ended is None:
             return
-        self.stopped_for = self.stopped_for or why
         self._run.cancel()
-        self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(DEAF, self._abandon)
+        if self.stopped_for is None:  # asked again and again, it would otherwise never be left to itself
+            self.stopped_for = why
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(DEAF, self._abandon)
 
     async def _call(self) -> str:
         task = self.task
@@ -70,6 +80,8 @@ class Attempt:
             max_retries=task.max_retries,
             name=task.name,
             custom_id=task.custom_id,
+            owner=task.owner,
+            sink=self._words,
         )
         if not function.is_async:
             return await self._processes.run(function.name, params, context)
@@ -80,7 +92,12 @@ class Attempt:
             raise TaskError(message_of(error)) from error
 
     def _finish(self, run: asyncio.Task) -> None:
-        self._report(self._outcome(run))
+        try:
+            outcome = self._outcome(run)
+        except Exception as error:  # whatever the function did: the attempt ends and its slot comes back
+            logger.exception("the outcome of task %s is unclear", self.task.task_id)
+            outcome = self._made(TaskStatus.FAILED, error=message_of(error), error_kind=type(error).__name__[:50])
+        self._report(outcome)
 
     def _abandon(self) -> None:
         if self._ended is not None:
@@ -90,6 +107,7 @@ class Attempt:
     def _report(self, outcome: Outcome | None) -> None:
         ended, self._ended = self._ended, None
         self._timer.cancel()
+        self._words.close()
         if ended is not None:
             ended(self, outcome)
 
@@ -124,22 +142,16 @@ class Attempt:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
             error = TaskError(f"The parameters are wrong: {wrong}", retryable=False)
             error.kind = "bad_params"
-        if isinstance(error, TaskError):
-            details = None if error.details is None else orjson.loads(encode(error.details))
-            return self._made(
-                TaskStatus.FAILED,
-                error=clean(error.message),
-                error_kind=error.kind[:50],
-                traceback=getattr(error, "traceback", ""),
-                output=details,
-                retryable=error.retryable,
-                retry_after=error.retry_after,
-            )
+        told = failure_of(error)
         return self._made(
             TaskStatus.FAILED,
-            error=message_of(error),
-            error_kind=type(error).__name__[:50],
-            traceback=traceback_of(error),
+            error=told["error"],
+            error_kind=told["kind"],
+            # Of an error that was raised on purpose the traceback says nothing more, unless it came from a child.
+            traceback=getattr(error, "traceback", "") if isinstance(error, TaskError) else told["traceback"],
+            output=told.get("details"),
+            retryable=told.get("retryable", True),
+            retry_after=told.get("retry_after"),
         )
 
     def _made(self, status: TaskStatus, **how) -> Outcome:

@@ -20,7 +20,7 @@ from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 
 from executor.models import WorkerNode
-from executor.queue import Claimed, Outcome
+from executor.queue import Claimed, Outcome, Progress
 from executor.tickets import RedisError, TicketTaker, redis_client
 
 from .attempt import Attempt, Stop
@@ -151,7 +151,7 @@ class BatchWorker(BaseWorker):
     def _on_commit(self, claimed: list[Claimed], slots: int) -> None:
         """The ledger has committed: start what was claimed, take back the slots that were not used."""
         for task in claimed:
-            self.attempts[task.task_id] = Attempt(task, self._processes, self._on_ended)
+            self.attempts[task.task_id] = Attempt(task, self._processes, self._on_ended, self._on_told)
         if slots:
             self._free += slots
             self._room.set()
@@ -171,6 +171,9 @@ class BatchWorker(BaseWorker):
             # Those that end in the same turn of the loop are recorded in the same commit.
             self._loop.call_soon(self._hand_over)
         self._outcomes.append(outcome)
+
+    def _on_told(self, progress: Progress) -> None:
+        self._ledger.enter([progress])
 
     def _hand_over(self) -> None:
         outcomes, self._outcomes = self._outcomes, []

@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 
 import orjson
 
@@ -26,38 +27,47 @@ def serve(connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+    with socket.socket(fileno=os.dup(connection.fileno())) as ours:
         connection.close()
-        stream = line.makefile("rwb")
+        stream = ours.makefile("rwb")
         while header := stream.read(HEADER.size):
             call = orjson.loads(stream.read(HEADER.unpack(header)[0]))
-            answer = orjson.dumps(_answer(call))
-            stream.write(HEADER.pack(len(answer)) + answer)
-            stream.flush()
+            line = Line(stream)
+            line.send(_answer(call, line))
 
 
-def _answer(call: dict) -> dict:
+class Line:
+    """The way back to the worker; also where log lines and progress of the running call go."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def send(self, message: dict) -> None:
+        data = orjson.dumps(message)
+        with self._lock:
+            self._stream.write(HEADER.pack(len(data)) + data)
+            self._stream.flush()
+
+    def log(self, text: str) -> None:
+        self.send({"log": str(text).encode("utf-8", "backslashreplace").decode()})
+
+    def progress(self, done: float, total: float | None, text: str) -> None:
+        self.send({"progress": [float(done), None if total is None else float(total), str(text)[:200]]})
+
+
+def _answer(call: dict, line: Line) -> dict:
     from django.db import close_old_connections
 
-    from executor.errors import TaskError
     from executor.functions import TaskContext, lookup
-    from executor.worker.results import encode, message_of, traceback_of
+    from executor.worker.results import encode, failure_of
 
     close_old_connections()
     try:
         function = lookup(call["function"])
-        context = TaskContext(**call["context"])
+        context = TaskContext(**call["context"], sink=line)
         return {"result": encode(function.call(**function.arguments(call["params"], context)))}
-    except TaskError as error:
-        return {
-            "error": error.message,
-            "kind": error.kind,
-            "retryable": error.retryable,
-            "retry_after": error.retry_after,
-            "details": error.details,
-            "traceback": traceback_of(error),
-        }
     except BaseException as error:
-        return {"error": message_of(error), "kind": type(error).__name__, "traceback": traceback_of(error)}
+        return failure_of(error)
     finally:
         close_old_connections()

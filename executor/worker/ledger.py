@@ -16,7 +16,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from executor import tickets as rq
 from executor.dispatch import deliver, fill
-from executor.queue import BatchQueue, Claimed, Outcome, Ticket
+from executor.queue import BatchQueue, Claimed, Outcome, Progress, Ticket
 from executor.states import Priority
 
 logger = logging.getLogger(__name__)
@@ -34,12 +34,12 @@ class Ledger(threading.Thread):
         self.worker = worker
         self.draining = False
         self._answer, self._broken = answer, broken
-        self._entries: list[Outcome | Ticket | None] = []
+        self._entries: list[Outcome | Progress | Ticket | None] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
 
-    def enter(self, entries: Sequence[Outcome | Ticket]) -> None:
-        """Hand over outcomes to record and tickets to redeem; returns at once."""
+    def enter(self, entries: Sequence[Outcome | Progress | Ticket]) -> None:
+        """Hand over outcomes and progress to record, and tickets to redeem; returns at once."""
         with self._lock:
             self._entries += entries
         self._wake.set()
@@ -71,14 +71,15 @@ class Ledger(threading.Thread):
             ending = None in group
             outcomes = [entry for entry in group if isinstance(entry, Outcome)]
             tickets = [entry for entry in group if isinstance(entry, Ticket)]
-            if outcomes or tickets:
-                claimed = self._commit(outcomes, tickets)
+            told = [entry for entry in group if isinstance(entry, Progress)]
+            if outcomes or tickets or told:
+                claimed = self._commit(outcomes, tickets, told)
                 self._answer(claimed, len(outcomes) + len(tickets) - len(claimed))
 
-    def _commit(self, outcomes: list[Outcome], tickets: list[Ticket]) -> list[Claimed]:
+    def _commit(self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress]) -> list[Claimed]:
         for tries in range(1_000_000):
             try:
-                return self._record(outcomes, tickets)
+                return self._record(outcomes, tickets, told)
             except (DatabaseError, InterfaceError) as error:
                 pause = PAUSES[min(tries, len(PAUSES) - 1)]
                 logger.warning("%d outcomes wait for the database: %s", len(outcomes), error)
@@ -89,10 +90,11 @@ class Ledger(threading.Thread):
                 time.sleep(pause)
         return []
 
-    def _record(self, outcomes: list[Outcome], tickets: list[Ticket]) -> list[Claimed]:
-        batches = {entry.batch_id for entry in (*outcomes, *tickets)}
+    def _record(self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress]) -> list[Claimed]:
+        batches = {entry.batch_id for entry in (*outcomes, *tickets, *told)}
         floor = _waiting_priority() if outcomes and not self.draining else 0
         with BatchQueue(batches) as queue:
+            queue.report(told, self.worker)
             queue.settle(outcomes, self.worker)
             if self.draining:
                 for batch_id in queue.books:

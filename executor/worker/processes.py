@@ -7,16 +7,18 @@ import multiprocessing
 import os
 import signal
 import socket
+import time
 from collections import deque
-from dataclasses import asdict
 
 import orjson
 
 from executor.errors import ProcessDied, TaskError
 from executor.functions import TaskContext
+from executor.functions.context import Sink
 
 from .child import HEADER, serve
 
+PAUSES = (0.05, 0.2, 0.5, 1.0)  # seconds between tries to start a child
 IDLE = 30.0  # seconds after which a child that has nothing to do is let go
 
 
@@ -50,20 +52,29 @@ class Child:
         self.reader, self.writer = await asyncio.open_connection(sock=self._socket, limit=2**20)
         return self
 
-    async def call(self, request: bytes) -> dict:
-        """Send a call and wait for its answer.
+    async def call(self, request: bytes, sink: Sink) -> dict:
+        """Send a call and wait for its answer; what it logs meanwhile goes to the sink.
 
         Raises ProcessDied when the child ends instead.
         """
         self.writer.write(HEADER.pack(len(request)) + request)
         try:
-            header = await self.reader.readexactly(HEADER.size)
-            return orjson.loads(await self.reader.readexactly(HEADER.unpack(header)[0]))
+            while True:
+                header = await self.reader.readexactly(HEADER.size)
+                message = orjson.loads(await self.reader.readexactly(HEADER.unpack(header)[0]))
+                if "log" in message:
+                    sink.log(message["log"])
+                elif "progress" in message:
+                    sink.progress(*message["progress"])
+                else:
+                    return message
         except (asyncio.IncompleteReadError, ConnectionError):
             await asyncio.to_thread(self.process.join, 1.0)
             code = self.process.exitcode
             how = "" if code is None else f" with signal {-code}" if code < 0 else f" with exit code {code}"
             raise ProcessDied(f"The child process that ran the function ended by itself{how}.") from None
+        except orjson.JSONDecodeError:  # the function wrote into the line
+            raise ProcessDied("The child process that ran the function gave an answer that is none.") from None
 
     def kill(self) -> None:
         """End it now, with everything that it started."""
@@ -90,11 +101,11 @@ class ProcessPool:
 
         Raises CallFailed, ProcessDied.
         """
-        request = orjson.dumps({"function": function, "params": params, "context": asdict(context)})
+        request = orjson.dumps({"function": function, "params": params, "context": context.sendable()})
         async with self._slots:
             child = self._idle.pop() if self._idle else await self._start()
             try:
-                answer = await child.call(request)
+                answer = await child.call(request, context.sink)
             except BaseException:
                 self._discard(child)
                 raise
@@ -118,7 +129,7 @@ class ProcessPool:
 
     async def _start(self) -> Child:
         # Shielded: a child that was started for a call which is cancelled meanwhile must still be known, and end.
-        starting = asyncio.ensure_future(asyncio.to_thread(Child, self._context))
+        starting = asyncio.ensure_future(asyncio.to_thread(_fork, self._context))
         try:
             child = await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -130,6 +141,17 @@ class ProcessPool:
     def _discard(self, child: Child) -> None:
         self._all.discard(child)
         child.kill()
+
+
+def _fork(context) -> Child:
+    """Start a child. The server that it is forked from may be about to end, because a function harmed it: that is not
+    the fault of the next task, and a new server takes over in a moment."""
+    for pause in PAUSES:
+        try:
+            return Child(context)
+        except (OSError, EOFError):
+            time.sleep(pause)
+    return Child(context)
 
 
 def _kill_late(starting: asyncio.Future) -> None:

@@ -5,6 +5,7 @@ A hostile value never makes its own completion fail: text is escaped. Only what 
 
 from __future__ import annotations
 
+import math
 import traceback
 from decimal import Decimal
 from pathlib import Path
@@ -15,11 +16,12 @@ import orjson
 from django.conf import settings
 from pydantic import BaseModel
 
-from executor.errors import BadResult
+from executor.errors import BadResult, TaskError
 
 ERROR_CHARACTERS = 4_000
 TRACEBACK_CHARACTERS = 20_000
 PREVIEW = 2_000  # characters of the head and of the tail of a result that became an artifact
+LONGEST_WAIT = 366 * 86_400.0  # seconds that an error may ask for before the next attempt
 LARGEST = 100 * 1024 * 1024  # bytes of a result as JSON
 
 
@@ -44,6 +46,37 @@ def message_of(error: BaseException) -> str:
     except Exception:
         text = "(its message could not be printed)"
     return clean(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def failure_of(error: BaseException) -> dict[str, Any]:
+    """What is recorded of an error, ready for JSON and for both databases, whatever a task function put into it."""
+    if not isinstance(error, TaskError):
+        return {"error": message_of(error), "kind": type(error).__name__[:50], "traceback": traceback_of(error)}
+    return {
+        "error": clean(str(error.message)),
+        "kind": clean(str(error.kind))[:50],
+        "traceback": getattr(error, "traceback", None) or traceback_of(error),
+        "retryable": bool(error.retryable),
+        "retry_after": _seconds(error.retry_after),
+        "details": None if error.details is None else _details(error.details),
+    }
+
+
+def _seconds(value: Any) -> float | None:
+    """A time to wait; None, which means the usual one, for what is no number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(min(max(value, 0), LONGEST_WAIT))
+
+
+def _details(value: Any) -> Any:
+    try:
+        text = encode(value)
+    except BadResult as error:
+        return f"(the details cannot be kept: {error.message})"
+    if len(text) > settings.BATCH_INLINE_RESULT:
+        return {"size": len(text), "head": text[:PREVIEW], "tail": text[-PREVIEW:]}
+    return orjson.loads(text)
 
 
 def encode(value: Any) -> str:

@@ -41,7 +41,7 @@ async def _run(task: Claimed, name: str) -> Outcome | None:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future = loop.create_future()
     processes = ProcessPool(1)
-    attempt = Attempt(task, processes, lambda _, outcome: ended.set_result(outcome))
+    attempt = Attempt(task, processes, lambda _, outcome: ended.set_result(outcome), told=lambda progress: None)
     heartbeat = Heartbeat(
         name,
         running=lambda: {} if ended.done() else {task.task_id: task.attempt},
