@@ -52,6 +52,7 @@ class Surroundings:
             BATCH_DATA=str(self.data),
             DATABASE_URL=url,
             REDIS_URL=self.valkey.url,
+            BATCH_APPS="tests.app",
             SECRET_KEY="for the tests, and long enough to be taken for a real one",
         )
         self.environment = {**os.environ, "DATABASE_URL": self.database_url, "PYTHONUNBUFFERED": "1"}

@@ -73,7 +73,8 @@ class RunningWorker(RunningProcess):
     def __init__(self, *, env: dict[str, str], folder: Path, concurrency: int, queues=QUEUES):
         self.worker_name = f"worker-{secrets.token_hex(4)}"
         argv = [sys.executable, "manage.py", "rqworker", *queues, "--name", self.worker_name]
-        super().__init__(self.worker_name, argv, env={**env, "BATCH_CONCURRENCY": str(concurrency)}, folder=folder)
+        env = {**env, "BATCH_CONCURRENCY": str(concurrency), "TEST_WORKER": self.worker_name}
+        super().__init__(self.worker_name, argv, env=env, folder=folder)
 
     def node(self):
         from executor.models import WorkerNode

@@ -1,0 +1,321 @@
+"""What a worker does with tasks, good and bad ones. A real worker process, a real Valkey, a real database."""
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.batches import assert_true_to_itself, is_alive, item, marks, most_at_once, run, submit
+from tests.support.waiting import eventually
+
+SOON = 1.5  # seconds in which a cancel must have taken effect; promised is one
+
+
+@pytest.fixture(scope="module")
+def transactional_db(module_db):
+    """In this module the database is not emptied after each test: the worker needs its row."""
+
+
+@pytest.fixture(scope="module")
+def _workers(start_worker):
+    return [start_worker(concurrency=20)]
+
+
+@pytest.fixture(autouse=True)
+def steady(transactional_db, _workers, start_worker):
+    """The worker of this module. Whatever a test makes it run, it lives on."""
+    if not _workers[-1].alive:
+        _workers.append(start_worker(concurrency=20))
+    yield _workers[-1]
+    assert _workers[-1].alive, _workers[-1].log[-4000:]
+
+
+# --- running --------------------------------------------------------------------------------------------
+
+
+def test_asynchronous_and_plain_functions_give_their_results():
+    batch = submit(
+        item("ok", value="a"), item("sync_ok", value="b"), item("custom_function", function="ok", params={"value": "c"})
+    )
+    first, second, third = batch.wait().tasks()
+    assert (first["result"], second["result"]["value"], third["result"]) == ("a", "b", "c")
+    assert {task["attempt"] for task in (first, second, third)} == {1}
+    assert all(task["error"] is None and task["execution_time"] >= 0 for task in (first, second, third))
+    assert_true_to_itself(batch.id)
+
+
+def test_plain_functions_do_not_run_in_the_worker_itself(steady):
+    batch = submit(item("sync_ok")).wait()
+    assert batch.tasks()[0]["result"]["pid"] != steady.pid
+
+
+def test_many_tasks_run_at_once(mark):
+    started = time.monotonic()
+    batch = submit(*[item("nap", seconds=0.5, mark=mark) for _ in range(20)], max_concurrent=20).wait()
+    assert time.monotonic() - started < 3  # one after another they would take ten seconds
+    assert most_at_once(marks(Path(mark))) == 20
+    assert_true_to_itself(batch.id)
+
+
+def test_no_more_than_max_concurrent_run_at_once_by_the_clock_on_the_wall(mark):
+    plain = [item("sync_nap", seconds=0.05, mark=mark) for _ in range(15)]
+    batch = submit(*[item("nap", seconds=0.05, mark=mark) for _ in range(25)], *plain, max_concurrent=3).wait()
+    assert most_at_once(marks(Path(mark))) == 3
+    assert_true_to_itself(batch.id)
+
+
+def test_a_late_critical_task_starts_with_the_next_free_slot(mark):
+    low = [item("nap", seconds=0.3, mark=mark, priority="low") for _ in range(12)]
+    batch = submit(*low, max_concurrent=2)
+    eventually(lambda: len(marks(Path(mark))) >= 2)
+    run("add", function="nap", params={"mark": mark}, priority="critical", batch=batch.id)
+    before = [m.number for m in marks(Path(mark)) if m.word == "start"]
+    batch.wait()
+    after = [m.number for m in marks(Path(mark)) if m.word == "start"][len(before) :]
+    assert 13 in after[:2], (before, after)  # a claim may have been under way when it came
+    assert_true_to_itself(batch.id)
+
+
+def test_tasks_start_by_priority_and_then_by_number(mark):
+    order = ["low", "medium", "critical", "high", "critical", "low", "high"]
+    submit(*[item("nap", seconds=0.01, mark=mark, priority=each) for each in order], max_concurrent=1).wait()
+    assert [m.number for m in marks(Path(mark)) if m.word == "start"] == [3, 5, 4, 7, 2, 1, 6]
+
+
+def test_a_task_with_a_time_does_not_start_before_it():
+    run_at = time.time() + 1
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(run_at)) + f".{int(run_at % 1 * 1e6):06}Z"
+    batch = submit(item("ok", run_at=stamp), item("ok")).wait()
+    assert batch.tasks()[0]["started_at"] >= stamp > batch.tasks()[1]["started_at"]
+
+
+# --- ends that are no success ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", ["raises", "sync_raises"])
+def test_a_function_that_always_raises_has_exactly_its_retries(function):
+    batch = submit(item(function, message="it broke", max_retries=2)).wait()
+    task = batch.task()
+    assert (task["status"], task["attempt"], task["retry_count"]) == ("failed", 3, 2)
+    assert (task["error"], task["error_kind"]) == ("ValueError: it broke", "ValueError")
+    assert [(each["number"], each["outcome"]) for each in task["attempts"]] == [
+        (1, "failed"),
+        (2, "failed"),
+        (3, "failed"),
+    ]
+    assert all(f"in {function}" in each["traceback"] for each in task["attempts"])
+    assert_true_to_itself(batch.id)
+
+
+def test_a_task_that_fails_twice_succeeds_at_its_third_attempt_and_keeps_both_failures():
+    batch = submit(item("simulate", duration=0, fail_times=2, max_retries=3)).wait()
+    task = batch.task()
+    assert (task["status"], task["attempt"], task["retry_count"], task["error"]) == ("completed", 3, 2, None)
+    assert [each["outcome"] for each in task["attempts"]] == ["failed", "failed"]
+    assert batch.status()["stats"]["retries"] == 2
+
+
+@pytest.mark.parametrize("function", ["nap", "sync_nap", "stubborn_nap"])
+def test_an_attempt_ends_at_its_timeout(function, mark):
+    batch = submit(item(function, seconds=60, mark=mark, timeout=0.5, max_retries=1)).wait()
+    task = batch.task()
+    assert (task["status"], task["attempt"], task["error_kind"]) == ("failed", 2, "timeout")
+    assert "0.5 s" in task["error"] and 0.49 < task["execution_time"] < 2
+    if function != "nap":
+        for each in marks(Path(mark)):
+            eventually(lambda pid=each.pid: not is_alive(pid), timeout=1)
+    assert_true_to_itself(batch.id)
+
+
+def test_a_child_that_was_killed_is_replaced(mark):
+    batch = submit(
+        *[item("stubborn_nap", seconds=60, timeout=0.3, max_retries=0) for _ in range(4)],
+        *[item("sync_ok") for _ in range(20)],
+        max_concurrent=4,
+    ).wait()
+    assert batch.statuses() == ["failed"] * 4 + ["completed"] * 20
+
+
+def test_a_killed_function_takes_along_what_it_started(mark):
+    batch = submit(item("sync_nap", seconds=60, mark=mark, grandchild=True, timeout=1, max_retries=0)).wait()
+    grandchild = next(m.pid for m in marks(Path(mark)) if m.word == "grandchild")
+    eventually(lambda: not is_alive(grandchild), timeout=1)
+    assert batch.statuses() == ["failed"]
+
+
+@pytest.mark.parametrize("function", ["nap", "sync_nap", "stubborn_nap"])
+def test_a_cancel_ends_a_running_task_within_a_second(function, mark):
+    batch = submit(item(function, seconds=60, mark=mark)).wait_running()
+    pid = eventually(lambda: marks(Path(mark)))[0].pid
+    asked = time.monotonic()
+    assert run("cancel", batch=batch.id)["cancelling"] == 1
+    batch.wait(timeout=SOON)
+    if function != "nap":
+        eventually(lambda: not is_alive(pid), timeout=SOON - (time.monotonic() - asked))
+    task = batch.task()
+    assert (task["status"], task["error_kind"], task["attempt"]) == ("cancelled", "cancelled", 1)
+    assert [each["outcome"] for each in task["attempts"]] == ["cancelled"]
+    assert_true_to_itself(batch.id)
+
+
+def test_a_cancelled_task_can_be_retried_and_counts_its_attempts_on(mark):
+    batch = submit(item("nap", seconds=60, mark=mark)).wait_running()
+    run("cancel", batch=batch.id)
+    batch.wait()
+    assert run("retry", batch=batch.id)["retried"] == 1
+    batch.wait_running()
+    run("cancel", batch=batch.id)
+    batch.wait()
+    assert [each["number"] for each in batch.task()["attempts"]] == [1, 2]
+    assert_true_to_itself(batch.id)
+
+
+def test_a_function_that_swallows_its_cancellation_is_recorded_as_cancelled_all_the_same(steady):
+    batch = submit(item("deaf", seconds=4)).wait_running()
+    run("cancel", batch=batch.id)
+    batch.wait(timeout=4)
+    assert batch.statuses() == ["cancelled"]
+    after = submit(*[item("nap", seconds=0.2) for _ in range(20)], max_concurrent=20).wait()
+    assert set(after.statuses()) == {"completed"}
+
+
+# --- hostile functions ----------------------------------------------------------------------------------
+
+CAUSES = {
+    "exit": "exit code 7",
+    "exit_0": "ended",
+    "segfault": "signal 11",
+    "kill": "signal 9",
+    "parent": "ended",
+    "group": "signal 9",
+    "close_line": "ended",
+    "garbage": "",
+}
+
+
+@pytest.mark.parametrize("how", CAUSES)
+def test_a_function_that_ends_its_process_fails_after_exactly_its_retries_and_names_the_cause(how, mark):
+    batch = submit(item("dies", how=how, mark=mark, max_retries=1)).wait(timeout=30)
+    task = batch.task()
+    assert (task["status"], task["attempt"], task["error_kind"]) == ("failed", 2, "process_died"), task["error"]
+    assert CAUSES[how] in task["error"]
+    assert len(marks(Path(mark))) == 2
+    assert submit(item("sync_ok")).wait().statuses() == ["completed"]  # the worker goes on
+    assert_true_to_itself(batch.id)
+
+
+@pytest.mark.parametrize("function", ["raises_odd", "sync_raises_odd"])
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [
+        ("base_exception", "Odd"),
+        ("generator_exit", "GeneratorExit"),
+        ("recursion", "RecursionError"),
+        ("unprintable", "Unprintable"),
+        ("surrogate", "ValueError"),
+        ("long", "ValueError"),
+        ("system_exit", None),
+        ("keyboard_interrupt", None),
+        ("cancelled_error", None),
+        ("message_is_a_dict", "task_failed"),
+        ("message_has_a_surrogate", "task_failed"),
+        ("details_are_no_json", "task_failed"),
+        ("not_retryable", "task_failed"),
+    ],
+)
+def test_whatever_is_raised_ends_as_a_failure_that_says_what_it_was(function, what, kind):
+    batch = submit(item(function, what=what, max_retries=0)).wait(timeout=10)
+    task = batch.task()
+    assert (task["status"], task["attempt"]) == ("failed", 1)
+    assert task["error"] and len(task["error"]) < 10_000
+    assert kind is None or task["error_kind"] == kind, task["error"]
+    assert_true_to_itself(batch.id)
+
+
+@pytest.mark.parametrize("function", ["raises_odd", "sync_raises_odd"])
+@pytest.mark.parametrize("what", ["is_a_word", "is_infinite", "is_nan", "is_huge", "is_negative"])
+def test_a_senseless_retry_after_harms_nobody_else(function, what, steady):
+    bystander = submit(item("nap", seconds=0.5))
+    batch = submit(item(function, what=f"retry_after_{what}", max_retries=1, retry_delay=0)).wait_retried()
+    run("cancel", batch=batch.id)
+    assert bystander.wait().tasks()[0]["attempt"] == 1
+    assert_true_to_itself(batch.wait().id)
+
+
+@pytest.mark.parametrize("function", ["gives", "sync_gives"])
+@pytest.mark.parametrize("what", ["nan", "surrogate", "surrogate_key", "nul", "big_integer", "set"])
+def test_a_strange_result_is_kept(function, what):
+    batch = submit(item(function, what=what, max_retries=0)).wait()
+    task = batch.task()
+    assert task["status"] == "completed", task["error"]
+    kept = {"nan": [None, None], "nul": "a\x00b", "set": [1], "surrogate": "half a \\ud83d face"}
+    if what in kept:
+        assert task["result"] == kept[what]
+    assert_true_to_itself(batch.id)
+
+
+@pytest.mark.parametrize("function", ["gives", "sync_gives"])
+@pytest.mark.parametrize("what", ["object", "cyclic", "deep", "bytes", "generator"])
+def test_a_result_that_is_no_json_fails_the_task_and_says_so(function, what):
+    batch = submit(item(function, what=what, max_retries=0)).wait()
+    task = batch.task()
+    assert (task["status"], task["error_kind"]) == ("failed", "bad_result")
+    assert "JSON" in task["error"]
+
+
+@pytest.mark.parametrize("function", ["gives", "sync_gives"])
+def test_a_huge_result_becomes_an_artifact_of_which_the_row_keeps_the_ends(function):
+    batch = submit(item(function, what="huge")).wait()
+    note = batch.tasks()[0]["result"]["$artifact"]
+    assert note["size"] == 3_000_002 and note["head"].startswith('"xxx') and len(note["head"]) < 10_000
+
+
+def test_a_function_that_blocks_the_loop_does_not_cost_the_worker_its_life(steady):
+    batch = submit(item("blocks", seconds=4, max_retries=0), item("nap", seconds=0.1)).wait()
+    assert [task["attempt"] for task in batch.tasks()] == [1, 1]  # 4 s are more than the heartbeat limit
+    assert batch.statuses()[1] == "completed"
+
+
+# --- stop -----------------------------------------------------------------------------------------------
+
+
+def test_stop_lets_running_tasks_end_and_starts_nothing_more(mark):
+    batch = submit(*[item("nap", seconds=0.5, mark=mark) for _ in range(10)], max_concurrent=2).wait_running(2)
+    assert run("stop", batch=batch.id)["state"] == "stopping"
+    started = len([m for m in marks(Path(mark)) if m.word == "start"])
+    batch.wait("stopped")
+    assert len([m for m in marks(Path(mark)) if m.word == "start"]) == started == 2
+    assert batch.counts() == {"queued": 8, "running": 0, "completed": 2, "failed": 0, "cancelled": 0}
+    run("start", batch=batch.id, max_concurrent=8)
+    assert {task["attempt"] for task in batch.wait().tasks()} == {1}
+    assert_true_to_itself(batch.id)
+
+
+def test_a_forced_stop_kills_and_puts_back_without_charging(mark):
+    batch = submit(
+        *[item(name, seconds=60, mark=mark, max_retries=0) for name in ("nap", "sync_nap", "stubborn_nap")]
+    ).wait_running(3)
+    pids = eventually(lambda: len(marks(Path(mark))) == 3 and [m.pid for m in marks(Path(mark))][:3])
+    run("stop", batch=batch.id, force=True)
+    batch.wait("stopped", timeout=SOON)
+    assert batch.statuses() == ["queued"] * 3
+    assert [(task["attempt"], task["retry_count"]) for task in batch.tasks()] == [(1, 0)] * 3
+    assert [batch.task(number)["attempts"][0]["outcome"] for number in (1, 2, 3)] == ["released"] * 3
+    plain = {m.pid for m in marks(Path(mark)) if m.number > 1} & set(pids)
+    eventually(lambda: not any(map(is_alive, plain)), timeout=1)
+    run("cancel", batch=batch.id)
+    assert_true_to_itself(batch.wait().id)
+
+
+# --- afterwards -----------------------------------------------------------------------------------------
+
+
+def test_the_worker_has_all_its_slots_and_no_stray_child_when_all_is_over(steady, mark):
+    """Last: after everything above."""
+    batch = submit(*[item("nap", seconds=0.6, mark=mark) for _ in range(20)], max_concurrent=20).wait()
+    assert most_at_once(marks(Path(mark))) == 20, "a slot was lost on the way"
+    assert {task["worker"] for task in batch.tasks()} == {steady.worker_name}, "the worker was taken for dead"
+    eventually(lambda: (node := steady.node()).state == "active" and not node.running, timeout=3)
+    # 20 children, the server that they are forked from, and its resource tracker
+    assert len(psutil.Process(steady.pid).children(recursive=True)) <= 22
