@@ -1,11 +1,11 @@
 /** The table of tasks: all that match, of which only the rows in view are drawn. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { html } from "./html.js";
 import { Row } from "./row.js";
 import * as rows from "./rows.js";
 import { isPicked, toggle } from "./selection.js";
 import { batch, cursor, filter, filtered, may, now, shownTask } from "./state.js";
-import { drawn, setLength, watch } from "./window.js";
+import { drawn, place, setLength } from "./window.js";
 
 const COLUMNS = [
   ["number num", "#"], ["status", "Status"], ["name", "Task"], ["function", "Function"], ["priority", "Priority"],
@@ -16,13 +16,11 @@ const Space = ({ height, columns }) =>
   html`<tr class="space" aria-hidden="true"><td colspan=${columns} style=${{ height: `${height}px` }}></td></tr>`;
 
 export function Table() {
-  const body = useRef();
   const { first, last, above, below } = drawn.value;
   const length = rows.length.value;
   const pickable = may("control");
   rows.version.value; // draw again when a row changed
 
-  useEffect(() => watch(body.current), []);
   useEffect(() => setLength(length), [length]);
   useEffect(() => {
     const soon = setTimeout(() => rows.want(first, last), 40); // not for rows that are only scrolled past
@@ -37,7 +35,7 @@ export function Table() {
         ${pickable && html`<th class="c-pick"><span class="visually-hidden">Select</span></th>`}
         ${COLUMNS.map(([kind, label]) => html`<th class=${`c-${kind}`} scope="col">${label}</th>`)}
       </tr></thead>
-      <tbody ref=${body}>
+      <tbody ref=${place}>
         <${Space} key="above" height=${above} columns=${COLUMNS.length + 1} />
         ${range(first, Math.min(last, length - 1)).map((index) => drawRow(index, pickable))}
         <${Space} key="below" height=${below} columns=${COLUMNS.length + 1} />

@@ -12,15 +12,16 @@ let total = 0;
 
 const rowHeight = () => parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 36;
 
-/** @param {HTMLElement} node the table's body */
-export function watch(node) {
+let asked = 0;
+const later = () => (asked ||= requestAnimationFrame(() => ((asked = 0), measure())));
+addEventListener("scroll", later, { passive: true });
+addEventListener("resize", later);
+new ResizeObserver(later).observe(document.body);
+
+/** @param {?HTMLElement} node the table's body; null while the list is empty, and another one after that */
+export function place(node) {
   body = node;
-  let asked = 0;
-  const later = () => (asked ||= requestAnimationFrame(() => ((asked = 0), measure())));
-  addEventListener("scroll", later, { passive: true });
-  addEventListener("resize", later);
-  new ResizeObserver(later).observe(document.body);
-  measure();
+  if (node) later();
 }
 
 export function setLength(length) {
@@ -53,6 +54,7 @@ function measure() {
 /** Bring a row into view if it is not, with room for what sticks to the edges. @param {number} index */
 export function reveal(index) {
   const { row, stretch } = geometry();
+  if (!body) return;
   const head = 48;
   const top = body.getBoundingClientRect().top + (index * row) / stretch;
   if (top < head) scrollBy(0, top - head - row);
