@@ -232,7 +232,7 @@ class Site:
         web = [self.web] if self.web else []
         valkey = [self.valkey] if self.valkey else []
         others = [child for child in self.supervisor.children if child not in (*self.workers, *web, *valkey)]
-        self.supervisor.stop([(self.workers + others, grace), (web, 0.7), (valkey, 0.8)])
+        self.supervisor.stop([(self.workers + others, grace), (web, 2), (valkey, 2)], within=grace + 1.5)
         self.listener.close()
         if self.valkey:
             (self.data / "valkey.sock").unlink(missing_ok=True)

@@ -122,13 +122,15 @@ class Supervisor:
 
     # --- stopping -------------------------------------------------------------------------------
 
-    def stop(self, phases: list[tuple[list[Child], float]]) -> None:
-        """End the children phase by phase, each asked to end and, when its seconds are over, killed. Whoever asks
-        to stop a second time gets everything killed at once."""
+    def stop(self, phases: list[tuple[list[Child], float]], within: float) -> None:
+        """End the children phase by phase, each asked to end and, when its seconds are over, killed; everything
+        within the seconds given. Whoever asks to stop a second time gets everything killed at once."""
         self._stopping = True
         asked = self.asked_to_stop
-        for children, seconds in phases:
-            deadline = time.monotonic() + seconds
+        end = time.monotonic() + within
+        for number, (children, seconds) in enumerate(phases, 1):
+            reserve = 0.5 * (len(phases) - number)  # for those that come later
+            deadline = min(time.monotonic() + seconds, end - reserve)
             for child in children:
                 child.signal(signal.SIGTERM)
             while any(child.alive for child in children):

@@ -143,7 +143,7 @@ try:
     supervisor.run()
 finally:
     began = time.monotonic()
-    supervisor.stop([(children, 1.0)])
+    supervisor.stop([(children, 1.0)], within=5)
     log.plain(f"down after {time.monotonic() - began:.1f}")
     log.flush(1)
 """

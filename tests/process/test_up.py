@@ -1,5 +1,6 @@
 """`manage.py up`, tried as a person would: start it, use it, break it, end it."""
 
+import json
 import os
 import re
 import signal
@@ -11,11 +12,13 @@ import tempfile
 import threading
 import time
 import urllib.request
+from http.cookiejar import CookieJar
 from pathlib import Path
 
 import psutil
 import pytest
 from django.contrib.auth.models import User
+from websockets.sync.client import connect
 
 from executor.models import WorkerNode
 from executor.supervisor.spawn import PROJECT
@@ -59,7 +62,8 @@ class Up:
             for line in list(self.lines):
                 if match := re.search(pattern, line):
                     return match
-            assert self.process.poll() is None or self._reader.is_alive(), f"it ended:\n{self.text}"
+            if self.process.poll() is not None and not self._reader.is_alive():
+                raise RuntimeError(f"it ended with code {self.process.returncode}:\n{self.text}")
 
         try:
             return eventually(found, timeout=timeout, what=f"a line with {pattern!r}")
@@ -143,17 +147,23 @@ def test_from_nothing_to_ready_and_back(up):
         assert answer.status == 200
 
     link = site.wait_for_line(r"^login: (http://\S+)$")[1]
-    visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    jar = CookieJar()
+    visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
     with visitor.open(link, timeout=10) as answer:
         assert answer.status == 200 and answer.url == f"{site.url}/"
     assert status_of(link) == 410  # it works once
 
     family = site.family()
     assert len([line for line in family.values() if "rqworker" in line]) == 1
-    began = time.monotonic()
-    site.process.send_signal(signal.SIGINT)
-    assert site.process.wait(12) == 0, site.text
-    assert time.monotonic() - began < 10
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)
+    with connect(
+        f"ws://127.0.0.1:{site.port}/ws/batches", origin=site.url, additional_headers={"Cookie": cookies}
+    ) as line:
+        assert json.loads(line.recv(5))["t"] == "batches"
+        began = time.monotonic()
+        site.process.send_signal(signal.SIGINT)  # with somebody still watching
+        assert site.process.wait(12) == 0, site.text
+        assert time.monotonic() - began < 10
     assert gone(family), site.text
     assert not (site.data / "valkey.sock").exists()
 
