@@ -28,7 +28,7 @@ from executor.sql import hex_of, marks, rows_of_values, time_of, time_param, tur
 from executor.states import FINAL, MOVES, BatchState, Priority, TaskStatus
 
 RETRY_CAP = 300.0  # seconds; no backoff is longer
-WISH_CAP = 86_400.0  # seconds; no pause that an error asked for is longer
+WISH_CAP = 366 * 86_400.0  # seconds; no pause that an error asked for is longer
 ROWS_A_STATEMENT = 500
 
 

@@ -1,0 +1,71 @@
+"""Races in a forced order: the rival acts at the very moment that a test names, on a database connection of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+from executor.sql import is_postgresql
+
+PATIENCE = 20  # seconds after which a race that hangs is a failed test
+
+
+class Rival(threading.Thread):
+    """Does something on a connection of its own; `join` raises what it raised and gives what it gave."""
+
+    def __init__(self, act: Callable):
+        super().__init__(daemon=True)
+        self.act, self.result, self.error = act, None, None
+
+    def run(self) -> None:
+        try:
+            self.result = self.act()
+        except BaseException as error:
+            self.error = error
+        finally:
+            connection.close()
+
+    def join(self, timeout: float | None = PATIENCE):
+        super().join(timeout)
+        assert not self.is_alive(), "the rival still waits"
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    def still_waits(self, seconds: float = 0.3) -> bool:
+        """Whether it has not ended within that time."""
+        super().join(seconds)
+        return self.is_alive()
+
+
+@contextmanager
+def rival_goes_first(act: Callable, *, after: str = "", before: str = "") -> Iterator[Rival]:
+    """Let `act` run to its end on another connection, once: just after our first statement with the text `after`,
+    which must be outside a transaction, or just before the first one with `before`, which may be inside.
+
+    On SQLite nobody else can write while our transaction is open: there `before` means before it.
+    """
+    rival = Rival(act)
+    if before and not is_postgresql():
+        _let_go(rival)
+
+    def execute(run, sql, params, many, context):
+        now = (after or before) in sql and not rival.ident
+        if now and before:
+            _let_go(rival)
+        result = run(sql, params, many, context)
+        if now and after:
+            _let_go(rival)
+        return result
+
+    with connection.execute_wrapper(execute):
+        yield rival
+    assert rival.ident, f"no statement had {after or before!r}: there was no race"
+
+
+def _let_go(rival: Rival) -> None:
+    rival.start()
+    rival.join()

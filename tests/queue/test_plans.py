@@ -1,0 +1,69 @@
+"""The statements that run all the time use their indexes, also when the table is large."""
+
+import pytest
+from django.db import connection
+
+from executor import dispatch, queue
+from executor.sql import hex_of, is_postgresql
+from tests.factories import FakeWorker, make_batch, new_task, start
+
+ROWS = 20_000
+
+
+@pytest.fixture
+def large(db):
+    """A batch that runs, in a table of 20,000 tasks of which most are over."""
+    old, batch = make_batch(), make_batch(max_concurrent=50)
+    with queue.BatchQueue([old.pk, batch.pk]) as open_queue:
+        for number in range(0, ROWS // 2, 2_500):
+            open_queue.add(old.pk, [new_task() for _ in range(2_500)])
+            open_queue.add(batch.pk, [new_task(priority=1 + number % 4) for _ in range(2_500)])
+    with queue.BatchQueue([old.pk]) as open_queue:
+        open_queue.cancel(old.pk, old.tasks.all())
+    start(batch)
+    FakeWorker().take(batch, 20)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return batch
+
+
+def plan_of(sql: str, params) -> str:
+    """What the database says it would do."""
+    with connection.cursor() as cursor:
+        cursor.execute(("EXPLAIN " if is_postgresql() else "EXPLAIN QUERY PLAN ") + sql, params)
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def test_dispatch_reads_its_partial_indexes(large):
+    batch_id, some = hex_of(large.pk), hex_of(large.tasks.first().pk)
+    following = plan_of(queue._NEXT, [batch_id, 5])
+    assert "task_next" in following, following
+    assert "Sort" not in following and "TEMP B-TREE" not in following, following
+    out = plan_of(queue._TICKETS_OUT, [batch_id])
+    assert "task_ticket" in out, out
+    for ticket, index in (("NULL", "task_next"), ("NOT NULL", "task_ticket")):
+        better = plan_of(queue._BETTER.format(ticket=ticket, ids="%s"), [batch_id, 2, some, 5])
+        assert index in better, better
+
+
+def test_a_round_of_repair_never_reads_the_whole_table(large):
+    worker = FakeWorker()
+    worker.take(large, 10)
+    worker.fall_silent()
+    large.tasks.filter(pk__in=large.tasks.filter(status="queued", dispatched_at=None).values("pk")[:10]).update(
+        run_after=large.created_at
+    )
+    seen = []
+
+    def note(run, sql, params, many, context):
+        if "executor_batchtask" in sql and not many and not sql.startswith("EXPLAIN"):
+            seen.append((sql, params))
+        return run(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        dispatch.repair()
+    assert len(seen) > 5
+    for sql, params in seen:
+        plan = plan_of(sql, params)
+        assert "SCAN executor_batchtask\n" not in f"{plan}\n", f"{sql}\n{plan}"
+        assert "Seq Scan on executor_batchtask" not in plan, f"{sql}\n{plan}"

@@ -1,0 +1,228 @@
+"""Races in a forced order: whoever comes second finds what the first one did, and nothing is done twice."""
+
+import threading
+
+import pytest
+
+from executor import dispatch
+from executor.dispatch import open_batches
+from executor.models import Batch, BatchTask
+from executor.states import TaskStatus
+from executor.worker.heartbeat import beat
+from tests.factories import (
+    FakeWorker,
+    add_tasks,
+    cancel,
+    make_batch,
+    new_task,
+    now_of,
+    running_batch,
+    start,
+    task_in,
+    these,
+    ticket_for,
+    tickets_out,
+)
+from tests.queue.books import story_of
+from tests.queue.interleave import PATIENCE, Rival, rival_goes_first
+from tests.queue.test_rescue import _age_tickets
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BATCHES_OF_A_WORKER = 'SELECT DISTINCT "executor_batchtask"."batch_id"'
+
+
+# --- the batch's lock --------------------------------------------------------------------------------------------
+
+
+def test_a_claim_waits_for_another_one_and_then_finds_the_slot_taken():
+    batch, [first, second] = running_batch(2, 2, max_concurrent=1)
+    one, other = FakeWorker(), FakeWorker()
+    mine, theirs = ticket_for(first), ticket_for(second)
+    with open_batches([batch.pk]) as queue:
+        rival = Rival(lambda: other.redeem(theirs))
+        rival.start()
+        assert rival.still_waits()
+        assert len(queue.redeem([mine], one.name)) == 1
+    assert rival.join() == []
+
+
+def test_a_claim_that_waited_for_a_stop_sees_it():
+    batch, [task] = running_batch()
+    worker, ticket = FakeWorker(), ticket_for(task)
+    with open_batches([batch.pk]) as queue:
+        rival = Rival(lambda: worker.redeem(ticket))
+        rival.start()
+        assert rival.still_waits()
+        queue.stop(batch.pk)
+    assert rival.join() == []
+    assert now_of(task).status == TaskStatus.QUEUED
+
+
+def test_a_claim_that_waited_for_a_lower_limit_sees_it():
+    batch, tasks = running_batch(2, 2, 2, max_concurrent=3)
+    worker, tickets = FakeWorker(), [ticket_for(task) for task in tasks]
+    with open_batches([batch.pk]) as queue:
+        rival = Rival(lambda: worker.redeem(*tickets))
+        rival.start()
+        assert rival.still_waits()
+        queue.limit(batch.pk, 1)
+    assert len(rival.join()) == 1
+
+
+def test_two_that_add_at_once_get_different_numbers():
+    batch = make_batch()
+    with open_batches([batch.pk]) as queue:
+        rival = Rival(lambda: [task.number for task in add_tasks(batch, 3)])
+        rival.start()
+        assert rival.still_waits()
+        assert queue.add(batch.pk, [new_task(), new_task()]) == [1, 2]
+    assert rival.join() == [3, 4, 5]
+
+
+def test_batches_are_locked_in_one_order_whatever_order_was_asked_for():
+    """Two that lock the same batches the other way round would wait for each other for ever."""
+    one, two = make_batch(), make_batch()
+    gate = threading.Barrier(2, timeout=PATIENCE)
+
+    def add(*batches):
+        for _ in range(15):
+            gate.wait()
+            with open_batches([batch.pk for batch in batches]) as queue:
+                for batch in batches:
+                    queue.add(batch.pk, [new_task()])
+
+    rivals = [Rival(lambda: add(one, two)), Rival(lambda: add(two, one))]
+    for rival in rivals:
+        rival.start()
+    for rival in rivals:
+        rival.join()
+    assert one.tasks.count() == two.tasks.count() == 30
+
+
+# --- a look, and then somebody was faster ------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_heard_of_at_the_last_moment_is_not_rescued():
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    [claimed] = worker.take(batch)
+    worker.fall_silent()
+    with rival_goes_first(lambda: beat(worker.name), after=BATCHES_OF_A_WORKER):
+        dispatch.rescue_lost_workers()
+    assert worker.node.state == "active"
+    assert worker.complete(claimed) == 1
+
+
+def test_an_outcome_that_comes_before_the_rescue_stands():
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    [claimed] = worker.take(batch)
+    worker.fall_silent()
+    with rival_goes_first(lambda: worker.complete(claimed), after=BATCHES_OF_A_WORKER):
+        dispatch.rescue_lost_workers()
+    task = now_of(claimed)
+    assert (task.status, task.attempt, task.retry_count) == ("completed", 1, 0)
+
+
+def test_a_task_that_a_silent_worker_claims_at_the_last_moment_is_rescued_too():
+    """In a batch of which the rescue knew nothing when it looked."""
+    one, _ = running_batch()
+    two, [late] = running_batch()
+    worker = FakeWorker()
+    worker.take(one)
+    worker.fall_silent()
+    with rival_goes_first(lambda: worker.take(two), after=BATCHES_OF_A_WORKER):
+        dispatch.rescue_lost_workers()
+    dispatch.rescue_lost_workers()
+    assert story_of(late) == ["queued", "running", "queued"]
+
+
+def test_two_rescuers_charge_a_lost_attempt_once():
+    batch, [task] = running_batch()
+    worker = FakeWorker()
+    worker.take(batch)
+    worker.fall_silent()
+    with rival_goes_first(dispatch.rescue_lost_workers, after=BATCHES_OF_A_WORKER):
+        dispatch.rescue_lost_workers()
+    assert (now_of(task).retry_count, story_of(task)) == (1, ["queued", "running", "queued"])
+
+
+def test_a_ticket_that_is_redeemed_while_it_is_thought_lost_is_not_taken_back(valkey):
+    batch, [task] = running_batch()
+    worker, ticket = FakeWorker(), ticket_for(task)
+    valkey.flushall()
+    _age_tickets(batch)
+    with rival_goes_first(lambda: worker.redeem(ticket), after='"dispatched_at" <'):
+        dispatch.reissue_lost_tickets()
+    assert (now_of(task).status, now_of(task).attempt) == ("running", 1)
+    assert tickets_out(batch) == []
+
+
+def test_a_due_task_that_is_cancelled_first_stays_cancelled():
+    batch, [task] = running_batch(retry_delay=1000)
+    worker = FakeWorker()
+    worker.fail(*worker.take(batch))
+    BatchTask.objects.filter(pk=task.pk).update(run_after=task.created_at)
+    with rival_goes_first(lambda: cancel(task), after=BATCHES_OF_A_WORKER):
+        dispatch.release_due_tasks()
+    assert now_of(task).status == TaskStatus.CANCELLED
+
+
+def test_a_selection_made_before_the_lock_is_looked_at_again_under_it():
+    """Somebody retried the task between the look and the lock: it is not cleared."""
+    task = task_in("failed")
+    selected = these([task])
+    assert selected.get().status == TaskStatus.FAILED
+    with open_batches([task.batch_id]) as queue:
+        assert queue.retry(task.batch_id, these([task])) == 1
+        assert queue.clear(task.batch_id, selected) == 0
+    assert now_of(task).status == TaskStatus.QUEUED
+
+
+# --- many at once: smoke ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_workers_that_claim_at_the_same_moment_never_exceed_the_limit(limit):
+    batch = make_batch(max_concurrent=limit)
+    tasks = add_tasks(batch, 24)
+    start(batch)
+    tickets = [ticket_for(task) for task in tasks]
+    gate, most = threading.Barrier(4, timeout=PATIENCE), []
+
+    def work(worker, mine):
+        gate.wait()
+        for ticket in mine:
+            claimed = worker.redeem(ticket)
+            most.append(Batch.objects.get(pk=batch.pk).stats.running)
+            if claimed:
+                worker.complete(*claimed)
+
+    workers = [FakeWorker() for _ in range(4)]
+    rivals = [Rival(lambda at=at, worker=worker: work(worker, tickets[at::4])) for at, worker in enumerate(workers)]
+    for rival in rivals:
+        rival.start()
+    for rival in rivals:
+        rival.join()
+    assert 1 <= max(most) <= limit
+    worker = FakeWorker()
+    while claimed := worker.take(batch):
+        worker.complete(*claimed)
+    assert batch.tasks.filter(status="completed", attempt=1).count() == 24
+
+
+def test_one_ticket_in_many_hands_starts_one_attempt():
+    _, [task] = running_batch(max_concurrent=10)
+    ticket, gate = ticket_for(task), threading.Barrier(4, timeout=PATIENCE)
+    workers = [FakeWorker() for _ in range(4)]
+
+    def claim(worker):
+        gate.wait()
+        return worker.redeem(ticket)
+
+    rivals = [Rival(lambda worker=worker: claim(worker)) for worker in workers]
+    for rival in rivals:
+        rival.start()
+    assert sum(len(rival.join()) for rival in rivals) == 1
+    assert now_of(task).attempt == 1

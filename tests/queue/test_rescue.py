@@ -1,0 +1,239 @@
+"""What a fault leaves behind is made good: tasks of lost workers, tickets that Redis lost."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+
+from executor import dispatch, tickets
+from executor.models import BatchTask, TaskAttempt, WorkerNode
+from executor.states import TaskStatus
+from executor.worker.heartbeat import beat
+from tests.factories import (
+    FakeWorker,
+    add_tasks,
+    cancel,
+    make_batch,
+    now_of,
+    running_batch,
+    start,
+    stop,
+    ticket_for,
+    tickets_out,
+)
+from tests.queue.books import story_of
+
+# --- lost workers --------------------------------------------------------------------------------------------
+
+
+def test_tasks_of_a_silent_worker_go_back_and_the_worker_is_marked_dead():
+    batch, tasks = running_batch(2, 2)
+    lost, well = FakeWorker(), FakeWorker()
+    [held] = lost.take(batch, 1)
+    [other] = well.take(batch, 1)
+    lost.fall_silent()
+    dispatch.rescue_lost_workers()
+    task = now_of(held)
+    assert (task.status, task.retry_count, task.worker) == ("queued", 1, "")
+    assert now_of(other).status == TaskStatus.RUNNING
+    assert (lost.node.state, well.node.state) == ("dead", "active")
+    [kept] = TaskAttempt.objects.filter(task_id=held.task_id)
+    assert (kept.error_kind, kept.worker) == ("worker_lost", lost.name)
+    assert tickets_out(batch) == [ticket_for(tasks[0])]
+
+
+def test_a_worker_within_the_limit_keeps_its_tasks():
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    [held] = worker.take(batch)
+    worker.fall_silent(settings.BATCH_HEARTBEAT_LIMIT - 5)
+    dispatch.rescue_lost_workers()
+    assert now_of(held).status == TaskStatus.RUNNING
+    assert worker.node.state == "active"
+    worker.fall_silent(10)
+    dispatch.rescue_lost_workers()
+    assert now_of(held).status == TaskStatus.QUEUED
+
+
+def test_a_sleeper_that_wakes_up_finds_out_that_it_is_dead():
+    worker = FakeWorker()
+    assert beat(worker.name)
+    worker.fall_silent()
+    dispatch.rescue_lost_workers()
+    assert not beat(worker.name)
+    assert worker.node.state == "dead"
+
+
+@pytest.mark.parametrize("state", ["stopped", "dead"])
+def test_what_a_worker_left_running_when_it_ended_is_rescued(state):
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    [held] = worker.take(batch)
+    WorkerNode.objects.filter(name=worker.name).update(state=state)
+    dispatch.rescue_lost_workers()
+    assert now_of(held).status == TaskStatus.QUEUED
+    assert worker.node.state == state
+
+
+def test_what_a_worker_holds_of_which_nobody_knows_is_rescued():
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    [held] = worker.take(batch)
+    worker.node.delete()
+    dispatch.rescue_lost_workers()
+    assert now_of(held).status == TaskStatus.QUEUED
+
+
+def test_a_draining_worker_is_alive():
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    [held] = worker.take(batch)
+    assert beat(worker.name, state="draining")
+    dispatch.rescue_lost_workers()
+    assert now_of(held).status == TaskStatus.RUNNING
+
+
+def test_a_worker_is_rescued_in_all_its_batches():
+    one, _ = running_batch()
+    two, _ = running_batch()
+    worker = FakeWorker()
+    assert len(worker.redeem(*tickets_out(one, two))) == 2
+    worker.fall_silent()
+    dispatch.rescue_lost_workers()
+    assert not BatchTask.objects.filter(status=TaskStatus.RUNNING).exists()
+    assert len(tickets_out(one, two)) == 2
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_task_that_kills_every_worker_ends_failed_and_does_not_circulate(retries):
+    batch, [poison, good] = running_batch(2, 2, max_retries=retries, max_concurrent=1)
+    deaths = 0
+    while now_of(poison).status == TaskStatus.QUEUED:
+        worker = FakeWorker()
+        assert [task.number for task in worker.take(batch, 1)] == [poison.number]
+        worker.fall_silent()
+        dispatch.rescue_lost_workers()
+        deaths += 1
+    assert deaths == retries + 1
+    task = now_of(poison)
+    assert (task.status, task.error_kind, task.attempt) == ("failed", "worker_lost", retries + 1)
+    assert TaskAttempt.objects.filter(task=poison).count() == retries + 1
+    survivor = FakeWorker()
+    survivor.complete(*survivor.take(batch))
+    assert now_of(good).status == TaskStatus.COMPLETED
+
+
+def test_a_lost_task_that_somebody_cancelled_is_cancelled():
+    batch, [task] = running_batch()
+    worker = FakeWorker()
+    worker.take(batch)
+    cancel(task)
+    worker.fall_silent()
+    dispatch.rescue_lost_workers()
+    assert story_of(task) == ["queued", "running", "cancelled"]
+
+
+def test_rescue_lets_a_stopping_batch_come_to_its_stop():
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    worker.take(batch)
+    stop(batch)
+    worker.fall_silent()
+    dispatch.rescue_lost_workers()
+    batch.refresh_from_db()
+    assert (batch.state, tickets_out(batch)) == ("stopped", [])
+
+
+def test_a_second_rescue_finds_nothing_to_do():
+    batch, [task] = running_batch()
+    worker = FakeWorker()
+    worker.take(batch)
+    worker.fall_silent()
+    dispatch.rescue_lost_workers()
+    story = story_of(task)
+    dispatch.rescue_lost_workers()
+    assert story_of(task) == story
+
+
+# --- lost tickets: with a real Valkey and real commits ---------------------------------------------------------
+
+
+def _age_tickets(batch):
+    """They went out longer ago than a ticket may take."""
+    old = timedelta(seconds=settings.BATCH_TICKET_LIMIT + 1)
+    for task in batch.tasks.filter(dispatched_at__isnull=False):
+        batch.tasks.filter(pk=task.pk).update(dispatched_at=task.dispatched_at - old)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tickets_are_issued_in_the_queue_of_their_priority(valkey):
+    running_batch(1, 2, 3, 3, 4)
+    assert tickets.depth() == {"critical": 1, "high": 2, "medium": 1, "low": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lost_tickets_are_issued_again(valkey):
+    batch, tasks = running_batch(2, 3)
+    names = tickets.waiting()
+    assert names == {tickets.name_of(ticket_for(task)) for task in tasks}
+    valkey.flushall()
+    dispatch.repair()
+    assert tickets.waiting() == set(), "a ticket that went out just now may be in somebody's hand"
+    _age_tickets(batch)
+    dispatch.repair()
+    assert tickets.waiting() == names
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tickets_that_still_wait_are_not_issued_again(valkey):
+    batch, _ = running_batch(2, 2)
+    _age_tickets(batch)
+    dispatch.repair()
+    assert tickets.depth()["medium"] == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_the_lost_one_of_several_is_issued_again(valkey):
+    batch, tasks = running_batch(2, 2, 2)
+    valkey.lpop(tickets.queue_key(2))
+    _age_tickets(batch)
+    dispatch.repair()
+    waiting = valkey.lrange(tickets.queue_key(2), 0, -1)
+    assert len(waiting) == 3
+    assert waiting[-1].decode() == tickets.name_of(ticket_for(tasks[0]))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_fill_that_was_lost_with_its_process_is_made_good(valkey):
+    """Free slots, waiting tasks, no ticket out: nothing would ever move this batch again."""
+    batch, [task] = running_batch()
+    batch.tasks.update(dispatched_at=None)
+    valkey.flushall()
+    dispatch.repair()
+    assert tickets.waiting() == {tickets.name_of(ticket_for(task))}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_redis_tasks_are_still_taken_in_and_go_out_when_it_is_back(surroundings, valkey):
+    batch = make_batch()
+    surroundings.stop_valkey()
+    [task] = add_tasks(batch)
+    start(batch)
+    assert dispatch.delayed.get()
+    dispatch.repair()
+    surroundings.start_valkey()
+    _age_tickets(batch)
+    dispatch.repair()
+    assert tickets.waiting() == {tickets.name_of(ticket_for(task))}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stop_and_a_cancel_take_tickets_back(valkey):
+    batch, [task, *_] = running_batch(2, 2, 2, max_concurrent=2)
+    cancel(task)
+    assert tickets.depth()["medium"] == 2
+    stop(batch)
+    assert tickets.waiting() == set()
+    assert not valkey.keys("rq:job:*")
+    start(batch)
+    assert tickets.depth()["medium"] == 2

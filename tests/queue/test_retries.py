@@ -1,0 +1,266 @@
+"""What fails comes back, when its time has come and as often as it may; a retry that somebody asks for starts anew."""
+
+from datetime import timedelta
+
+import pytest
+
+from executor import dispatch
+from executor.models import BatchTask, TaskAttempt
+from executor.queue import RETRY_CAP
+from executor.sql import database_now
+from executor.states import TaskStatus
+from tests.factories import (
+    FakeWorker,
+    add_tasks,
+    cancel,
+    cancelled,
+    clear,
+    completed,
+    failed,
+    make_batch,
+    now_of,
+    retry,
+    running_batch,
+    start,
+    stop,
+    task_in,
+    ticket_for,
+    tickets_out,
+)
+from tests.queue.books import story_of
+
+
+def _fail_once(**fields):
+    batch, [task] = running_batch(**fields)
+    worker = FakeWorker()
+    worker.fail(*worker.take(batch))
+    return batch, now_of(task), worker
+
+
+def _let_time_pass(task):
+    BatchTask.objects.filter(pk=task.pk).update(run_after=database_now() - timedelta(seconds=1))
+
+
+def test_a_failed_attempt_waits_its_backoff_and_has_no_ticket_until_then():
+    before = database_now()
+    batch, task, worker = _fail_once(retry_delay=60)
+    assert (task.status, task.retry_count, task.error) == ("queued", 1, "it broke")
+    assert before < task.run_after <= database_now() + timedelta(seconds=60)
+    dispatch.release_due_tasks()
+    assert tickets_out(batch) == []
+    assert worker.redeem(ticket_for(task)) == []
+    _let_time_pass(task)
+    dispatch.release_due_tasks()
+    assert now_of(task).run_after is None
+    assert tickets_out(batch) == [ticket_for(task)]
+    assert worker.complete(*worker.take(batch)) == 1
+
+
+def test_the_pause_doubles_with_each_failure_up_to_its_cap():
+    highest = []
+    for retries in (1, 2, 3, 5, 30, 900):
+        pauses = []
+        for _ in range(20):
+            batch, [task] = running_batch(retry_delay=2.0, max_retries=1000)
+            BatchTask.objects.filter(pk=task.pk).update(retry_count=retries - 1)
+            worker = FakeWorker()
+            [claimed] = worker.take(batch)
+            worker.fail(claimed)
+            failed = now_of(task)
+            [kept] = TaskAttempt.objects.filter(task=task)
+            pauses.append((failed.run_after - kept.ended_at).total_seconds())
+        longest = min(RETRY_CAP, 2.0 * 2 ** (retries - 1))
+        assert min(pauses) >= 0 and max(pauses) <= longest
+        assert max(pauses) > longest / 2, "all of twenty in the lower half: no full jitter"
+        assert len(set(pauses)) > 10
+        highest.append(max(pauses))
+    assert highest[0] < 2.0 < highest[3]
+
+
+def test_without_a_delay_it_comes_back_at_once():
+    batch, task, _ = _fail_once(retry_delay=0)
+    assert task.run_after is None
+    assert tickets_out(batch) == [ticket_for(task)]
+
+
+def test_an_error_may_say_when_to_try_again():
+    batch, [task] = running_batch(retry_delay=0)
+    worker = FakeWorker()
+    worker.fail(*worker.take(batch), retry_after=40)
+    [kept] = TaskAttempt.objects.filter(task=task)
+    assert now_of(task).run_after == kept.ended_at + timedelta(seconds=40)
+    assert tickets_out(batch) == []
+
+
+def test_retry_after_zero_comes_back_at_once_whatever_the_delay():
+    batch, [task] = running_batch(retry_delay=60)
+    worker = FakeWorker()
+    worker.fail(*worker.take(batch), retry_after=0)
+    assert now_of(task).run_after is None
+
+
+@pytest.mark.parametrize("senseless", [float("inf"), float("nan"), 1e300, -5])
+def test_a_senseless_retry_after_breaks_nothing(senseless):
+    """It comes from a task function; the commit also holds the outcomes of others."""
+    batch, [task, other] = running_batch(2, 2)
+    worker = FakeWorker()
+    first, second = worker.take(batch)
+    with dispatch.open_batches([batch.pk]) as queue:
+        assert queue.settle([failed(first, retry_after=senseless), completed(second)], worker.name) == 2
+    assert now_of(task).status == TaskStatus.QUEUED
+    assert now_of(other).status == TaskStatus.COMPLETED
+
+
+def test_an_error_that_cannot_be_retried_fails_at_once():
+    batch, [task] = running_batch(max_retries=5)
+    worker = FakeWorker()
+    worker.fail(*worker.take(batch), retryable=False)
+    task = now_of(task)
+    assert (task.status, task.retry_count, task.attempt) == ("failed", 0, 1)
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 3])
+def test_a_task_that_always_fails_ends_after_one_attempt_more_than_its_retries(allowed):
+    batch, [task] = running_batch(max_retries=allowed)
+    worker, attempts = FakeWorker(), 0
+    while claimed := worker.take(batch):
+        worker.fail(*claimed)
+        attempts += 1
+    task = now_of(task)
+    assert attempts == task.attempt == allowed + 1
+    assert (task.status, task.retry_count) == ("failed", allowed)
+    assert story_of(task) == ["queued"] + ["running", "queued"] * allowed + ["running", "failed"]
+    batch.stats.refresh_from_db()
+    assert batch.stats.retries == allowed
+
+
+def test_a_failed_attempt_is_kept_with_its_reasons():
+    batch, [task] = running_batch()
+    worker = FakeWorker()
+    worker.fail(*worker.take(batch), traceback="Traceback …", output={"stdout": "half"})
+    worker.complete(*worker.take(batch))
+    [kept] = TaskAttempt.objects.filter(task=task)
+    assert (kept.number, kept.outcome, kept.error, kept.error_kind) == (1, "failed", "it broke", "ValueError")
+    assert (kept.traceback, kept.output, kept.worker) == ("Traceback …", {"stdout": "half"}, worker.name)
+    assert kept.started_at <= kept.ended_at
+    task = now_of(task)
+    assert (task.error, task.error_kind, task.result) == ("", "", "attempt 2")
+
+
+def test_a_released_attempt_is_not_charged():
+    batch, [task] = running_batch(max_retries=0)
+    worker = FakeWorker()
+    for _ in range(5):
+        worker.release(*worker.take(batch))
+    task = now_of(task)
+    assert (task.status, task.retry_count, task.attempt, task.error, task.run_after) == ("queued", 0, 5, "", None)
+    assert tickets_out(batch) == [ticket_for(task)]
+    assert worker.complete(*worker.take(batch)) == 1
+    batch.stats.refresh_from_db()
+    assert batch.stats.retries == 0
+
+
+def test_the_first_start_alone_counts_as_waiting_time():
+    batch, [task] = running_batch()
+    BatchTask.objects.filter(pk=task.pk).update(created_at=task.created_at - timedelta(seconds=100))
+    worker = FakeWorker()
+    worker.release(*worker.take(batch))
+    worker.complete(*worker.take(batch))
+    batch.stats.refresh_from_db()
+    assert batch.stats.started == 1
+    assert 100 <= batch.stats.total_wait_time < 160
+
+
+def test_a_task_with_a_start_time_waits_for_it():
+    batch = make_batch()
+    [task] = add_tasks(batch, run_after=database_now() + timedelta(hours=1))
+    start(batch)
+    assert tickets_out(batch) == []
+    assert 3500 < dispatch.seconds_until_due() <= 3600
+    _let_time_pass(task)
+    assert dispatch.seconds_until_due() == 0
+    dispatch.repair()
+    assert tickets_out(batch) == [ticket_for(task)]
+    assert dispatch.seconds_until_due() is None
+
+
+def test_a_due_task_of_a_batch_that_does_not_run_gets_no_ticket():
+    batch = make_batch()
+    add_tasks(batch, run_after=database_now() - timedelta(seconds=5))
+    dispatch.repair()
+    assert tickets_out(batch) == []
+
+
+# --- asked for by somebody -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_retry_starts_anew_but_attempts_go_on(status):
+    task = task_in(status, max_retries=0)
+    attempt = task.attempt
+    assert retry(task) == 1
+    task = now_of(task)
+    assert (task.status, task.retry_count, task.attempt) == ("queued", 0, attempt)
+    assert (task.error, task.error_kind, task.result, task.completed_at, task.started_at) == ("", "", None, None, None)
+    worker = FakeWorker()
+    [claimed] = worker.take(task.batch)
+    assert claimed.attempt == attempt + 1
+    worker.complete(claimed)
+
+
+def test_a_retried_task_has_all_its_retries_again():
+    batch, [task] = running_batch(max_retries=2)
+    worker = FakeWorker()
+    for round_ in (1, 2):
+        for _ in range(3):
+            worker.fail(*worker.take(batch))
+        assert (now_of(task).status, now_of(task).attempt) == ("failed", 3 * round_)
+        retry(task)
+
+
+def test_a_retry_of_a_cancelled_running_task_can_run_again():
+    """The request to cancel must not cancel the new attempt too."""
+    batch, [task] = running_batch()
+    worker = FakeWorker()
+    [claimed] = worker.take(batch)
+    cancel(task)
+    worker.settle(cancelled(claimed))
+    retry(task)
+    assert worker.complete(*worker.take(batch)) == 1
+    assert now_of(task).status == TaskStatus.COMPLETED
+
+
+def test_a_retry_lets_a_finished_batch_go_on():
+    task = task_in("failed")
+    batch = task.batch
+    retry(task)
+    batch.refresh_from_db()
+    assert batch.state == "running"
+    assert len(tickets_out(batch)) == 1
+
+
+def test_a_retry_in_a_batch_that_was_never_started_says_when_it_began():
+    task = task_in("cancelled")
+    assert task.batch.stats.start_time is None
+    retry(task)
+    batch = type(task.batch).objects.select_related("stats").get(pk=task.batch_id)
+    assert (batch.state, bool(batch.stats.start_time)) == ("running", True)
+
+
+@pytest.mark.parametrize("state", ["open", "stopped"])
+def test_a_retry_in_a_batch_that_waits_for_its_start_waits_too(state):
+    batch = make_batch(max_concurrent=10)
+    task = task_in("cancelled" if state == "open" else "failed", batch)
+    add_tasks(batch)
+    if state == "stopped":
+        start(batch)
+        stop(batch)
+    retry(task)
+    batch.refresh_from_db()
+    assert (batch.state, tickets_out(batch)) == (state, [])
+
+
+def test_what_was_cleared_cannot_be_retried():
+    task = task_in("failed")
+    assert clear(task) == 1
+    assert retry(task) == 0
