@@ -14,13 +14,12 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 from executor import functions
 from executor.access import Caller
 from executor.errors import BadTasks, NotAllowed
+from executor.json_text import spelled
 from executor.models import BatchTask
 from executor.parameters import Line, PriorityName
 from executor.queue import NewTask
 from executor.states import Priority
 
-DEEPEST = 64  # levels of nesting in params
-LONGEST_KEY = 256  # characters of a key in params
 REPORTED = 1_000  # bad items that an answer lists
 
 
@@ -39,7 +38,12 @@ def _json_object(value: Any) -> Any:
 
 
 def _aware(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+    if value is None or value.tzinfo is None:
+        return value and value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # within hours of the first or the last moment that there is
+        raise ValueError("must be a time of the years 1 to 9999 in UTC") from None
 
 
 class TaskItem(BaseModel):
@@ -68,6 +72,15 @@ class TaskItem(BaseModel):
     )
 
 
+# Each other name of a field, and the field.
+_FIELD_OF = {
+    alias: name
+    for name, field in TaskItem.model_fields.items()
+    if isinstance(field.validation_alias, AliasChoices)
+    for alias in field.validation_alias.choices
+}
+
+
 def check(items: Iterable[Any], caller: Caller, defaults: dict[str, Any] | None = None) -> list[NewTask]:
     """The tasks of these items, in order.
 
@@ -87,7 +100,7 @@ def check(items: Iterable[Any], caller: Caller, defaults: dict[str, Any] | None 
                 problems = [("custom_id", f"is also the custom_id of item {first}")]
         if problems:
             wrong += 1
-            custom_id = item.get("custom_id") if isinstance(item, dict) else None
+            custom_id = _shown_id(item)
             errors += [
                 {"index": index, "custom_id": custom_id, "field": field, "reason": reason} for field, reason in problems
             ]
@@ -110,7 +123,7 @@ def _check_one(
     if not isinstance(item, dict):
         return None, [("", f"must be an object, not {type(item).__name__}")]
     try:
-        spec = TaskItem.model_validate({**defaults, **item} if defaults else item)
+        spec = TaskItem.model_validate(_with_defaults(item, defaults) if defaults else item)
     except ValidationError as error:
         return None, [_in_words(problem) for problem in error.errors(include_url=False)]
     params, problem = spelled(spec.params)
@@ -119,8 +132,10 @@ def _check_one(
     problems = functions.validate(spec.function, spec.params)
     if problems:
         return None, problems
-    scope = functions.lookup(spec.function).scope
-    if scope and scope not in caller.scopes:
+    # Also of the one that is called in the end: going through custom_function saves nobody a scope.
+    called = functions.lookup(spec.function), functions.resolve(spec.function, spec.params)[0]
+    scope = next((each.scope for each in called if each.scope and each.scope not in caller.scopes), "")
+    if scope:
         raise NotAllowed(
             f"{spec.function} needs the scope {scope!r}, which {caller.name} does not have.",
             fix="Ask an administrator for a token with that scope.",
@@ -140,60 +155,25 @@ def _check_one(
     return task, []
 
 
+def _with_defaults(item: dict, defaults: dict[str, Any]) -> dict:
+    """The item with the defaults of what it does not say, under whichever name."""
+    said = {_FIELD_OF.get(name, name) for name in item}
+    return {**{name: value for name, value in defaults.items() if _FIELD_OF.get(name, name) not in said}, **item}
+
+
+def _shown_id(item: Any) -> str | None:
+    """The custom id of a wrong item as an answer can carry it, however wrong it is itself."""
+    custom_id = item.get("custom_id") if isinstance(item, dict) else None
+    if isinstance(custom_id, int) and custom_id.bit_length() <= 64:
+        return str(custom_id)
+    return custom_id[:200].encode("utf-8", "backslashreplace").decode() if isinstance(custom_id, str) else None
+
+
 def _in_words(problem: dict) -> tuple[str, str]:
     field = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         return field, f"unknown field; known are {', '.join(TaskItem.model_fields)}"
     return field, problem["msg"].removeprefix("Value error, ")
-
-
-def spelled(value: Any) -> tuple[str, str]:
-    """The value as JSON text, and what is wrong with it (an empty text when nothing is). What passes is kept alike by
-    every database and read alike by every client."""
-    try:
-        text = orjson.dumps(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        return "", f"cannot be written as JSON: {error}"
-    if len(text) > settings.BATCH_MAX_PARAMS:
-        return "", f"has {len(text):,} bytes as JSON; at most {settings.BATCH_MAX_PARAMS:,} are allowed"
-    if b"\\u0000" in text and _contains_nul(value):
-        return "", "must not contain the NUL character"
-    if text.count(b"{") + text.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
-        return "", f"is nested deeper than {DEEPEST} levels"
-    if len(text) > LONGEST_KEY and (key := _long_key(value)):
-        return "", f"has a key of more than {LONGEST_KEY} characters: {key[:40]}…"
-    return text.decode(), ""
-
-
-def _contains_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, dict):
-        return any(_contains_nul(key) or _contains_nul(item) for key, item in value.items())
-    return isinstance(value, list) and any(map(_contains_nul, value))
-
-
-def _depth(value: Any) -> int:
-    deepest, level = 0, [value]
-    while level:
-        deepest += 1
-        inner = [item for item in level if isinstance(item, dict | list)]
-        level = [each for item in inner for each in (item.values() if isinstance(item, dict) else item)]
-    return deepest
-
-
-def _long_key(value: Any) -> str:
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            for key, inner in item.items():
-                if len(key) > LONGEST_KEY:
-                    return key
-                stack.append(inner)
-        elif isinstance(item, list):
-            stack += item
-    return ""
 
 
 def refuse_taken_ids(batch_id, tasks: Sequence[NewTask]) -> None:

@@ -33,7 +33,7 @@ def _priority(value: Any) -> int:
     text = str(value).strip().upper() if isinstance(value, str | int) else ""
     if text in Priority.__members__:
         return Priority[text]
-    if text.isdigit() and int(text) in Priority.values:
+    if text.isdecimal() and int(text) in Priority.values:
         return Priority(int(text))
     raise ValueError(f"must be one of {', '.join(PRIORITIES)}")
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from executor import intake
 from executor.dispatch import open_batches
 from executor.errors import BadRequest
+from executor.json_text import spelled
 from executor.models import Batch, BatchStats
 from executor.parameters import BatchName, Concurrency, Key, Line
 from executor.sql import database_now
@@ -105,7 +106,7 @@ def new_batch(
 
     Raises BadRequest for metadata that cannot be kept.
     """
-    text, problem = intake.spelled(metadata or {})
+    text, problem = spelled(metadata or {})
     if problem or len(text) > METADATA_BYTES:
         problem = problem or f"has {len(text):,} bytes; at most {METADATA_BYTES:,} are allowed"
         raise BadRequest(f"The metadata {problem}.", errors=[{"field": "metadata", "reason": problem}])

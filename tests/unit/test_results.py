@@ -1,0 +1,132 @@
+"""What a task gave back is kept as JSON; a hostile value never makes its own completion fail."""
+
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+import pytest
+from django.test import override_settings
+from pydantic import BaseModel
+
+from executor.errors import BadResult
+from executor.worker import results
+
+
+class Answer(BaseModel):
+    number: int
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (None, None),
+        ({"a": [1, 2.5, True, "ä €"]}, {"a": [1, 2.5, True, "ä €"]}),
+        (1e308, 1e308),
+        ((1, 2), [1, 2]),
+        ({1, 2}, [1, 2]),
+        ({1: "a"}, {"1": "a"}),
+        (Decimal("1.10"), "1.10"),
+        (Path("/a/b"), "/a/b"),
+        (UUID(int=1), str(UUID(int=1))),
+        (Answer(number=3), {"number": 3}),
+        ([float("nan"), float("inf")], [None, None]),
+        ("half a \ud83d face", "half a \\ud83d face"),
+        ({"\ud83d": 1}, {"\\ud83d": 1}),
+        (2**63, 2**63),
+        (2**70, str(2**70)),
+        (10**400, str(10**400)),
+        ([10**5000], ["(an integer of 16610 bits)"]),
+        ({"\ud83d": (10**30, {2})}, {"\\ud83d": [str(10**30), [2]]}),
+    ],
+)
+def test_what_can_be_kept_is_kept(value, kept):
+    assert orjson.loads(results.encode(value)) == kept
+
+
+def test_a_nul_stays_in_json_and_comes_back():
+    text = results.encode("a\x00b")
+    assert "\x00" not in text
+    assert orjson.loads(text) == "a\x00b"
+
+
+def _deep(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def _cyclic():
+    value = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize("value", [object(), _deep(5000), _cyclic(), b"bytes", (number for number in range(3)), len])
+def test_what_is_no_json_is_a_bad_result(value):
+    with pytest.raises(BadResult):
+        results.encode(value)
+
+
+def test_a_result_that_is_far_too_large_is_not_tried_again(monkeypatch):
+    monkeypatch.setattr(results, "LARGEST", 1000)
+    with pytest.raises(BadResult) as caught:
+        results.encode("x" * 1000)
+    assert not caught.value.retryable
+
+
+def test_text_is_cleaned_for_both_databases():
+    assert results.clean("a\x00b \ud800 ä") == "a\\x00b \\ud800 ä"
+    long = results.clean("x" * 100_000 + "END")
+    assert len(long) < 5_000 and long.endswith("END")
+
+
+def test_an_error_is_told_with_its_class():
+    assert results.message_of(ValueError("it broke")) == "ValueError: it broke"
+    assert results.message_of(ValueError()) == "ValueError"
+    assert results.message_of(Unprintable()).startswith("Unprintable: ")
+    assert "\ud800" not in results.message_of(ValueError("\ud800 \x00"))
+
+
+def test_a_traceback_is_told_whatever_it_contains():
+    try:
+        raise Unprintable
+    except Unprintable as error:
+        assert "test_results.py" in results.traceback_of(error)
+
+    def again():
+        again()
+
+    with pytest.raises(RecursionError) as caught:
+        again()
+    assert len(results.traceback_of(caught.value)) <= results.TRACEBACK_CHARACTERS + 10
+
+
+@override_settings(BATCH_INLINE_RESULT=100)
+def test_a_large_result_becomes_a_file_and_the_row_keeps_head_tail_and_size(settings, tmp_path):
+    settings.BATCH_ARTIFACTS = tmp_path
+    small = results.encode("x" * 98)
+    assert results.keep("b" * 32, 7, 2, small) == small
+    large = results.encode({"begin": "x" * 5000, "end": "ä"})
+    note = orjson.loads(results.keep("b" * 32, 7, 2, large))["$artifact"]
+    assert note["size"] == len(large.encode())
+    assert large.startswith(note["head"]) and large.endswith(note["tail"])
+    path = results.artifact_path("b" * 32, 7, 2)
+    assert path.name == note["artifact"]
+    assert path.read_text() == large
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@override_settings(BATCH_INLINE_RESULT=100)
+def test_an_attempt_never_writes_into_the_file_of_another(settings, tmp_path):
+    settings.BATCH_ARTIFACTS = tmp_path
+    paths = {
+        results.artifact_path(batch, number, attempt) for batch in "ab" for number in (1, 11) for attempt in (1, 11)
+    }
+    assert len(paths) == 8
