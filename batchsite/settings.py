@@ -167,7 +167,7 @@ STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise complains where it is missing
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
-WHITENOISE_MAX_AGE = 0  # revalidated by ETag: an upgrade is seen at once
+WHITENOISE_MAX_AGE = 60  # seconds; then revalidated by ETag, so that an upgrade is seen within a minute
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "batches"

@@ -36,7 +36,7 @@ def open_batches(batch_ids: Iterable) -> Iterator[BatchQueue]:
     with BatchQueue(batch_ids) as queue:
         yield queue
         fill(queue)
-        transaction.on_commit(lambda: deliver(queue))
+        transaction.on_commit(lambda: deliver(queue), robust=True)
 
 
 def fill(queue: BatchQueue) -> None:

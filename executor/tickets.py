@@ -7,7 +7,10 @@ so that a worker needs no second look-up. Losing one costs a delay and nothing e
 from __future__ import annotations
 
 import logging
+import re
+import zlib
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from functools import cache
 
 import redis
@@ -19,7 +22,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
-from rq.utils import import_attribute
+from rq.utils import import_attribute, utcformat
 
 from executor.queue import Ticket
 from executor.states import Priority
@@ -28,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 ENTRY = "executor.worker.single.run_ticket"  # the one function that a ticket may name
 QUEUES = tuple(priority.label for priority in sorted(Priority, reverse=True))  # critical first
+_NAME = re.compile(r"([0-9a-f]{32})-([0-9]{1,9})-([0-9a-f]{32})")
 WAITS_AT_MOST = 3600  # seconds; a ticket nobody took by then is dropped by Redis and issued again
 
 # Take up to ARGV[1] names from the queues in their order; a name that was taken leaves no record behind.
@@ -79,10 +83,8 @@ def ticket_of(name: str | bytes) -> Ticket | None:
     """The ticket of an RQ job id; None for a name that is not a ticket's."""
     if isinstance(name, bytes):
         name = name.decode(errors="replace")
-    match name.split("-"):
-        case [task_id, attempt, batch_id] if len(task_id) == len(batch_id) == 32 and attempt.isdigit():
-            return Ticket(task_id, int(attempt), batch_id)
-    return None
+    match = _NAME.fullmatch(name)
+    return Ticket(match[1], int(match[2]), match[3]) if match else None
 
 
 def client_options() -> dict:
@@ -106,6 +108,23 @@ def queue_key(priority: int) -> str:
     return Queue.redis_queue_namespace_prefix + Priority(priority).label
 
 
+@cache
+def _record_of(queue: str) -> dict:
+    """What RQ itself would write for a ticket on this queue. Asked for once: making a Job object for each ticket
+    costs more than everything else that is done for it."""
+    job = TicketJob.create(
+        ENTRY,
+        origin=queue,
+        timeout=WAITS_AT_MOST,
+        result_ttl=0,
+        failure_ttl=WAITS_AT_MOST,
+        status=JobStatus.QUEUED,
+        connection=redis_client(),
+    )
+    job.enqueued_at = job.created_at
+    return job.to_dict(include_meta=False, include_result=False)
+
+
 def issue(tickets: Sequence[Ticket], client: redis.Redis | None = None) -> None:
     """Push tickets on the queues of their priorities, in one round trip.
 
@@ -114,25 +133,21 @@ def issue(tickets: Sequence[Ticket], client: redis.Redis | None = None) -> None:
     if not tickets:
         return
     client = client or redis_client()
+    now = utcformat(datetime.now(UTC))
     with client.pipeline(transaction=False) as pipe:
         names: dict[int, list[str]] = {}
         for ticket in tickets:
             name = name_of(ticket)
-            job = TicketJob.create(
-                ENTRY,
-                args=(ticket.task_id, ticket.attempt, ticket.batch_id),
-                id=name,
-                origin=Priority(ticket.priority).label,
-                timeout=WAITS_AT_MOST,
-                result_ttl=0,
-                failure_ttl=WAITS_AT_MOST,
-                description=f"attempt {ticket.attempt} of task {ticket.task_id}",
-                status=JobStatus.QUEUED,
-                connection=client,
-            )
-            job.enqueued_at = job.created_at
-            job.save(pipeline=pipe, include_meta=False, include_result=False)
-            pipe.expire(job.key, WAITS_AT_MOST)
+            call = (ENTRY, None, (ticket.task_id, ticket.attempt, ticket.batch_id), {})
+            record = {
+                **_record_of(Priority(ticket.priority).label),
+                "data": zlib.compress(JSONSerializer.dumps(call), 1),
+                "description": f"attempt {ticket.attempt} of task {ticket.task_id}",
+                "created_at": now,
+                "enqueued_at": now,
+            }
+            pipe.hset(Job.key_for(name), mapping=record)
+            pipe.expire(Job.key_for(name), WAITS_AT_MOST)
             names.setdefault(ticket.priority, []).append(name)
         for priority, batch in names.items():
             pipe.sadd(Queue.redis_queues_keys, queue_key(priority))
@@ -176,11 +191,39 @@ def depth() -> dict[str, int]:
         return dict(zip(QUEUES, pipe.execute(), strict=True))
 
 
+def take_waiting(queues: Sequence[str], room: int) -> list[Ticket]:
+    """Up to `room` tickets that wait now, best queue first.
+
+    Raises RedisError.
+    """
+    return _tickets_of(_take_script()(keys=_keys_of(queues), args=[room]))
+
+
+@cache
+def _take_script():
+    return redis_client().register_script(_TAKE)
+
+
+def _keys_of(queues: Sequence[str]) -> list[str]:
+    return [Queue.redis_queue_namespace_prefix + name for name in queues]
+
+
+def _tickets_of(names: Iterable[bytes]) -> list[Ticket]:
+    tickets = []
+    for name in names:
+        ticket = ticket_of(name)
+        if ticket is None:
+            logger.warning("dropped %r: not a ticket", name[:80])
+        else:
+            tickets.append(ticket)
+    return tickets
+
+
 class TicketTaker:
-    """How a worker takes tickets: on its event loop, best queue first, many at once."""
+    """How a worker waits for tickets: on its event loop, best queue first, many at once."""
 
     def __init__(self, queues: Sequence[str]):
-        self.keys = [Queue.redis_queue_namespace_prefix + name for name in queues]
+        self._keys = _keys_of(queues)
         self._client = redis.asyncio.Redis.from_url(
             settings.REDIS_URL,
             retry=redis.asyncio.retry.Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
@@ -194,23 +237,19 @@ class TicketTaker:
 
         Raises RedisError.
         """
-        names = await self._script(keys=self.keys, args=[room])
+        names = await self._script(keys=self._keys, args=[room])
         if not names and wait > 0:
-            first = await self._client.blpop(self.keys, timeout=wait)
+            first = await self._client.blpop(self._keys, timeout=wait)
             if first is None:
                 return []
-            await self._client.delete(Job.key_for(first[1].decode()))
             names = [first[1]]
+            await self._client.delete(Job.key_for(first[1].decode(errors="replace")))
             if room > 1:
-                names += await self._script(keys=self.keys, args=[room - 1])
-        tickets = [ticket_of(name) for name in names]
-        for name, ticket in zip(names, tickets, strict=True):
-            if ticket is None:
-                logger.warning("dropped %r: not a ticket", name[:80])
-        return [ticket for ticket in tickets if ticket is not None]
+                names += await self._script(keys=self._keys, args=[room - 1])
+        return _tickets_of(names)
 
     async def close(self) -> None:
         await self._client.aclose()
 
 
-__all__ = ["QUEUES", "RedisError", "TicketJob", "TicketTaker", "depth", "issue", "waiting", "withdraw"]
+__all__ = ["QUEUES", "RedisError", "TicketJob", "TicketTaker", "depth", "issue", "take_waiting", "waiting", "withdraw"]

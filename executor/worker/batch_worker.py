@@ -97,7 +97,7 @@ class BatchWorker(BaseWorker):
 
     def _start_threads(self) -> None:
         answer = partial(self._call_soon, self._on_commit)
-        self._ledger = Ledger(self.node_name, answer, broken=partial(os._exit, 1))
+        self._ledger = Ledger(self.node_name, self.queue_names(), answer, broken=partial(os._exit, 1))
         self._heartbeat = Heartbeat(
             self.node_name,
             running=lambda: {task_id: attempt.task.attempt for task_id, attempt in self.attempts.copy().items()},
@@ -237,7 +237,7 @@ class BatchWorker(BaseWorker):
                 if self._loop.time() >= beat_at:
                     beat_at = self._loop.time() + RQ_BEAT
                     await asyncio.to_thread(self._rq_heartbeat)
-                self._suspended = await asyncio.to_thread(self._is_suspended)
+                self._suspended = self._ledger.suspended = await asyncio.to_thread(self._is_suspended)
                 if not self._suspended:
                     self._room.set()
             except RedisError:

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 
 from django.db import DatabaseError, InterfaceError, connection
 
@@ -29,14 +30,25 @@ class Ledger(threading.Thread):
     """Takes entries from the event loop; `answer(claimed, slots)` is called, in this thread, after each commit with
     the tasks that were claimed and with how many slots came back unused. `broken()` is called when it cannot go on."""
 
-    def __init__(self, worker: str, answer: Callable[[list[Claimed], int], None], broken: Callable[[], None]):
+    def __init__(
+        self,
+        worker: str,
+        queues: Sequence[str],
+        answer: Callable[[list[Claimed], int], None],
+        broken: Callable[[], None],
+    ):
         super().__init__(name="ledger", daemon=True)
-        self.worker = worker
-        self.draining = False
+        self.worker, self.queues = worker, queues
+        self.draining = False  # the worker ends: tickets go back
+        self.suspended = False  # nothing new is taken, as `rq suspend` asked for
         self._answer, self._broken = answer, broken
         self._entries: list[Outcome | Progress | Ticket | None] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
+
+    @property
+    def paused(self) -> bool:
+        return self.draining or self.suspended
 
     def enter(self, entries: Sequence[Outcome | Progress | Ticket]) -> None:
         """Hand over outcomes and progress to record, and tickets to redeem; returns at once."""
@@ -77,11 +89,14 @@ class Ledger(threading.Thread):
                 self._answer(claimed, len(outcomes) + len(tickets) - len(claimed))
 
     def _commit(self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress]) -> list[Claimed]:
-        for tries in range(1_000_000):
+        slots = len(outcomes) + len(tickets)
+        if outcomes and not self.paused:
+            # The slots that become free here are given away in the same transaction: first to tickets that wait.
+            tickets = tickets + _waiting_tickets(self.queues, len(outcomes))
+        for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
-                return self._record(outcomes, tickets, told)
+                return self._record(outcomes, tickets, told, slots)
             except (DatabaseError, InterfaceError) as error:
-                pause = PAUSES[min(tries, len(PAUSES) - 1)]
                 logger.warning("%d outcomes wait for the database: %s", len(outcomes), error)
                 connection.close()
                 tickets = []  # the database will find that they are lost; a claim must not come late
@@ -90,9 +105,10 @@ class Ledger(threading.Thread):
                 time.sleep(pause)
         return []
 
-    def _record(self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress]) -> list[Claimed]:
+    def _record(
+        self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress], slots: int
+    ) -> list[Claimed]:
         batches = {entry.batch_id for entry in (*outcomes, *tickets, *told)}
-        floor = _waiting_priority() if outcomes and not self.draining else 0
         with BatchQueue(batches) as queue:
             queue.report(told, self.worker)
             queue.settle(outcomes, self.worker)
@@ -102,26 +118,25 @@ class Ledger(threading.Thread):
                 claimed = []
             else:
                 claimed = queue.redeem(tickets, self.worker)
-                claimed += self._keep_slots(queue, len(outcomes) + len(tickets) - len(claimed), floor)
+                if len(tickets) < slots and not self.paused:
+                    claimed += self._keep_slots(queue, slots - len(claimed))
             fill(queue)
         deliver(queue)
         return claimed
 
-    def _keep_slots(self, queue: BatchQueue, slots: int, floor: int) -> list[Claimed]:
-        """Claim the next tasks of these batches at once, for the slots that just became free here, instead of sending
-        tickets around: but only tasks of a higher priority than every ticket that waits in Redis (`floor`), so that no
-        other batch is passed over."""
+    def _keep_slots(self, queue: BatchQueue, slots: int) -> list[Claimed]:
+        """Claim the next tasks of these batches at once, instead of sending tickets around. Only where no ticket
+        waited, so that no other batch is passed over."""
         claimed: list[Claimed] = []
-        for book in queue.books.values() if floor < max(Priority) else ():
+        for book in queue.books.values():
             coming = queue.next(book, slots - len(claimed))
-            claimed += queue.claim(book, [task for task in coming if task.priority > floor], self.worker)
+            ours = [task for task in coming if Priority(task.priority).label in self.queues]
+            claimed += queue.claim(book, ours, self.worker)
         return claimed
 
 
-def _waiting_priority() -> int:
-    """The highest priority of a ticket that waits; 0 when none does."""
+def _waiting_tickets(queues: Sequence[str], room: int) -> list[Ticket]:
     try:
-        depth = rq.depth()
+        return rq.take_waiting(queues, room)
     except rq.RedisError:
-        return 0  # nobody can take tickets now: going on with our own batches is all that can be done
-    return max((priority for priority in Priority if depth[priority.label]), default=0)
+        return []  # going on with our own batches is all that can be done
