@@ -14,7 +14,6 @@ from django.db import connection
 from executor.sql import database_now, hex_of, is_postgresql, marks, time_of, time_param
 from executor.states import CLEARED, LETTER, BatchState, Priority, TaskStatus, settled_state
 
-CHANGES_IN_A_FRAME = 2_000  # a larger commit writes several frames, so that readers never meet a giant one
 ERROR_HEAD = 160  # characters of an error that a frame carries
 
 COUNTERS = (
@@ -23,7 +22,7 @@ COUNTERS = (
     *("total_execution_time", "started", "total_wait_time", "retries", "last_number", "seq"),
 )
 QUEUED_OF = {priority: f"queued_{priority.label}" for priority in Priority}
-SHOWN = ("total_tasks", "queued", "running", "completed", "failed", "cancelled", "retries")
+STATUSES = tuple(TaskStatus.values)
 
 _COLUMNS = ", ".join(f"s.{name}" for name in (*COUNTERS, "start_time", "end_time"))
 _LOCK = f"""
@@ -118,12 +117,11 @@ class Book:
             self.end_time = None
         if settled != self._settled:
             cursor.execute(_SETTLE, [*settled, self.batch_id])
-        counts = orjson.dumps({**{name: counters[name] for name in SHOWN}, "state": self.state}).decode()
         moment = time_param(self.now)
-        for start in range(0, max(len(self.changes), 1), CHANGES_IN_A_FRAME):
-            counters["seq"] += 1
-            changes = orjson.dumps(self.changes[start : start + CHANGES_IN_A_FRAME]).decode()
-            cursor.execute(_FRAME, [self.batch_id, counters["seq"], moment, changes, counts])
+        counters["seq"] += 1
+        counts = orjson.dumps({status: counters[status] for status in STATUSES}).decode()
+        changes = orjson.dumps(self.changes).decode()
+        cursor.execute(_FRAME, [self.batch_id, counters["seq"], moment, changes, counts])
         values = [counters[name] for name in COUNTERS]
         cursor.execute(_COUNT, [*values, time_param(self.start_time), time_param(self.end_time), moment, self.batch_id])
         return True

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 LOOK = 1.0  # seconds after which a reader looks by itself: the bell may be lost
 GAP = 0.1  # seconds between two updates of a batch
-REPLAY_BYTES = 2 * 1024 * 1024  # of missed frames that are replayed; a watcher that missed more starts anew
+REPLAY_BYTES = 512 * 1024  # of missed frames that are replayed; a watcher that missed more starts anew
 
 
 @dataclass
@@ -196,7 +196,8 @@ def _read_since(batch_id: str, after: int | None) -> Update:
     if after is None:
         return Update(batch["seq"], batch=batch, snapshot=True, at=_now())
     missed = reads.frames(batch_id, after, REPLAY_BYTES)
-    if missed.gone or (missed.frames and missed.frames[-1][0] < missed.last_seq):
+    size = sum(len(frame[2]) for frame in missed.frames)
+    if missed.gone or size > REPLAY_BYTES:
         return Update(batch["seq"], batch=batch, snapshot=True, at=_now())
     if not missed.frames:
         return Update(after, after + 1, batch=batch, at=_now())

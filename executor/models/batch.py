@@ -75,7 +75,7 @@ class BatchFrame(models.Model):
     """What one commit changed in a batch. Frames are numbered 1, 2, 3 … without a hole.
 
     `changes` is JSON text: [[number, status letter, attempt, worker, started_ms, duration_ms, retry_in_ms,
-    error_head], …]; `counts` is JSON text: the counters after the commit. Both are passed on as they are.
+    error_head], …]; `counts` is JSON text: the tasks in each status after the commit. Both are passed on as they are.
     """
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="frames", db_index=False)
