@@ -19,8 +19,9 @@ from django.db.models import Min
 
 from executor import bell, tickets
 from executor.errors import WorkerLost
+from executor.exchange import Outcome, Ticket
 from executor.models import Batch, BatchTask, WorkerNode
-from executor.queue import BatchQueue, Outcome, Ticket
+from executor.queue import BatchQueue
 from executor.sql import database_now, hex_of
 from executor.states import BatchState, TaskStatus
 

@@ -24,7 +24,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import import_attribute, utcformat
 
-from executor.queue import Ticket
+from executor.exchange import Ticket
 from executor.states import Priority
 
 logger = logging.getLogger(__name__)

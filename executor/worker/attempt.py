@@ -13,8 +13,8 @@ from django.conf import settings
 from pydantic import ValidationError
 
 from executor.errors import TaskCancelled, TaskError, TaskTimeout
+from executor.exchange import Claimed, Outcome, Progress
 from executor.functions import TaskContext, resolve
-from executor.queue import Claimed, Outcome, Progress
 from executor.states import TaskStatus
 
 from .processes import ProcessPool

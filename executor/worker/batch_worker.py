@@ -19,8 +19,8 @@ from django.db import close_old_connections, connections
 from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 
+from executor.exchange import Claimed, Outcome, Progress
 from executor.models import WorkerNode
-from executor.queue import Claimed, Outcome, Progress
 from executor.tickets import RedisError, TicketTaker, redis_client
 
 from .attempt import Attempt, Stop

@@ -17,7 +17,8 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from executor import tickets as rq
 from executor.dispatch import deliver, fill
-from executor.queue import BatchQueue, Claimed, Outcome, Progress, Ticket
+from executor.exchange import Claimed, Outcome, Progress, Ticket
+from executor.queue import BatchQueue
 from executor.states import Priority
 
 logger = logging.getLogger(__name__)

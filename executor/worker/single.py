@@ -8,8 +8,8 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 
 from executor.dispatch import open_batches
+from executor.exchange import Claimed, Outcome, Ticket
 from executor.models import WorkerNode
-from executor.queue import Claimed, Outcome, Ticket
 
 from .attempt import Attempt, Stop
 from .heartbeat import LOOK, Heartbeat, new_name, register

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from executor.queue import Claimed, Progress
+from executor.exchange import Claimed, Progress
 from executor.tasklog import AttemptLog
 
 from .results import clean

@@ -5,8 +5,8 @@ import uuid
 import pytest
 
 from executor.dispatch import rescue_lost_workers
+from executor.exchange import Ticket
 from executor.models import BatchFrame, BatchTask, TaskAttempt
-from executor.queue import Ticket
 from executor.sql import hex_of
 from executor.states import TaskStatus
 from tests.factories import (
