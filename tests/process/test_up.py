@@ -209,6 +209,22 @@ def test_a_killed_supervisor_takes_everything_with_it_and_the_next_one_starts_at
     assert (site.data / "agent-token").read_text() == token
 
 
+def test_the_files_of_a_valkey_that_still_writes_are_left_alone(up):
+    site = up()
+    site.wait_for_line("^ready: ")
+    valkey = site.one("valkey-server")
+    os.kill(valkey, signal.SIGSTOP)  # it cannot end now
+    site.process.kill()
+    try:
+        again = up(data=site.data)
+        with pytest.raises(AssertionError):
+            again.wait_for_line("^ready: ", timeout=5)
+        assert "valkey-server" not in " ".join(again.family().values())
+    finally:
+        os.kill(valkey, signal.SIGCONT)
+    again.wait_for_line("^ready: ")
+
+
 def test_a_worker_that_does_not_end_is_killed_in_time(up):
     site = up(env={"BATCH_GRACE": "1"})
     site.wait_for_line("^ready: ")
