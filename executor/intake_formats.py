@@ -43,7 +43,8 @@ def read(text: str | bytes, format: str | None = None) -> list[Line]:
 
 
 def detect(text: str) -> str:
-    """Which of the formats `text` is in. A text that starts like JSON is JSON Lines if its first line is whole."""
+    """Which of the formats `text` is in. A text that starts like JSON is JSON Lines if its first line is whole, or was
+    meant to be: then all bad lines are told, and not only that this is no JSON document."""
     start = text.lstrip()
     if start[:1] == "[":
         return "json"
@@ -53,8 +54,16 @@ def detect(text: str) -> str:
     try:
         whole = orjson.loads(first)
     except orjson.JSONDecodeError:
-        return "json"
+        return "jsonl" if first.rstrip().endswith("}") and rest.strip() and not _is_json(text) else "json"
     return "jsonl" if rest.strip() or not any(key in whole for key in LIST_KEYS) else "json"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _decoded(text: str | bytes) -> str:

@@ -1,0 +1,209 @@
+"""Tasks as people paste them: what is recognised, what it means, and that every bad line is told."""
+
+import json
+
+import pytest
+
+from executor.errors import BadTasks
+from executor.intake_formats import detect, parse, read
+
+ONE = {"function": "simulate", "params": {"duration": 2}}
+TWO = {"function": "simulate", "custom_id": "b"}
+
+
+def refused(text, format=None) -> BadTasks:
+    with pytest.raises(BadTasks) as caught:
+        read(text, format)
+    return caught.value
+
+
+def bad_lines(text, format=None) -> list[tuple[int, int]]:
+    """Line and index of each error."""
+    return [(error["line"], error["index"]) for error in refused(text, format).errors]
+
+
+# --- telling the formats apart -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "format"),
+    [
+        (json.dumps([ONE]), "json"),
+        ("\n  " + json.dumps([ONE, TWO], indent=2), "json"),
+        (json.dumps({"tasks": [ONE]}), "json"),
+        (json.dumps({"tasks": [ONE, TWO]}, indent=1), "json"),
+        (json.dumps(ONE), "jsonl"),
+        (f"{json.dumps(ONE)}\n{json.dumps(TWO)}\n", "jsonl"),
+        (f"{json.dumps(ONE)}\r\n{json.dumps(TWO)}\r\n", "jsonl"),
+        (f'{{"function": simulate}}\n{json.dumps(TWO)}', "jsonl"),
+        ('{"defaults": {"function": "simulate"}\n, "tasks": [{}]}', "json"),
+        ('{"tasks": [\n{"function": }]}', "json"),
+        ("function,duration\nsimulate,1", "csv"),
+        ("anything else", "csv"),
+    ],
+)
+def test_the_format_is_seen_by_looking(text, format):
+    assert detect(text) == format
+
+
+def test_the_format_that_was_chosen_is_taken():
+    assert parse(json.dumps(ONE), "json") == [ONE]
+    assert "function" in refused(json.dumps(ONE), "csv").message
+    assert "'xml'" in refused(json.dumps(ONE), "xml").message
+
+
+@pytest.mark.parametrize("text", ["", "  \n\t\n", b"", "\ufeff"])
+def test_no_text_is_no_tasks(text):
+    assert "no tasks" in refused(text).message
+
+
+# --- JSON ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["tasks", "tool_calls", "calls", "items"])
+def test_a_list_may_stand_below_a_key(key):
+    assert parse(json.dumps({key: [ONE, TWO]})) == [ONE, TWO]
+
+
+def test_one_object_is_one_task():
+    assert parse(json.dumps(ONE)) == parse(json.dumps(ONE, indent=2)) == [ONE]
+
+
+def test_defaults_are_those_of_each_task_that_does_not_say_otherwise():
+    text = json.dumps({"defaults": {"function": "simulate", "priority": "high"}, "tasks": [{}, {"priority": "low"}]})
+    assert parse(text) == [
+        {"function": "simulate", "priority": "high"},
+        {"function": "simulate", "priority": "low"},
+    ]
+
+
+def test_a_tool_call_is_a_task():
+    call = {"tool_name": "simulate", "tool_args": {"duration": 1}, "custom_id": "x"}
+    task = {"function": "simulate", "params": {"duration": 1}, "custom_id": "x"}
+    assert parse(json.dumps([call])) == parse(json.dumps(call)) == [task]
+    assert parse('[{"tool_name": "simulate"}]') == [{"function": "simulate", "params": {}}]
+
+
+def test_what_else_a_document_says_is_not_dropped_without_a_word():
+    error = refused(json.dumps({"tasks": [ONE], "start": True, "name": "x"}))
+    assert "name, start" in error.message and error.fix
+
+
+def test_broken_json_is_told_with_its_place():
+    error = refused('[\n{"function": "simulate"},\n{"function": }\n]')
+    assert "line 3" in error.message and error.errors[0]["line"] == 3
+
+
+def test_every_item_that_is_no_object_is_told():
+    error = refused('[{"function": "simulate"}, 1, "x", null, [], true]')
+    assert [item["index"] for item in error.errors] == [1, 2, 3, 4, 5]
+    assert [item["reason"].split("not ")[1] for item in error.errors] == [
+        "a number.", "a string.", "null.", "a list.", "a boolean.",
+    ]  # fmt: skip
+    assert error.message.startswith("5 ")
+
+
+@pytest.mark.parametrize("text", ["17", '"x"', "null", '{"tasks": {}}', '{"tasks": [], "defaults": [1]}'])
+def test_other_documents_are_refused(text):
+    refused(text, "json")
+
+
+# --- JSON Lines ----------------------------------------------------------------------------------------------
+
+
+def test_empty_lines_count_but_say_nothing():
+    lines = read(f"\n{json.dumps(ONE)}\n\n{json.dumps(TWO)}\n")
+    assert [(line.number, line.task) for line in lines] == [(2, ONE), (4, TWO)]
+
+
+def test_every_bad_line_is_told_at_once():
+    text = f"{json.dumps(ONE)}\nnot json\n\n{json.dumps(TWO)}\n[1]\n" + '{"function": }'
+    assert bad_lines(text) == [(2, 1), (5, 3), (6, 4)]
+    assert refused(text).message == "3 lines cannot be read."
+
+
+def test_every_bad_line_is_told_also_when_the_first_is_bad():
+    assert bad_lines(f'{{"function": simulate}}\n{json.dumps(TWO)}\n{{oops}}') == [(1, 0), (3, 2)]
+
+
+# --- CSV -----------------------------------------------------------------------------------------------------
+
+
+def test_known_columns_are_fields_and_the_others_parameters():
+    text = "function,name,priority,custom_id,max_retries,duration,label\nsimulate,first,high,a-1,0,2.5,plain text\n"
+    assert parse(text) == [
+        {
+            "function": "simulate",
+            "name": "first",
+            "priority": "high",
+            "custom_id": "a-1",
+            "max_retries": "0",
+            "params": {"duration": 2.5, "label": "plain text"},
+        }
+    ]
+
+
+def test_an_empty_cell_says_nothing():
+    assert parse("function,priority,duration,seed\nsimulate,,,7\nsimulate\n") == [
+        {"function": "simulate", "params": {"seed": 7}},
+        {"function": "simulate", "params": {}},
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_spreadsheets_of_all_countries(delimiter):
+    text = f"function{delimiter}duration\r\nsimulate{delimiter}1\r\n"
+    assert (
+        parse("\ufeff" + text)
+        == parse(text.encode("utf-8-sig"))
+        == [{"function": "simulate", "params": {"duration": 1}}]
+    )
+
+
+def test_cells_are_json_where_they_can_be():
+    [task] = parse('function,a,b,c,d,e\nx,"[1, 2]",true,null,"{""k"": 1}",007\n')
+    assert task["params"] == {"a": [1, 2], "b": True, "c": None, "d": {"k": 1}, "e": "007"}
+
+
+def test_a_cell_may_hold_line_breaks():
+    lines = read('function,text\nx,"one\ntwo"\nx,three\n')
+    assert [line.task["params"]["text"] for line in lines] == ["one\ntwo", "three"]
+    assert lines[1].number == 4
+
+
+def test_every_row_with_too_many_cells_is_told():
+    text = "function,duration\nsimulate,1,2\nsimulate,1\n\nsimulate,1,2,3\n"
+    assert bad_lines(text) == [(2, 0), (5, 2)]
+    assert [error["reason"] for error in refused(text).errors] == [
+        "3 values for 2 columns.",
+        "4 values for 2 columns.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("name,duration\nx,1", "`function`"),
+        ("function,,duration\nx,1,2", "Column 2"),
+        ("function,duration,duration\nx,1,2", "`duration`"),
+    ],
+)
+def test_a_bad_header_is_told(text, reason):
+    error = refused(text)
+    assert reason in error.message and error.errors[0]["line"] == 1
+
+
+def test_a_header_alone_is_no_tasks():
+    assert "no tasks" in refused("function,duration\n\n").message
+
+
+def test_a_quote_that_does_not_end_is_told():
+    assert bad_lines('function,text\nx,fine\nx,"open\n') == [(3, 1)]
+
+
+# --- bytes ---------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_not_utf8_is_told_with_the_line():
+    error = refused(b'{"function": "simulate"}\n{"function": "caf\xe9"}\n')
+    assert "line 2" in error.message and error.errors[0]["line"] == 2 and "UTF-8" in error.fix
