@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
 import uuid_utils
 from django.conf import settings
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from executor import functions
 from executor.access import Caller
 from executor.errors import BadTasks, NotAllowed
+from executor.exchange import NewTask
 from executor.json_text import spelled
 from executor.models import BatchTask
-from executor.parameters import Line, PriorityName
-from executor.queue import NewTask
+from executor.parameters import Line, Moment, PriorityName
 from executor.states import Priority
 
 REPORTED = 1_000  # bad items that an answer lists
@@ -35,15 +34,6 @@ def _json_object(value: Any) -> Any:
         except orjson.JSONDecodeError as error:
             raise ValueError(f"must be an object, or an object as JSON text ({error})") from None
     return {} if value is None else value
-
-
-def _aware(value: datetime | None) -> datetime | None:
-    if value is None or value.tzinfo is None:
-        return value and value.replace(tzinfo=UTC)
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:  # within hours of the first or the last moment that there is
-        raise ValueError("must be a time of the years 1 to 9999 in UTC") from None
 
 
 class TaskItem(BaseModel):
@@ -64,7 +54,7 @@ class TaskItem(BaseModel):
     max_retries: int = Field(3, ge=0, le=1000, description="Attempts after the first one that fails.")
     retry_delay: float = Field(1.0, ge=0, le=86_400, description="Seconds before the first retry, doubled each time.")
     timeout: float | None = Field(None, gt=0, le=604_800, description="Seconds after which an attempt is killed.")
-    run_at: Annotated[datetime | None, AfterValidator(_aware)] = Field(
+    run_at: Moment | None = Field(
         None, validation_alias=AliasChoices("run_at", "run_after"), description="Not before this time (ISO 8601)."
     )
     custom_id: Annotated[Line | None, BeforeValidator(_id_text)] = Field(

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from executor.sql import storable
 from executor.states import Priority, TaskStatus
 
 PRIORITIES = [priority.label for priority in sorted(Priority, reverse=True)]
 
 
-def _no_nul(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("must not contain the NUL character")
+def _storable(text: str) -> str:
+    if not storable(text):
+        raise ValueError("must not contain the NUL character or half a surrogate pair")
     return text
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A moment in UTC; one without a zone is taken for that.
+
+    Raises ValueError within hours of the first or the last moment that there is.
+    """
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a time of the years 1 to 9999 in UTC") from None
 
 
 def _words(value: Any) -> Any:
@@ -46,15 +59,16 @@ def _statuses(value: Any) -> Any:
     return words
 
 
-Text = Annotated[str, AfterValidator(_no_nul)]
-Line = Annotated[str, Field(max_length=200), AfterValidator(_no_nul)]
-Words = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=list[str] | str)]
-Ids = Annotated[list[str], BeforeValidator(_ids, json_schema_input_type=list[str] | str)]
+Text = Annotated[str, AfterValidator(_storable)]
+Line = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
+Moment = Annotated[datetime, AfterValidator(in_utc)]
+Words = Annotated[list[Text], BeforeValidator(_words, json_schema_input_type=list[str] | str)]
+Ids = Annotated[list[Text], BeforeValidator(_ids, json_schema_input_type=list[str] | str)]
 PriorityName = Annotated[int, BeforeValidator(_priority, json_schema_input_type=str)]
 Statuses = Annotated[list[str], BeforeValidator(_statuses, json_schema_input_type=list[str] | str)]
 Concurrency = Annotated[int, Field(ge=1, le=100_000)]
-Key = Annotated[str | None, Field(None, max_length=200, description="The same key is carried out once.")]
-BatchName = Annotated[str | None, Field(None, description="The batch's id or name; without it, your default batch.")]
+Key = Annotated[Text | None, Field(None, max_length=200, description="The same key is carried out once.")]
+BatchName = Annotated[Text | None, Field(None, description="The batch's id or name; without it, your default batch.")]
 StatusFilter = Annotated[
     Statuses, Field(default_factory=list, description="queued, running, completed, failed, cancelled; one or more.")
 ]

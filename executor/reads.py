@@ -6,6 +6,7 @@ Lists are cut by keyset: a cursor is the last number seen, so that page one thou
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,10 +19,12 @@ from executor import presenters
 from executor.errors import BadRequest, NotFound
 from executor.models import Batch, BatchFrame, BatchStats, BatchTask, WorkerNode
 from executor.selection import TaskFilter, find_batch, uuid_of
-from executor.sql import database_now
+from executor.sql import database_now, storable
+from executor.states import BatchState
 
 COUNTED = 10_000  # a filtered list says how many match up to this many
 FRAMES_BYTES = 16 * 1024 * 1024  # of one answer of events
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _LIST_COLUMNS = [name for name in presenters.RESULT_COLUMNS if name != "result"]
 
 
@@ -41,9 +44,9 @@ def batches(limit: int = 50, cursor: str | None = None, state: str = "", q: str 
     """
     rows = Batch.objects.select_related("stats").order_by("-created_at", "-batch_id")
     if state:
-        rows = rows.filter(state__in=state.split(","))
+        rows = rows.filter(state__in=[word for word in state.split(",") if word in BatchState.values])
     if q:
-        rows = rows.filter(name__icontains=q)
+        rows = rows.filter(name__icontains=q) if storable(q) else rows.none()
     if cursor:
         created_at, batch_id = _batch_cursor(cursor)
         rows = rows.filter(Q(created_at__lt=created_at) | Q(created_at=created_at, batch_id__lt=batch_id))
@@ -108,7 +111,7 @@ def tasks(
 
 def _keyset(rows: QuerySet, cursor: str | None, newest_first: bool = False) -> QuerySet:
     if cursor:
-        if not str(cursor).isdigit():
+        if not _NUMBER.fullmatch(str(cursor)):
             raise BadRequest("The cursor is not one that this list gave.", fix="Start again without a cursor.")
         rows = rows.filter(number__lt=int(cursor)) if newest_first else rows.filter(number__gt=int(cursor))
     return rows.order_by("-number" if newest_first else "number")
@@ -120,7 +123,7 @@ def _matching(row: Batch, filters: TaskFilter, matching: QuerySet) -> int | None
     if not filters:
         return stats.total_tasks
     if not (filters.priority or filters.function or filters.q):
-        return sum(getattr(stats, status) for status in set(filters.status))
+        return sum(getattr(stats, status) for status in {word.lower() for word in filters.status})
     count = matching.order_by()[: COUNTED + 1].count()
     return count if count <= COUNTED else None
 

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 
 from executor.errors import BadRequest, NotFound
 from executor.models import Batch, BatchTask
+from executor.sql import storable
 from executor.states import Priority, TaskStatus
 
 
@@ -35,13 +36,15 @@ class TaskFilter:
         if self.priority:
             labels = [_known("priority", word, Priority.labels) for word in self.priority]
             tasks = tasks.filter(priority__in=[Priority[label.upper()] for label in labels])
+        if not (storable(self.function) and storable(self.q)):
+            return tasks.none()
         if self.function:
             tasks = tasks.filter(function=self.function)
         if self.q:
             text = self.q.strip()
             match = Q(name__icontains=text) | Q(custom_id__icontains=text) | Q(error__icontains=text)
             match |= Q(function__icontains=text)
-            if text.lstrip("#").isdigit():
+            if text.lstrip("#").isdecimal():
                 match |= Q(number=int(text.lstrip("#")[:9]))
             tasks = tasks.filter(match)
         return tasks
@@ -72,7 +75,8 @@ def find_batch(batch: str) -> Batch:
     try:
         found = Batch.objects.filter(batch_id=UUID(str(batch))).first()
     except ValueError:
-        found = Batch.objects.filter(name=batch).order_by("-created_at", "-batch_id").first()
+        named = Batch.objects.filter(name=batch) if storable(batch) else Batch.objects.none()
+        found = named.order_by("-created_at", "-batch_id").first()
     if found is None:
         raise NotFound(f"There is no batch {batch!r}.", fix="`GET /api/batches` lists what exists.")
     return found
@@ -104,7 +108,7 @@ def find_custom_ids(batch: Batch, custom_ids: Sequence[str]) -> list[UUID]:
     """
     rows: dict[str, UUID] = {}
     for start in range(0, len(custom_ids), 1000):
-        chunk = custom_ids[start : start + 1000]
+        chunk = [word for word in custom_ids[start : start + 1000] if storable(word)]
         rows.update(BatchTask.objects.filter(batch=batch, custom_id__in=chunk).values_list("custom_id", "task_id"))
     missing = [word for word in custom_ids if word not in rows]
     if missing:

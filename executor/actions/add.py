@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from pydantic import Field, model_validator
 
 from executor import intake
@@ -69,8 +70,13 @@ def add(call: Call, parameters: AddParameters) -> Response:
 
 def _default_batch(call: Call) -> Batch:
     """The caller's own batch, made when it is first needed."""
-    batch = Batch.objects.filter(owner=call.caller.key, is_default=True).first()
+    own = Batch.objects.filter(owner=call.caller.key, is_default=True)
+    batch = own.first()
     if batch is None:
-        batch = new_batch(call, name=f"{call.caller.name}'s tasks"[:200], is_default=True)
+        try:
+            with transaction.atomic():
+                batch = new_batch(call, name=f"{call.caller.name}'s tasks"[:200], is_default=True)
+        except IntegrityError:  # another call of theirs made it at the same time
+            batch = own.get()
     call.batch_id = batch.batch_id
     return batch

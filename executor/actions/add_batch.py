@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import orjson
+from django.conf import settings
 from pydantic import Field, field_validator, model_validator
 
 from executor import intake
@@ -50,12 +53,15 @@ class AddBatchParameters(Parameters):
     @field_validator("tasks", mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
+        if isinstance(value, Iterator):
+            return list(islice(value, settings.BATCH_MAX_TASKS + 1))  # one too many is enough to refuse it
         if not isinstance(value, str):
             return value
         try:
             if value.lstrip().startswith("["):
                 return orjson.loads(value)
-            return [orjson.loads(line) for line in value.splitlines() if line.strip()]
+            # At line feeds alone: `splitlines` also cuts at characters that may stand in a JSON string as they are.
+            return [orjson.loads(line) for line in value.split("\n") if line.strip()]
         except orjson.JSONDecodeError as error:
             raise ValueError(f"as text they must be a JSON list, or one JSON object a line ({error})") from None
 
@@ -71,6 +77,9 @@ def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
     items = parameters.tasks
     if isinstance(items, dict | bytes) or not hasattr(items, "__iter__"):
         raise BadRequest("`tasks` must be a list of tasks.", errors=[{"field": "tasks", "reason": "must be a list"}])
+    if parameters.batch and (lost := [name for name in ("name", "metadata") if getattr(parameters, name)]):
+        errors = [{"field": name, "reason": "is for a new batch; `batch` names one that exists"} for name in lost]
+        raise BadRequest(f"With `batch`, {' and '.join(lost)} would be lost.", fix="Use `update`.", errors=errors)
     tasks = intake.check(items, call.caller, parameters.defaults)
     if parameters.batch:
         batch = call.batch(parameters.batch)

@@ -12,21 +12,24 @@ from executor.dispatch import open_batches
 from executor.errors import BadRequest
 from executor.housekeeping import forget_files
 from executor.models import BatchTask
-from executor.parameters import BatchName, Statuses
+from executor.parameters import BatchName, Statuses, in_utc
 from executor.sql import database_now
 from executor.states import FINAL
 
 from .base import Call, Parameters, Response, action
 
+OLDEST = 100 * 366 * 86_400  # seconds
 CHUNK = 5_000  # tasks deleted in one transaction: others get their turn in between
 
 
-def _moment_or_age(value: str | int | float | None) -> str | float | None:
+def _moment_or_age(value: str | float | None) -> datetime | float | None:
     if isinstance(value, str):
         try:
-            return float(value)
+            value = float(value)
         except ValueError:
-            datetime.fromisoformat(value)  # a ValueError of its own says what is wrong
+            return in_utc(datetime.fromisoformat(value))  # a ValueError of its own says what is wrong
+    if value is not None and not 0 <= value <= OLDEST:
+        raise ValueError(f"must be an age of 0 to {OLDEST:,} seconds, or a time (ISO 8601)")
     return value
 
 
@@ -70,11 +73,8 @@ def clear(call: Call, parameters: ClearParameters) -> Response:
     return Response(True, f"{deleted:,} tasks were deleted.", data)
 
 
-def _before(older_than: str | float) -> datetime:
-    if isinstance(older_than, str):
-        moment = datetime.fromisoformat(older_than)
-        return moment if moment.tzinfo else moment.replace(tzinfo=database_now().tzinfo)
-    return database_now() - timedelta(seconds=float(older_than))
+def _before(older_than: datetime | float) -> datetime:
+    return older_than if isinstance(older_than, datetime) else database_now() - timedelta(seconds=older_than)
 
 
 def _by_status(tasks) -> dict[str, int]:

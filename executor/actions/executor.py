@@ -40,7 +40,7 @@ class BatchExecutor:
         entry, parameters = self._prepare(action, kwargs)
         if entry.is_async:
             return async_to_sync(entry.run)(Call(self.caller), parameters)
-        return self._run(entry, parameters, kwargs)
+        return self._run(entry, parameters)
 
     async def aexecute(self, action: str, **kwargs) -> Response:
         """Run an action from a coroutine; see `execute`."""
@@ -61,7 +61,7 @@ class BatchExecutor:
         except ValidationError as error:
             raise wrong_arguments(entry, error) from None
 
-    def _run(self, entry: Action, parameters: Parameters, kwargs: dict[str, Any]) -> Response:
+    def _run(self, entry: Action, parameters: Parameters) -> Response:
         call = Call(self.caller)
         dispatch.delayed.set(False)
         try:
@@ -70,23 +70,21 @@ class BatchExecutor:
                 self._audit(entry, call)
             else:
                 with turn(), transaction.atomic():
-                    response = self._once(entry, call, parameters, kwargs)
+                    response = self._once(entry, call, parameters)
         except (OperationalError, InterfaceError) as error:
             raise Unavailable(f"The database does not answer now ({error}).") from error
         if dispatch.delayed.get():
             response.data["dispatch"] = "delayed"
         return response
 
-    def _once(self, entry: Action, call: Call, parameters: Parameters, kwargs: dict[str, Any]) -> Response:
+    def _once(self, entry: Action, call: Call, parameters: Parameters) -> Response:
         """Run the action, or give the answer that the same call with the same key was given before."""
         key = getattr(parameters, "idempotency_key", None) if entry.keyed else None
         if not key:
             response = entry.run(call, parameters)
             self._audit(entry, call)
             return response
-        rest = {name: value for name, value in kwargs.items() if name != "idempotency_key"}
-        spelled = orjson.dumps([entry.name, rest], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
-        fingerprint = hashlib.sha256(spelled).hexdigest()
+        fingerprint = _fingerprint(entry, parameters)
         record = IdempotentCall(owner=self.caller.key, key=key, fingerprint=fingerprint, answer="")
         try:
             with transaction.atomic():
@@ -110,6 +108,19 @@ class BatchExecutor:
         if entry.audited:
             actor = f"{self.caller.key} {self.caller.name}"[:100]
             AuditEntry.objects.create(actor=actor, action=entry.name, batch_id=call.batch_id, detail=call.audit)
+
+
+def _fingerprint(entry: Action, parameters: Parameters) -> str:
+    """What makes a call the same as an earlier one: the action and what its arguments mean.
+
+    Raises BadRequest for arguments that are no JSON.
+    """
+    said = {name: getattr(parameters, name) for name in parameters.model_fields_set - {"idempotency_key"}}
+    try:
+        text = orjson.dumps([entry.name, said], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadRequest(f"The arguments cannot be written as JSON: {error}.") from None
+    return hashlib.sha256(text).hexdigest()
 
 
 def wrong_arguments(entry: Action, error: ValidationError) -> BadRequest:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from executor.errors import BadRequest
 from executor.models import BatchTask
-from executor.parameters import BatchName, Ids, StatusFilter, Words
+from executor.parameters import BatchName, Ids, StatusFilter, Text, Words
 from executor.selection import TaskFilter, find_custom_ids, find_tasks
 
 from .base import Call, Parameters
@@ -24,8 +24,8 @@ class Selector(Parameters):
     batch: BatchName
     filter_status: StatusFilter
     priority_is: Words = Field(default_factory=list, description="Only tasks of these priorities.")
-    function: str = Field("", description="Only tasks of this function.")
-    q: str = Field("", description="Only tasks with this text in name, custom id, function or error.")
+    function: Text = Field("", description="Only tasks of this function.")
+    q: Text = Field("", description="Only tasks with this text in name, custom id, function or error.")
 
     @model_validator(mode="before")
     @classmethod

@@ -68,7 +68,7 @@ class Anything:
         worker, held = self.a_worker()
         tickets = tickets_out(*self.batches)
         tickets = self.chance.sample(tickets, min(len(tickets), self.chance.randint(1, 6)))
-        rows = list(BatchTask.objects.all())
+        rows = [task for batch in self.batches for task in batch.tasks.order_by("number")]
         # Tickets that come twice, too late, or were never issued.
         stray = [ticket_for(task) for task in self.chance.sample(rows, min(len(rows), 2))]
         stray += [ticket._replace(attempt=ticket.attempt - 1) for ticket in stray]
@@ -146,7 +146,7 @@ class Anything:
 
     def on_some(self, verb: str, *arguments, renews: bool = False):
         batch = self.a_batch()
-        ids = list(batch.tasks.values_list("pk", flat=True))
+        ids = list(batch.tasks.order_by("number").values_list("pk", flat=True))
         some = self.chance.sample(ids, min(len(ids), self.chance.randint(1, 3)))
         if renews:
             self.renewed.update(some)
@@ -221,4 +221,5 @@ def test_whatever_happens_the_books_balance(seed):
     world.drain()
     # It proves something only if much has happened.
     assert BatchTask.objects.filter(attempt__gt=1).exists()
-    assert set(TaskAttempt.objects.values_list("outcome", flat=True)) >= {"failed", "released"}
+    assert TaskAttempt.objects.filter(outcome="failed").exists()
+    assert sum(Batch.objects.values_list("stats__seq", flat=True)) > STEPS / 4

@@ -128,12 +128,13 @@ def test_a_commit_that_changes_nothing_writes_no_frame():
     assert Batch.objects.get(pk=batch.pk).stats.seq == seq
 
 
-def test_a_large_commit_is_told_in_several_frames():
+def test_a_commit_is_one_frame_however_large_it_is():
+    """A reader never sees half of what happened at once."""
     batch = make_batch()
     with open_batches([batch.pk]) as queue:
         queue.add(batch.pk, [new_task() for _ in range(4_500)])
-    assert list(queue.changed.values()) == [3]
-    assert batch.frames.count() == 3
+    assert list(queue.changed.values()) == [1]
+    assert batch.frames.count() == 1
 
 
 # --- stop ------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def test_priorities_are_ordered():
     assert BatchTask._meta.get_field("priority").default == Priority.MEDIUM
 
 
-@pytest.mark.parametrize(("state", "queued", "running"), product(BatchState.values, (0, 1), (0, 1)))
+@pytest.mark.parametrize(("state", "queued", "running"), [*product(BatchState.values, (0, 1), (0, 1))])
 def test_how_a_batch_settles(state, queued, running):
     settled = settled_state(state, queued=queued, running=running, total=5)
     if not queued and not running:

@@ -1,0 +1,125 @@
+"""The same call with the same key is carried out once, whoever is faster."""
+
+import pytest
+
+from executor.access import caller_of_shell
+from executor.actions import BatchExecutor
+from executor.errors import BadRequest, BadTasks, Conflict
+from executor.models import Batch, BatchTask, IdempotentCall
+from tests.queue.interleave import rival_goes_first
+
+TASKS = [{"function": "ok", "params": {"value": "a"}}, {"function": "ok"}]
+
+
+def test_the_same_call_again_gets_the_same_answer_and_does_nothing(execute):
+    first = execute("add_batch", tasks=TASKS, start=True, idempotency_key="k1")
+    again = execute("add_batch", tasks=TASKS, start=True, idempotency_key="k1")
+    assert again.as_dict() == first.as_dict()
+    assert (Batch.objects.count(), BatchTask.objects.count()) == (1, 2)
+
+
+def test_the_same_key_with_another_body_is_a_conflict(execute):
+    execute("add_batch", tasks=TASKS, idempotency_key="k1")
+    with pytest.raises(Conflict, match="'k1'"):
+        execute("add_batch", tasks=TASKS[:1], idempotency_key="k1")
+    with pytest.raises(Conflict):
+        execute("add", function="ok", idempotency_key="k1")
+    assert Batch.objects.count() == 1
+
+
+def test_the_order_of_arguments_makes_no_other_call(execute):
+    first = execute("add", function="ok", params={"value": "a"}, priority="high", idempotency_key="k")
+    again = execute("add", priority="high", params={"value": "a"}, function="ok", idempotency_key="k")
+    assert again.data == first.data
+
+
+def test_another_key_or_another_caller_is_another_call(execute, execute_as):
+    ids = {
+        execute("add", function="ok", idempotency_key="k1").data["task_id"],
+        execute("add", function="ok", idempotency_key="k2").data["task_id"],
+        execute_as("user:7", "submit")("add", function="ok", idempotency_key="k1").data["task_id"],
+        execute("add", function="ok").data["task_id"],
+        execute("add", function="ok").data["task_id"],
+    }
+    assert len(ids) == 5
+
+
+def test_start_can_be_repeated(execute):
+    execute("add", function="ok")
+    first = execute("start", max_concurrent=3, idempotency_key="go")
+    execute("stop")
+    assert execute("start", max_concurrent=3, idempotency_key="go").as_dict() == first.as_dict()
+    assert execute("status").data["state"] == "stopped", "the second one was carried out"
+
+
+def test_a_call_that_failed_does_not_use_up_its_key(execute):
+    with pytest.raises(BadTasks):
+        execute("add_batch", tasks=[{"function": "nobody"}], idempotency_key="k")
+    assert not IdempotentCall.objects.exists()
+    assert execute("add_batch", tasks=TASKS, idempotency_key="k").data["count"] == 2
+
+
+def test_tasks_that_are_read_as_they_come_are_part_of_the_call(execute):
+    """A generator: what counts is what it gives, not where it lies in memory."""
+    with pytest.raises(Conflict):
+        execute("add_batch", tasks=iter(TASKS), idempotency_key="k")
+        execute("add_batch", tasks=iter(TASKS[:1]), idempotency_key="k")
+    assert execute("add_batch", tasks=iter(TASKS), idempotency_key="k").data["count"] == 2
+    assert Batch.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, "\ud800", {"\ud800": 1}, float("nan"), b"x"], ids=lambda value: ascii(value)[:12]
+)
+def test_a_key_does_not_make_a_hostile_value_worse(execute, value):
+    with pytest.raises(BadRequest):
+        execute("add_batch", tasks=[{"function": "ok", "params": {"value": value}}], idempotency_key="k")
+    assert not IdempotentCall.objects.exists()
+
+
+@pytest.mark.parametrize("key", ["k" * 201, "a\x00", "\ud800"], ids=lambda key: ascii(key)[:9])
+def test_a_key_that_cannot_be_kept_is_refused(execute, key):
+    with pytest.raises(BadRequest) as caught:
+        execute("add", function="ok", idempotency_key=key)
+    assert caught.value.errors[0]["field"] == "idempotency_key"
+
+
+# --- two at once ---------------------------------------------------------------------------------------------------
+
+
+def _call(action, **arguments):
+    return BatchExecutor(caller_of_shell()).execute(action, **arguments)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_calls_with_one_key_at_the_same_time_make_one_batch():
+    def add():
+        return _call("add_batch", tasks=TASKS, idempotency_key="k")
+
+    with rival_goes_first(add, before='INSERT INTO "executor_idempotentcall"') as rival:
+        mine = add()
+    assert mine.as_dict() == rival.join().as_dict()
+    assert (Batch.objects.count(), BatchTask.objects.count(), IdempotentCall.objects.count()) == (1, 2, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_first_tasks_at_the_same_time_go_into_one_default_batch():
+    def add():
+        return _call("add", function="ok")
+
+    with rival_goes_first(add, before='INSERT INTO "executor_batch" ') as rival:
+        mine = add()
+    assert mine.data["batch_id"] == rival.join().data["batch_id"]
+    assert {mine.data["number"], rival.join().data["number"]} == {1, 2}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_custom_id_given_by_two_at_the_same_time_is_stored_once():
+    batch = _call("add_batch", tasks=TASKS).data["batch_id"]
+
+    def add():
+        return _call("add", function="ok", custom_id="mine", batch=batch)
+
+    with rival_goes_first(add, before="FOR NO KEY UPDATE"), pytest.raises(BadTasks):
+        add()
+    assert BatchTask.objects.filter(custom_id="mine").count() == 1

@@ -1,0 +1,128 @@
+"""What Redis says is not believed: a ticket names a task and nothing else, and whatever else is there is dropped."""
+
+from pathlib import Path
+
+import pytest
+from rq.exceptions import DeserializationError
+from rq.job import Job
+from rq.serializers import DefaultSerializer, JSONSerializer
+
+from executor import tickets
+from executor.exchange import Ticket
+from executor.tickets import TicketJob, TicketTaker
+
+A, B = "a" * 32, "b" * 32
+
+
+def test_a_ticket_is_its_name():
+    ticket = Ticket(A, 7, B)
+    assert tickets.ticket_of(tickets.name_of(ticket)) == ticket
+    assert tickets.ticket_of(tickets.name_of(ticket).encode()) == ticket
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "-",
+        "hello",
+        A,
+        f"{A}-1",
+        f"{A}-x-{B}",
+        f"{A}--{B}",
+        f"{A}--1-{B}",
+        f"{A}-1-{B}-1",
+        f"{A}-1-{B}x",
+        f"{A}-²-{B}",
+        f"{A}-1-{'z' * 32}",
+        f"{'z' * 32}-1-{B}",
+        f"{A}-{'9' * 5000}-{B}",
+        b"\xff\xfe",
+    ],
+    ids=lambda name: ascii(name)[:24],
+)
+def test_what_is_no_ticket_is_none(name):
+    assert tickets.ticket_of(name) is None
+
+
+def test_a_pickle_found_in_redis_is_not_opened(valkey, tmp_path):
+    """Opening one runs what it says."""
+    trap = tmp_path / "it was opened"
+    job = Job.create(Path.touch, args=(_Trap(trap),), id=f"{A}-1-{B}", connection=valkey, serializer=DefaultSerializer)
+    job.save()
+    with pytest.raises(DeserializationError):
+        TicketJob.fetch(job.id, connection=valkey, serializer=DefaultSerializer).func  # noqa: B018
+    assert not trap.exists()
+    with pytest.raises(TypeError):
+        Job.fetch(job.id, connection=valkey, serializer=DefaultSerializer).perform()
+    assert trap.exists(), "the trap does not work: this proved nothing"
+
+
+class _Trap:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_ticket_from_somebody_else_cannot_call_even_with_json(valkey):
+    job = Job.create("os.system", args=("true",), id=f"{A}-1-{B}", connection=valkey, serializer=JSONSerializer)
+    job.save()
+    with pytest.raises(ValueError, match=r"cannot call 'os\.system'"):
+        TicketJob.fetch(job.id, connection=valkey).func  # noqa: B018
+
+
+def test_callbacks_found_in_redis_are_not_called(valkey):
+    tickets.issue([Ticket(A, 1, B)])
+    name = f"{A}-1-{B}"
+    fields = {
+        "success_callback_name": "os.system",
+        "failure_callback_name": "os.system",
+        "stopped_callback_name": "os.system",
+    }
+    valkey.hset(Job.key_for(name), mapping=fields)
+    job = TicketJob.fetch(name, connection=valkey)
+    assert (job.success_callback, job.failure_callback, job.stopped_callback) == (None, None, None)
+
+
+def test_a_stock_worker_finds_an_ordinary_job(valkey):
+    tickets.issue([Ticket(A, 1, B, 4)])
+    job = TicketJob.fetch(f"{A}-1-{B}", connection=valkey)
+    assert (job.func_name, job.args, job.origin) == (tickets.ENTRY, [A, 1, B], "critical")
+    assert job.func.__name__ == "run_ticket"
+    assert 0 < valkey.ttl(job.key) <= tickets.WAITS_AT_MOST
+
+
+async def test_tickets_are_taken_best_queue_first_and_leave_nothing_behind(valkey):
+    out = [Ticket(f"{number:032x}", 1, B, priority) for number, priority in enumerate([1, 4, 2, 4, 3])]
+    tickets.issue(out)
+    taker = TicketTaker(tickets.QUEUES)
+    try:
+        first = await taker.take(2, 0)
+        rest = await taker.take(10, 0)
+    finally:
+        await taker.close()
+    assert [int(ticket.task_id, 16) for ticket in first + rest] == [1, 3, 4, 2, 0]
+    assert not valkey.keys("rq:job:*")
+
+
+@pytest.mark.parametrize("wait", [0, 1])
+async def test_rubbish_in_a_queue_is_dropped_and_the_ticket_behind_it_taken(valkey, wait):
+    good = Ticket(A, 1, B)
+    for rubbish in ("nonsense", f"{A}-²-{B}", f"{'z' * 32}-1-{B}", b"\xff\x00"):
+        valkey.rpush(tickets.queue_key(2), rubbish)
+    tickets.issue([good])
+    taker = TicketTaker(tickets.QUEUES)
+    try:
+        assert await taker.take(10, wait) == [good]
+    finally:
+        await taker.close()
+
+
+async def test_waiting_for_a_ticket_is_bounded(valkey):
+    taker = TicketTaker(tickets.QUEUES)
+    try:
+        assert await taker.take(5, 0.05) == []
+    finally:
+        await taker.close()
