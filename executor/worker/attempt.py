@@ -52,10 +52,10 @@ class Attempt:
         self._processes = processes
         self._ended: Callable | None = ended
         self._started = time.monotonic()
+        self._timeout = task.timeout or settings.BATCH_TIMEOUT
         loop = asyncio.get_running_loop()
         self._run = loop.create_task(self._call())
         self._run.add_done_callback(self._finish)
-        self._timeout = task.timeout or settings.BATCH_TIMEOUT
         self._timer = loop.call_later(self._timeout, self.stop, Stop.TIMEOUT)
 
     def stop(self, why: Stop) -> None:
@@ -67,6 +67,11 @@ class Attempt:
             self.stopped_for = why
             self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_later(DEAF, self._abandon)
+
+    @property
+    def overdue(self) -> float:
+        """Seconds since it should have ended; more than a few when the event loop does not get its turn."""
+        return time.monotonic() - self._started - self._timeout
 
     async def _call(self) -> str:
         task = self.task

@@ -11,15 +11,17 @@ import logging
 import os
 import signal
 import threading
+import time
+from collections.abc import Sequence
 from functools import partial
 
 import uvloop
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 
-from executor.exchange import Claimed, Outcome, Progress
+from executor.exchange import Claimed, Outcome, Progress, Ticket
 from executor.models import WorkerNode
 from executor.tickets import RedisError, TicketTaker, redis_client
 
@@ -50,6 +52,7 @@ class BatchWorker(BaseWorker):
         self._outcomes: list[Outcome] = []
         self._free = self.concurrency
         self._burst = self._suspended = False
+        self._away = True  # no ledger and no heartbeat: not begun yet, or declared dead and not back yet
 
     def work(self, burst: bool = False, logging_level: str | None = "INFO", **rq_options) -> bool:
         """Run until told to stop (or, in burst mode, until there is nothing to do). RQ's other options have no
@@ -103,9 +106,21 @@ class BatchWorker(BaseWorker):
             running=lambda: {task_id: attempt.task.attempt for task_id, attempt in self.attempts.copy().items()},
             stop=partial(self._call_soon, self._stop_attempt),
             lost=partial(self._call_soon, self._on_declared_dead),
+            overdue=lambda: max((attempt.overdue for attempt in self.attempts.copy().values()), default=0.0),
         )
+        self._away = False
+        if self._stopping.is_set():  # the signal came before we were here
+            self._ledger.draining = True
         self._ledger.start()
         self._heartbeat.start()
+
+    def _enter(self, entries: Sequence[Outcome | Progress | Ticket]) -> None:
+        """Hand over to the ledger. While there is none nothing can be recorded, nor would it be accepted: tickets are
+        issued again, tasks are others' by now, and only the slots come back."""
+        if not self._away:
+            self._ledger.enter(entries)
+        else:
+            self._on_commit([], sum(not isinstance(entry, Progress) for entry in entries))
 
     def _call_soon(self, callback, *args) -> None:
         try:
@@ -140,7 +155,7 @@ class BatchWorker(BaseWorker):
                 continue
             if tickets:
                 self._free -= len(tickets)
-                self._ledger.enter(tickets)
+                self._enter(tickets)
             elif self._burst and self._free == self.concurrency:
                 break
             elif self._burst:
@@ -173,11 +188,11 @@ class BatchWorker(BaseWorker):
         self._outcomes.append(outcome)
 
     def _on_told(self, progress: Progress) -> None:
-        self._ledger.enter([progress])
+        self._enter([progress])
 
     def _hand_over(self) -> None:
         outcomes, self._outcomes = self._outcomes, []
-        self._ledger.enter(outcomes)
+        self._enter(outcomes)
 
     def _stop_attempt(self, task_id: str, why: Stop) -> None:
         if attempt := self.attempts.get(task_id):
@@ -185,6 +200,9 @@ class BatchWorker(BaseWorker):
 
     def _on_declared_dead(self) -> None:
         """We slept past our heartbeat and our tasks were given away: end them, and go on under a new name."""
+        if self._away:
+            return  # it was said twice
+        self._away = True
         for attempt in list(self.attempts.values()):
             attempt.stop(Stop.LOST)
         self._heartbeat.say(WorkerNode.State.STOPPED)
@@ -193,7 +211,14 @@ class BatchWorker(BaseWorker):
         threading.Thread(target=self._come_back, daemon=True).start()
 
     def _come_back(self) -> None:
-        self._register()
+        while True:
+            try:
+                self._register()
+                break
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("cannot come back, the database is away: %s", error)
+                connections.close_all()
+                time.sleep(1.0)
         connections.close_all()
         self._call_soon(self._start_threads)
 
@@ -206,8 +231,9 @@ class BatchWorker(BaseWorker):
         else:
             logger.info("stopping; running tasks get %g s", settings.BATCH_GRACE)
         self._stopping.set()
-        self._ledger.draining = True
-        self._heartbeat.say(WorkerNode.State.DRAINING)
+        if not self._away:
+            self._ledger.draining = True
+            self._heartbeat.say(WorkerNode.State.DRAINING)
 
     async def _drain(self) -> None:
         """Let running tasks end, or release them when the grace period is over; then record everything."""

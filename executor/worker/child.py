@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 import threading
+from multiprocessing import forkserver
 
 import orjson
 
@@ -27,6 +28,7 @@ def serve(connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _let_server_go()
     with socket.socket(fileno=os.dup(connection.fileno())) as ours:
         connection.close()
         stream = ours.makefile("rwb")
@@ -54,6 +56,15 @@ class Line:
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         self.send({"progress": [float(done), None if total is None else float(total), str(text)[:200]]})
+
+
+def _let_server_go() -> None:
+    """Close our end of the pipe by which the server knows that somebody needs it. Every child is given one, and would
+    keep the server, and so itself, alive after the worker was killed."""
+    server = forkserver._forkserver
+    if server._forkserver_alive_fd is not None:
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = None
 
 
 def _answer(call: dict, line: Line) -> dict:

@@ -58,16 +58,30 @@ def beat(name: str, **changes) -> bool:
     return bool(node.update(heartbeat_at=database_now(), **changes))
 
 
+def is_well(name: str) -> bool:
+    """Whether this worker's claims would stand: one that slept too long finds out here, before it claims more."""
+    cutoff = database_now() - timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
+    alive = (WorkerNode.State.ACTIVE, WorkerNode.State.DRAINING)
+    return WorkerNode.objects.filter(name=name, state__in=alive, heartbeat_at__gte=cutoff).exists()
+
+
 class Heartbeat(threading.Thread):
-    """`stop(task_id, why)` and `lost()` are called in this thread; `running()` gives task id → attempt number."""
+    """`stop(task_id, why)` and `lost()` are called in this thread; `running()` gives task id → attempt number,
+    `overdue()` for how many seconds the latest attempt should be over."""
 
     def __init__(
-        self, name: str, running: Callable[[], dict[str, int]], stop: Callable[[str, Stop], None], lost: Callable
+        self,
+        name: str,
+        running: Callable[[], dict[str, int]],
+        stop: Callable[[str, Stop], None],
+        lost: Callable,
+        overdue: Callable[[], float] = lambda: 0.0,
     ):
         super().__init__(name="heartbeat", daemon=True)
         self.worker = name
         self.state = WorkerNode.State.ACTIVE
-        self._running, self._halt, self._lost = running, stop, lost
+        self._running, self._halt, self._lost, self._overdue = running, stop, lost, overdue
+        self._blocked = False
         self._wake = threading.Event()
         self._ending = False
         self._process = psutil.Process()
@@ -90,6 +104,7 @@ class Heartbeat(threading.Thread):
                     self._beat()
                     next_beat = now + settings.BATCH_HEARTBEAT
                 self._look()
+                self._end_if_blocked()
                 if now >= next_repair:
                     dispatch.repair()
                     next_repair = time.monotonic() + self._until_repair()
@@ -140,6 +155,15 @@ class Heartbeat(threading.Thread):
         for task_id in missing & self._strangers:
             self._halt(task_id, Stop.LOST)
         self._strangers = missing
+
+    def _end_if_blocked(self) -> None:
+        """A coroutine that never lets go blocks the event loop, and with it its own timeout and all its neighbours.
+        Nothing can end it but the end of this process; its tasks are rescued and a supervisor starts another."""
+        blocked = self._overdue() > settings.BATCH_HEARTBEAT_LIMIT
+        if blocked and self._blocked:  # seen twice: after a sleep of the machine the loop gets its turn first
+            logger.critical("the event loop is blocked and an attempt long over its timeout: this worker ends")
+            os._exit(1)
+        self._blocked = blocked
 
     def _until_repair(self) -> float:
         """Seconds until this worker's next repair: the workers share the work, and none is late for a due task."""

@@ -21,6 +21,8 @@ from executor.exchange import Claimed, Outcome, Progress, Ticket
 from executor.queue import BatchQueue
 from executor.states import Priority
 
+from .heartbeat import is_well
+
 logger = logging.getLogger(__name__)
 
 GROUP = 200  # entries of one commit
@@ -113,7 +115,7 @@ class Ledger(threading.Thread):
         with BatchQueue(batches) as queue:
             queue.report(told, self.worker)
             queue.settle(outcomes, self.worker)
-            if self.draining:
+            if self.draining or not is_well(self.worker):
                 for batch_id in queue.books:
                     queue.reissue(batch_id, [ticket.task_id for ticket in tickets if ticket.batch_id == batch_id])
                 claimed = []
