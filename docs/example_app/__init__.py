@@ -1,0 +1,1 @@
+"""The example of `docs/task-functions.md`: a Django app whose task functions Batch Executor finds."""
