@@ -1,0 +1,228 @@
+"""start, stop, cancel, retry, update, clear and wait, as callers say them."""
+
+from datetime import timedelta
+
+import pytest
+
+from executor.access import caller_of_shell
+from executor.actions import BatchExecutor
+from executor.errors import BadRequest, Conflict, NotFound
+from executor.models import AuditEntry, Batch, BatchTask
+from executor.states import Priority
+from tests.factories import FakeWorker, add_tasks, make_batch, retry, start, task_in, tickets_out
+from tests.queue.interleave import rival_goes_first
+
+
+@pytest.fixture
+def batch(db) -> Batch:
+    """Six tasks, of functions and priorities of their own."""
+    made = make_batch("Six", max_concurrent=2)
+    for number in range(1, 7):
+        function = "ok" if number % 2 else "nap"
+        add_tasks(made, priority=1 + number % 2, function=function, custom_id=f"row-{number}", name=f"n{number}")
+    return made
+
+
+def _by(batch, status) -> list[int]:
+    return list(batch.tasks.filter(status=status).order_by("number").values_list("number", flat=True))
+
+
+def _id(batch, number) -> str:
+    return str(batch.tasks.get(number=number).pk)
+
+
+def test_start_and_stop(execute, batch):
+    data = execute("start", batch="Six", max_concurrent="3").data
+    assert (data["state"], data["max_concurrent"]) == ("running", 3)
+    [one, *_] = FakeWorker().take(batch)
+    assert one.number in range(1, 7)
+    data = execute("stop", batch="Six", force="false").data
+    assert (data["state"], data["running"]) == ("stopping", 3)
+    assert execute("stop", batch="Six", force="yes").data["state"] == "stopping"
+    assert Batch.objects.get(pk=batch.pk).stop_forced
+
+
+def test_an_empty_batch_is_a_conflict(execute):
+    make_batch("Empty")
+    with pytest.raises(Conflict) as caught:
+        execute("start", batch="Empty")
+    assert caught.value.status == 409 and caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("selection", "numbers"),
+    [
+        ({"custom_ids": "row-2,row-3"}, [2, 3]),
+        ({"custom_ids": ["row-5"]}, [5]),
+        ({"function": "nap"}, [2, 4, 6]),
+        ({"priority_is": "medium"}, [1, 3, 5]),
+        ({"priority_is": ["MEDIUM", "low"], "function": "nap"}, [2, 4, 6]),
+        ({"q": "n4"}, [4]),
+        ({"q": "#5"}, [5]),
+        ({"filter_status": "queued"}, [1, 2, 3, 4, 5, 6]),
+        ({"filter_status": ["failed", "running"]}, []),
+        ({"custom_ids": "row-2,row-3", "function": "nap"}, [2]),
+        ({}, [1, 2, 3, 4, 5, 6]),
+    ],
+    ids=str,
+)
+def test_tasks_are_selected_in_many_ways(execute, batch, selection, numbers):
+    assert execute("cancel", batch="Six", **selection).data["cancelled"] == len(numbers)
+    assert _by(batch, "cancelled") == numbers
+
+
+def test_tasks_are_selected_by_id_across_batches(execute, batch):
+    [other] = add_tasks(make_batch("Other"))
+    ids = [_id(batch, 2), str(other.pk), _id(batch, 5)]
+    assert execute("cancel", task_ids=ids).data == {"cancelled": 3, "cancelling": 0, "skipped": 0}
+    assert _by(batch, "cancelled") == [2, 5]
+    assert execute("retry", task_id=_id(batch, 2)).data["retried"] == 1
+
+
+def test_one_missing_id_among_good_ones_cancels_none(execute, batch):
+    missing = "00000000-0000-0000-0000-000000000001"
+    with pytest.raises(NotFound) as caught:
+        execute("cancel", task_ids=[_id(batch, 1), missing])
+    assert [error["value"] for error in caught.value.errors] == [missing]
+    assert _by(batch, "cancelled") == []
+
+
+def test_what_is_over_is_skipped_and_counted(execute, batch):
+    execute("start", batch="Six")
+    worker = FakeWorker()
+    held = worker.take(batch)
+    worker.complete(held[0])
+    data = execute("cancel", batch="Six").data
+    assert data == {"cancelled": 4, "cancelling": 1, "skipped": 1}
+
+
+def test_retry_says_when_the_batch_must_be_started(execute, batch):
+    execute("cancel", batch="Six", function="nap")
+    response = execute("retry", batch="Six", filter_status="cancelled")
+    assert response.data["retried"] == 3 and "start" in response.data["next"]
+    execute("start", batch="Six")
+    execute("cancel", batch="Six", custom_ids="row-1")
+    assert "next" not in execute("retry", batch="Six", custom_ids="row-1").data
+
+
+def test_update_changes_priority_limit_and_name_at_once(execute, batch):
+    execute("start", batch="Six", max_concurrent=1)
+    data = execute("update", batch="Six", function="nap", priority="critical", max_concurrent="3", name="Renamed").data
+    assert data["changed"] == 3
+    assert [BatchTask.objects.get(pk=ticket.task_id).number for ticket in tickets_out(batch)][:3] == [2, 4, 6]
+    found = execute("status", batch="Renamed").data
+    assert (found["batch_id"], found["max_concurrent"]) == (str(batch.pk), 3)
+    assert set(batch.tasks.filter(function="nap").values_list("priority", flat=True)) == {Priority.CRITICAL}
+
+
+def test_a_new_name_is_news_for_those_who_watch(execute, batch):
+    before = execute("status", batch="Six").data["seq"]
+    execute("update", batch="Six", name="Renamed")
+    assert execute("status", batch="Renamed").data["seq"] == before + 1
+
+
+# --- clear --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def over(db) -> Batch:
+    """Two completed, a failed, a cancelled, and a queued one."""
+    made = make_batch("Over", max_concurrent=10)
+    for status in ("completed", "completed", "failed", "cancelled"):
+        task_in(status, made)
+    add_tasks(made)
+    return made
+
+
+def test_a_dry_run_says_exactly_what_would_go(execute, over):
+    dry = execute("clear", batch="Over", statuses="completed,failed", dry_run="true").data
+    assert dry["would_delete"] == {"completed": 2, "failed": 1}
+    assert dry["kept"] == {"completed": 0, "failed": 0, "cancelled": 1, "queued": 1}
+    assert over.tasks.count() == 5
+    wet = execute("clear", batch="Over", statuses="completed,failed").data
+    assert wet["deleted"] == 3
+    assert over.tasks.count() == 2
+
+
+ALL = ["cancelled", "completed", "completed", "failed", "queued"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        ({}, ["cancelled", "failed", "queued"]),
+        ({"statuses": ["failed"]}, ["cancelled", "completed", "completed", "queued"]),
+        ({"statuses": "all"}, ["queued"]),
+        ({"statuses": []}, ["queued"]),
+        ({"statuses": "all", "older_than": 3600}, ALL),
+        ({"statuses": "all", "older_than": "0"}, ["queued"]),
+        ({"statuses": "all", "older_than": "2999-01-01"}, ["queued"]),
+        (
+            {"statuses": "all", "older_than": "2001-01-01T00:00:00+02:00"},
+            ["cancelled", "completed", "completed", "failed", "queued"],
+        ),
+    ],
+    ids=str,
+)
+def test_clear_takes_what_it_is_told(execute, over, arguments, left):
+    execute("clear", batch="Over", **arguments)
+    assert sorted(over.tasks.values_list("status", flat=True)) == left
+
+
+def test_clear_by_age_looks_at_the_time_of_the_end(execute, over):
+    old = over.tasks.get(number=1)
+    over.tasks.filter(pk=old.pk).update(completed_at=old.completed_at - timedelta(hours=2))
+    assert execute("clear", batch="Over", older_than="3600").data["deleted"] == 1
+    assert not over.tasks.filter(pk=old.pk).exists()
+
+
+def test_live_tasks_are_never_cleared(execute, over):
+    with pytest.raises(BadRequest, match="queued or running cannot be cleared"):
+        execute("clear", batch="Over", statuses="queued,completed,running")
+    assert over.tasks.count() == 5
+
+
+def test_a_clear_is_written_down_with_what_went(execute, over):
+    execute("clear", batch="Over")
+    entry = AuditEntry.objects.get(action="clear")
+    assert (entry.batch_id, entry.detail) == (over.pk, {"deleted": 2, "statuses": ["completed"]})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_is_retried_while_a_clear_is_under_way_stays():
+    task = task_in("failed")
+    clear = BatchExecutor(caller_of_shell()).execute
+    with rival_goes_first(lambda: retry(task), after="LIMIT 5000"):
+        assert clear("clear", batch=str(task.batch_id), statuses="failed").data["deleted"] == 0
+    task.refresh_from_db()
+    assert task.status == "queued"
+
+
+# --- wait ---------------------------------------------------------------------------------------------------------
+
+
+def _wait(batch, **arguments) -> dict:
+    return BatchExecutor(caller_of_shell()).execute("wait", batch=str(batch.pk), **arguments).data
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_for_what_is_over_takes_no_time():
+    data = _wait(task_in("completed").batch, timeout=30)
+    assert (data["state"], data["timed_out"]) == ("finished", False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wait_ends_at_its_timeout_and_says_so():
+    batch = make_batch()
+    add_tasks(batch)
+    start(batch)
+    assert _wait(batch, timeout="0.1")["timed_out"] is True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wait_for_a_change_that_came_already_answers_at_once():
+    batch = make_batch()
+    add_tasks(batch)
+    start(batch)
+    data = _wait(batch, until="change", after=1, timeout=30)
+    assert (data["timed_out"], data["seq"]) == (False, 2)

@@ -1,0 +1,220 @@
+"""results and export: the same rows in every form, at any time, a page at a time."""
+
+import csv
+import io
+from datetime import datetime
+
+import orjson
+import pytest
+
+from executor import reads
+from executor.errors import BadRequest, NotFound
+from executor.models import Batch
+from executor.presenters import RESULT_COLUMNS
+from executor.selection import TaskFilter
+from tests.factories import FakeWorker, add_tasks, cancel, make_batch, start, stop, tickets_out
+
+SEEDS_FIELDS = {
+    "task_id", "number", "custom_id", "name", "function", "priority", "status", "result", "error", "retry_count",
+    "max_retries", "attempt", "created_at", "started_at", "completed_at", "execution_time", "worker",
+}  # fmt: skip
+
+
+@pytest.fixture
+def mixed(db) -> Batch:
+    """Numbers 1 to 12: four completed, two failed, one cancelled, two running, three queued."""
+    batch, worker = make_batch("Mixed", max_concurrent=8), FakeWorker()
+    for number in range(1, 13):
+        add_tasks(batch, custom_id=f"row-{number}", name=f"=name {number}", max_retries=0, priority=2)
+    start(batch)
+    held = worker.redeem(*tickets_out(batch))
+    worker.complete(held[0], result='{"text": "=1+1", "list": [1, null]}')
+    worker.complete(held[1], result='"-5 is text"')
+    worker.complete(held[2], result="-5")
+    worker.complete(held[3], result="null")
+    worker.fail(held[4], error="@broken\nsecond line")
+    worker.fail(held[5])
+    cancel(batch.tasks.get(number=9))
+    worker.release(*worker.take(batch))
+    stop(batch)
+    assert list(batch.tasks.order_by("number").values_list("status", flat=True)) == [
+        *["completed"] * 4, *["failed"] * 2, *["running"] * 2, "cancelled", *["queued"] * 3,
+    ]  # fmt: skip
+    return batch
+
+
+def _numbers(data) -> list[int]:
+    return [row["number"] for row in data["results"]]
+
+
+def test_results_are_there_at_any_time_in_the_order_of_adding(execute, mixed):
+    rows = execute("results", batch="Mixed").data["results"]
+    assert [row["number"] for row in rows] == list(range(1, 13))
+    assert set(rows[0]) >= SEEDS_FIELDS
+    assert rows[0]["result"] == {"text": "=1+1", "list": [1, None]}
+    assert (rows[4]["status"], rows[4]["error"], rows[4]["result"]) == ("failed", "@broken\nsecond line", None)
+    assert (rows[0]["priority"], rows[0]["custom_id"], rows[0]["attempt"]) == ("medium", "row-1", 1)
+    for name in ("created_at", "started_at", "completed_at"):
+        assert rows[0][name].endswith("Z") and datetime.fromisoformat(rows[0][name])
+
+
+@pytest.mark.parametrize("limit", [1, 5, 12, 13])
+def test_pages_follow_each_other_without_gap_or_overlap(execute, mixed, limit):
+    seen, cursor = [], None
+    for _ in range(20):
+        data = execute("results", batch="Mixed", limit=limit, cursor=cursor).data
+        seen += _numbers(data)
+        assert len(data["results"]) <= limit
+        if (cursor := data["next_cursor"]) is None:
+            break
+    assert seen == list(range(1, 13))
+
+
+def test_a_page_stays_what_it_was_when_rows_before_it_go(execute, mixed):
+    cursor = execute("results", batch="Mixed", limit=3).data["next_cursor"]
+    execute("clear", batch="Mixed", statuses=["completed"])
+    assert _numbers(execute("results", batch="Mixed", limit=3, cursor=cursor).data) == [5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("status", "numbers"),
+    [
+        ("failed", [5, 6]),
+        (["failed", "cancelled"], [5, 6, 9]),
+        ("failed, cancelled", [5, 6, 9]),
+        ("COMPLETED", [1, 2, 3, 4]),
+        ("all", list(range(1, 13))),
+        ([], list(range(1, 13))),
+    ],
+)
+def test_results_of_some_statuses(execute, mixed, status, numbers):
+    assert _numbers(execute("results", batch="Mixed", filter_status=status).data) == numbers
+
+
+def test_results_of_named_tasks(execute, mixed):
+    ids = [str(mixed.tasks.get(number=number).pk) for number in (7, 2)]
+    assert _numbers(execute("results", batch="Mixed", task_ids=ids).data) == [2, 7]
+    assert _numbers(execute("results", batch="Mixed", custom_ids="row-3,row-11").data) == [3, 11]
+    assert _numbers(execute("results", batch="Mixed", custom_ids=["row-3"], task_ids=ids).data) == [2, 3, 7]
+    with pytest.raises(NotFound) as caught:
+        execute("results", batch="Mixed", custom_ids=["row-3", "row-99", "x"])
+    assert [error["value"] for error in caught.value.errors] == ["row-99", "x"]
+
+
+def test_an_empty_list_of_ids_means_none(execute, mixed):
+    assert execute("results", batch="Mixed", task_ids=[]).data["results"] == []
+    assert execute("results", batch="Mixed", custom_ids=[]).data["results"] == []
+
+
+def test_a_task_of_another_batch_is_not_given(execute, mixed):
+    [other] = add_tasks(make_batch())
+    assert execute("results", batch="Mixed", task_ids=[str(other.pk)]).data["results"] == []
+
+
+def test_only_some_fields(execute, mixed):
+    rows = execute("results", batch="Mixed", fields="number,result", limit=2).data["results"]
+    assert rows == [{"number": 1, "result": {"text": "=1+1", "list": [1, None]}}, {"number": 2, "result": "-5 is text"}]
+    with pytest.raises(BadRequest, match="colour"):
+        execute("results", batch="Mixed", fields=["number", "colour"])
+
+
+def test_long_results_are_cut_and_say_so(execute, mixed):
+    first, second, third, *_ = execute("results", batch="Mixed", max_chars=10, fields=["result"]).data["results"]
+    whole = orjson.dumps({"text": "=1+1", "list": [1, None]}).decode()
+    assert first == {"result": whole[:10], "result_truncated": len(whole)}
+    assert second["result_truncated"] == len('"-5 is text"')
+    assert third == {"result": -5}
+
+
+# --- export ------------------------------------------------------------------------------------------------------
+
+
+def _file(execute, form: str, **more) -> str:
+    return b"".join(execute("export", batch="Mixed", format=form, **more).stream).decode()
+
+
+def test_json_jsonl_csv_and_results_agree(execute, mixed):
+    rows = execute("results", batch="Mixed").data["results"]
+    assert orjson.loads(_file(execute, "json")) == rows
+    assert [orjson.loads(line) for line in _file(execute, "jsonl").splitlines()] == rows
+    table = list(csv.DictReader(io.StringIO(_file(execute, "csv"), newline="")))
+    assert [int(line["number"]) for line in table] == [row["number"] for row in rows]
+    assert list(table[0]) == list(RESULT_COLUMNS)
+    for line, row in zip(table, rows, strict=True):
+        for name in ("status", "custom_id", "created_at", "task_id"):
+            assert line[name] == row[name]
+    assert orjson.loads(table[0]["result"]) == rows[0]["result"]
+
+
+def test_nothing_in_a_csv_file_is_a_formula(execute, mixed):
+    table = list(csv.reader(io.StringIO(_file(execute, "csv"), newline="")))
+    cells = [cell for line in table for cell in line]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "@")) or (cell.startswith("-") and cell != "-5")]
+    assert "'=name 1" in cells and "'-5 is text" in cells and "'@broken\nsecond line" in cells
+
+
+def test_an_export_of_some_statuses(execute, mixed):
+    response = execute("export", batch="Mixed", format="jsonl", filter_status="failed,cancelled")
+    assert response.data["count"] == 3
+    assert [orjson.loads(line)["number"] for line in b"".join(response.stream).splitlines()] == [5, 6, 9]
+    assert response.filename.endswith(".jsonl")
+    assert "filter_status=failed,cancelled" in response.data["url"]
+
+
+@pytest.mark.parametrize(("form", "content"), [("json", []), ("jsonl", ""), ("csv", ",".join(RESULT_COLUMNS))])
+def test_an_export_of_nothing_is_a_whole_file(execute, form, content):
+    make_batch("Mixed")
+    text = _file(execute, form)
+    assert (orjson.loads(text) if form == "json" else text.replace('"', "").strip()) == content
+
+
+def test_a_long_export_comes_in_pieces_and_whole(execute, monkeypatch):
+    monkeypatch.setattr("executor.actions.export.LINES", 10)
+    add_tasks(make_batch("Mixed"), 35)
+    for form in ("json", "jsonl", "csv"):
+        pieces = list(execute("export", batch="Mixed", format=form).stream)
+        assert len(pieces) >= 4
+    assert len(orjson.loads(_file(execute, "json"))) == 35
+
+
+# --- lists ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_list_says_how_many_match(mixed):
+    def matching(**filters):
+        return reads.tasks(str(mixed.pk), TaskFilter(**filters)).matching
+
+    assert matching() == 12
+    assert matching(status=["failed", "running"]) == matching(status=["FAILED", "running", "failed"]) == 4
+    assert matching(q="name 1") == 4  # 1, 10, 11, 12
+    assert matching(q="#7") == matching(q="row-7") == 1
+    assert matching(priority=["high"]) == 0
+    assert matching(q="100%_") == matching(function="a\x00") == matching(q="\ud800") == 0
+
+
+def test_a_list_can_be_read_from_either_end_and_from_anywhere(mixed):
+    def numbers(page):
+        return [row["number"] for row in page.items]
+
+    newest = reads.tasks(str(mixed.pk), limit=5, newest_first=True)
+    assert numbers(newest) == [12, 11, 10, 9, 8]
+    assert numbers(reads.tasks(str(mixed.pk), limit=5, newest_first=True, cursor=newest.next_cursor)) == [7, 6, 5, 4, 3]
+    assert numbers(reads.tasks(str(mixed.pk), limit=5, offset=10)) == [11, 12]
+    assert "result" not in newest.items[0]
+
+
+def test_batches_are_listed_newest_first_and_found_by_name_and_state(db):
+    ids = [str(make_batch(f"Batch {number}").pk) for number in range(7)][::-1]
+    seen, cursor = [], None
+    while True:
+        page, cursor = reads.batches(limit=3, cursor=cursor)
+        seen += [batch["batch_id"] for batch in page]
+        if cursor is None:
+            break
+    assert seen == ids
+    assert [batch["name"] for batch in reads.batches(q="batch 3")[0]] == ["Batch 3"]
+    assert len(reads.batches(state="open,running")[0]) == 7
+    assert reads.batches(state="running")[0] == reads.batches(q="\x00")[0] == reads.batches(state="\x00")[0] == []
+    for cursor in ("x", "eHg=", "ä", "\x00"):
+        with pytest.raises(BadRequest):
+            reads.batches(cursor=cursor)
