@@ -91,7 +91,7 @@ def test_pages_of_admin_and_api_work_under_the_policy(page):
     page.goto("/api/docs")
     page.wait_for_selector(".swagger-ui .opblock")
     page.goto("/admin/")
-    assert "Site administration" in page.inner_text("#content")
+    assert "Recent actions" in page.inner_text("#content")
     page.goto("/admin/auth/user/")
     page.click("#result_list tbody th a")
     page.wait_for_selector("#user_form")
