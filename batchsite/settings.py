@@ -156,6 +156,13 @@ BATCH_FRAMES_DAYS = _number("BATCH_FRAMES_DAYS", 30)  # days that the log of a q
 BATCH_INLINE_RESULT = int(_number("BATCH_INLINE_RESULT", 256 * 1024))  # bytes; a larger result becomes an artifact
 BATCH_UNSANDBOXED_CODE = os.environ.get("BATCH_UNSANDBOXED_CODE") == "1"
 
+# Who turns texts into vectors for the knowledge base and memories. Empty: wordllama, which needs no network;
+# `sentence-transformers:<model>`; or the address of a server with OpenAI's /embeddings.
+BATCH_EMBEDDER = os.environ.get("BATCH_EMBEDDER", "")
+BATCH_EMBEDDER_MODEL = os.environ.get("BATCH_EMBEDDER_MODEL", "")
+BATCH_EMBEDDER_KEY = os.environ.get("BATCH_EMBEDDER_KEY", "")
+BATCH_MAX_DOCUMENT = int(_number("BATCH_MAX_DOCUMENT", 50 * 1024 * 1024))  # bytes of one file
+
 # --- the web --------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"

@@ -4,6 +4,7 @@ from ninja import NinjaAPI
 
 from .access import SessionCaller, TokenCaller
 from .actions import add_action_routes
+from .knowledge import router as knowledge
 from .problems import add_problem_handlers
 from .rendering import Renderer
 from .resources import router
@@ -17,6 +18,7 @@ api = NinjaAPI(
 )
 add_problem_handlers(api)
 add_action_routes(api)
+api.add_router("/knowledge", knowledge)
 api.add_router("", router)
 
 

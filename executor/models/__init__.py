@@ -2,6 +2,7 @@
 
 from .access import ApiToken, AuditEntry, IdempotentCall
 from .batch import Batch, BatchFrame, BatchStats
+from .knowledge import Chunk, Document, KnowledgeIndex, Memory
 from .task import BatchTask, TaskAttempt
 from .worker import WorkerNode
 
@@ -12,7 +13,11 @@ __all__ = [
     "BatchFrame",
     "BatchStats",
     "BatchTask",
+    "Chunk",
+    "Document",
     "IdempotentCall",
+    "KnowledgeIndex",
+    "Memory",
     "TaskAttempt",
     "WorkerNode",
 ]

@@ -113,3 +113,10 @@ def progress_bar(batch: dict, label: str = "Progress") -> dict:
         segments.append({"status": status, "x": f"{at:.3f}%", "width": f"{width:.3f}%"})
         at += width
     return {"segments": segments, "done": batch["stats"]["progress_percentage"], "label": label}
+
+
+@register.filter
+def kind_of(media_type: str) -> str:
+    """A media type in a word."""
+    known = {"text/plain": "Text", "text/markdown": "Markdown"}
+    return known.get(media_type) or ("DOCX" if "wordprocessing" in media_type else media_type.partition("/")[2].upper())

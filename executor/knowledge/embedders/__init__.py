@@ -1,0 +1,1 @@
+"""Who makes vectors; `executor.knowledge.embedder` chooses."""

@@ -1,0 +1,28 @@
+"""A model of the library sentence-transformers, which has to be installed, with its model, by whoever wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from executor.errors import Unavailable
+from executor.knowledge.arrays import unit
+
+
+class SentenceTransformersEmbedder:
+    def __init__(self, model: str):
+        from sentence_transformers import SentenceTransformer
+
+        if not model:
+            raise Unavailable("No model is named.", fix="BATCH_EMBEDDER=sentence-transformers:all-MiniLM-L6-v2")
+        try:
+            self._model = SentenceTransformer(model)
+        except Exception as error:  # the library raises whatever the place it loads from raises
+            raise Unavailable(f"The model {model!r} cannot be loaded ({error}).") from None
+        self.name = f"sentence-transformers:{model}"[:200]
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        if not texts:
+            return np.zeros((0, 0), np.float32)
+        return unit(np.asarray(self._model.encode(list(texts), show_progress_bar=False), np.float32))

@@ -1,0 +1,176 @@
+"""Hybrid search: what the words find and what the meaning finds, fused by rank."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass, field
+from uuid import UUID
+
+import numpy as np
+
+from executor.errors import Unavailable
+from executor.models import Chunk, Document
+
+from .arrays import unpacked
+from .embedder import embedder
+from .expressions import Filter
+from .lexical import matching
+from .rebuilding import renew_in_background
+from .vectors import INDEX
+
+logger = logging.getLogger(__name__)
+
+CANDIDATES = 100  # of each half
+# Reciprocal rank fusion: a chunk counts 1 / (RANK + its rank) in each half. The constant of its inventors.
+RANK = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that was found. `score` is the likeness of meaning, (1 + cosine) / 2; None without an embedder."""
+
+    text: str
+    score: float | None
+    source: str
+    position: dict
+    document_id: str
+    title: str
+    area: str
+    section: str
+    matched: list[str]
+    metadata: dict
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+    @property
+    def matched_by(self) -> str:
+        """In words, for the page."""
+        return " and ".join({"lexical": "its words", "semantic": "its meaning"}[half] for half in self.matched)
+
+    @property
+    def before(self) -> int:
+        """The last passage before it that the page of its document leaves out."""
+        return max(self.position["chunk"] - 2, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The hits, the best first. `note` says what was not looked at, and why."""
+
+    hits: list[Hit] = field(default_factory=list)
+    note: str = ""
+
+
+def score_of(cosine: float) -> float:
+    """A cosine (-1 to 1) as a score from 0 to 1, as Agent Zero's memory has it: unrelated texts are near 0.5."""
+    return round(min(max((1 + cosine) / 2, 0.0), 1.0), 4)
+
+
+def search(
+    query: str,
+    *,
+    limit: int = 10,
+    threshold: float = 0.0,
+    area: str = "",
+    filter: Filter | None = None,
+    halves: tuple[str, ...] = ("lexical", "semantic"),
+) -> Found:
+    """The chunks that answer a query, the best first."""
+    documents = _documents(area, filter)
+    if documents is not None and not documents:
+        return Found()
+    ranks: dict[str, list[int]] = {}
+    note, vector = "", None
+    if "lexical" in halves:
+        ranks["lexical"] = matching(query, CANDIDATES, documents)
+    if "semantic" in halves:
+        try:
+            model = embedder()
+            vector = model.embed([query])[0]
+            ranks["semantic"] = [near.chunk_id for near in INDEX.nearest(vector, model.name, CANDIDATES, documents)]
+            note = renew_in_background(model.name)
+        except Unavailable as error:
+            logger.warning("searched by words alone: %s", error.message)
+            note = f"Searched by words alone: {error.message}"
+    return Found(_hits(fuse(ranks), ranks, vector, limit, threshold), note)
+
+
+def fuse(ranks: dict[str, list[int]]) -> list[int]:
+    """Several rankings as one."""
+    scores: dict[int, float] = {}
+    for ids in ranks.values():
+        for rank, chunk_id in enumerate(ids, 1):
+            scores[chunk_id] = scores.get(chunk_id, 0.0) + 1 / (RANK + rank)
+    return sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
+
+
+def _documents(area: str, wanted: Filter | None) -> set[UUID] | None:
+    """The documents to look in; None for all of them."""
+    if not area and wanted is None:
+        return None
+    documents = Document.objects.filter(area=area) if area else Document.objects.all()
+    if wanted is None:
+        return set(documents.values_list("pk", flat=True))
+    return {document.pk for document in documents.iterator() if wanted.matches(facts(document))}
+
+
+def facts(document: Document) -> dict:
+    """What a filter can ask about: the metadata, and what every document has."""
+    return {
+        **document.metadata,
+        "document_id": str(document.pk),
+        "source": document.source,
+        "title": document.title,
+        "area": document.area,
+        "owner": document.owner,
+        "media_type": document.media_type,
+        "size": document.size,
+        "created_at": document.created_at.isoformat(),
+    }
+
+
+def _hits(order: list[int], ranks: dict, vector: np.ndarray | None, limit: int, threshold: float) -> list[Hit]:
+    hits: list[Hit] = []
+    seen: set[str] = set()
+    where = {half: set(ids) for half, ids in ranks.items()}
+    step = max(2 * limit, 20)
+    for start in range(0, len(order), step):
+        some = order[start : start + step]
+        chunks = Chunk.objects.select_related("document").in_bulk(some)
+        for chunk_id in some:
+            chunk = chunks.get(chunk_id)  # None: it was removed in this moment
+            if chunk is None or chunk.digest in seen:
+                continue
+            score = _score(chunk, vector)
+            if threshold and (score is None or score < threshold):
+                continue
+            seen.add(chunk.digest)
+            matched = [half for half in ranks if chunk_id in where[half]]
+            hits.append(_hit(chunk, score, matched))
+            if len(hits) == limit:
+                return hits
+    return hits
+
+
+def _score(chunk: Chunk, vector: np.ndarray | None) -> float | None:
+    if vector is None or chunk.vector is None:
+        return None
+    own = unpacked([chunk.vector])[0]
+    return score_of(float(own @ vector)) if len(own) == len(vector) else None
+
+
+def _hit(chunk: Chunk, score: float | None, matched: list[str]) -> Hit:
+    document = chunk.document
+    return Hit(
+        text=chunk.text,
+        score=score,
+        source=document.source,
+        position={"chunk": chunk.number, "of": document.chunk_count, **chunk.position},
+        document_id=str(document.pk),
+        title=document.title,
+        area=document.area,
+        section=chunk.section,
+        matched=matched,
+        metadata=document.metadata,
+    )

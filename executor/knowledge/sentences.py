@@ -1,0 +1,38 @@
+"""Where a text may be divided: after its sentences, or else between words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# The end of a sentence: its mark, closing quotes or brackets, then space and something that can begin one; or a mark of
+# scripts that put no space between sentences.
+_END = re.compile(r"""[.!?…]+["'»”’)\]]*(?=\s+["'«“‘(\[]*[^\W\d_a-z])|[.!?…]+["'»”’)\]]*(?=\s+\d)|[。！？]|\n""")
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|approx|No|Nr|Vol|Fig|pp?)\.$"
+)
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a text, in order, without the space between them."""
+    start = 0
+    for end in _END.finditer(text):
+        if _ABBREVIATION.search(text, max(start, end.end() - 12), end.end()):
+            continue
+        if piece := text[start : end.end()].strip():
+            yield piece
+        start = end.end()
+    if piece := text[start:].strip():
+        yield piece
+
+
+def pieces(text: str, longest: int) -> Iterator[str]:
+    """The sentences, those that are too long divided between words, and words that are too long cut."""
+    for sentence in sentences(text):
+        while len(sentence) > longest:
+            cut = sentence.rfind(" ", longest // 2, longest + 1)
+            cut = cut if cut > 0 else longest
+            yield sentence[:cut].rstrip()
+            sentence = sentence[cut:].lstrip()
+        if sentence:
+            yield sentence

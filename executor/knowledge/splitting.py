@@ -1,0 +1,83 @@
+"""Blocks into chunks: pieces that are found as a whole, small enough to be about one thing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from .formats import Block
+from .sentences import pieces
+
+SIZE = 800  # characters that a chunk aims at
+LONGEST = 1200  # and may have at most
+OVERLAP = 160  # of a divided paragraph's last sentence, repeated in the next chunk where it is no longer than this
+SECTION = 500
+
+
+@dataclass(slots=True)
+class Piece:
+    """A chunk before it is stored."""
+
+    text: str
+    section: str
+    position: dict = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(" ".join(self.text.split()).casefold().encode()).hexdigest()[:32]
+
+    @property
+    def told(self) -> str:
+        """What its vector is made of: a piece means little without its headings."""
+        return f"{self.section}\n{self.text}" if self.section else self.text
+
+
+def split(blocks: Iterable[Block]) -> list[Piece]:
+    """The chunks of a document. A text that it repeats is kept once."""
+    chunks: dict[str, Piece] = {}
+    for headings, group in groupby(blocks, lambda block: block.headings):
+        section = " › ".join(headings)[:SECTION]
+        for text, position in _joined(group):
+            piece = Piece(text, section, position)
+            chunks.setdefault(f"{section} {piece.digest}", piece)
+    return list(chunks.values())
+
+
+def _joined(blocks: Iterable[Block]) -> Iterator[tuple[str, dict]]:
+    """Neighbours under the same headings, joined until they are a chunk."""
+    kept: list[str] = []
+    size, position = 0, {}
+    for block in blocks:
+        between = "\n\n" if block.flowing else "\n"
+        for text in _divided(block):
+            if kept and size + len(text) > SIZE:
+                yield "".join(kept), position
+                kept, size = [], 0
+            if not kept:
+                position = block.position
+            kept += [between, text] if kept else [text]
+            size += len(text) + 2
+    if kept:
+        yield "".join(kept), position
+
+
+def _divided(block: Block) -> Iterator[str]:
+    """A block as it is, or in several parts where it is too long."""
+    if len(block.text) <= LONGEST:
+        yield block.text
+        return
+    kept: list[str] = []
+    size = 0
+    fresh = False  # whether there is more than the sentence that was repeated
+    for piece in pieces(block.text, SIZE):
+        if fresh and size + len(piece) > SIZE:
+            yield " ".join(kept)
+            kept = kept[-1:] if block.flowing and len(kept[-1]) <= OVERLAP else []
+            size, fresh = sum(map(len, kept)), False
+        kept.append(piece)
+        size += len(piece) + 1
+        fresh = True
+    if fresh:
+        yield " ".join(kept)

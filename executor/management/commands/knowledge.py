@@ -1,0 +1,147 @@
+"""`manage.py knowledge add PATH… | list | remove ID… | search QUERY | renew`: the documents that tasks can search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+
+from executor.access import caller_of_shell
+from executor.errors import ExecutorError
+from executor.knowledge import documents
+from executor.knowledge.expressions import BadExpression, Filter
+from executor.knowledge.formats import SUFFIXES
+from executor.knowledge.presenters import shown
+
+
+class Command(BaseCommand):
+    help = "Add, list, remove and search the documents of the knowledge base."
+
+    def add_arguments(self, parser):
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="add|list|remove|search|renew")
+        add = verbs.add_parser("add", help="add files and folders; a file that changed replaces its older content")
+        add.add_argument("paths", nargs="+", metavar="PATH")
+        add.add_argument("--area", default="main")
+        add.add_argument("--metadata", default="", help="facts for filters, as JSON or key=value,key=value")
+        listed = verbs.add_parser("list", help="list the documents, the newest first")
+        listed.add_argument("--area", default="")
+        listed.add_argument("--json", action="store_true")
+        remove = verbs.add_parser("remove", help="remove documents by id, or by the beginning of an id")
+        remove.add_argument("ids", nargs="+", metavar="ID")
+        search = verbs.add_parser("search", help="find passages")
+        search.add_argument("query", nargs="+")
+        search.add_argument("--limit", type=int, default=5)
+        search.add_argument("--threshold", type=float, default=0.0)
+        search.add_argument("--area", default="")
+        search.add_argument("--filter", default="", help="a condition over metadata: year >= 2020")
+        search.add_argument("--json", action="store_true")
+        verbs.add_parser("renew", help="make vectors anew after the embedder was changed")
+
+    def handle(self, *, verb, **options):
+        try:
+            getattr(self, verb)(**options)
+        except ExecutorError as error:
+            raise CommandError(f"{error.message} {error.fix}".strip()) from None
+
+    def add(self, *, paths, area, metadata, **_options):
+        facts = _metadata(metadata)
+        files = [file for path in paths for file in _files(Path(path))]
+        if not files:
+            raise CommandError(f"There is no file to add. Known are {', '.join(sorted(SUFFIXES))}.")
+        wrong = 0
+        for file in files:
+            try:
+                source = str(file.resolve())
+                added = documents.add(
+                    file.name,
+                    file.read_bytes(),
+                    source=source[-500:],
+                    owner=caller_of_shell().key,
+                    area=area,
+                    metadata=facts,
+                    replace=True,
+                )
+                document = added.document
+                self.stdout.write(f"{added.status:9} {document.pk}  {document.chunk_count:5} passages  {file}")
+            except (ExecutorError, OSError) as error:
+                wrong += 1
+                self.stderr.write(f"failed    {file}: {getattr(error, 'message', error)}")
+        if wrong:
+            raise CommandError(f"{wrong} of {len(files)} files could not be added.")
+
+    def list(self, *, area, json: bool, **_options):
+        cursor: str | None = ""
+        while cursor is not None:
+            page, cursor = documents.listed(area, limit=500, cursor=cursor)
+            for document in page:
+                if json:
+                    self.stdout.write(_json(shown(document)))
+                else:
+                    size = f"{document.chunk_count:5} passages"
+                    self.stdout.write(f"{document.pk}  {document.area:12} {size}  {document.source}")
+
+    def remove(self, *, ids, **_options):
+        for one in ids:
+            document = documents.remove(one, actor=caller_of_shell().key)
+            self.stdout.write(f"removed {document.pk}  {document.source}")
+
+    def search(self, *, query, limit, threshold, area, filter, json: bool, **_options):
+        from executor.knowledge.search import search  # loads numpy: only where it is needed
+
+        try:
+            wanted = Filter(filter) if filter else None
+        except BadExpression as error:
+            raise CommandError(f"{error}.") from None
+        if limit < 1:
+            raise CommandError("--limit must be at least 1.")
+        found = search(" ".join(query), limit=limit, threshold=threshold, area=area, filter=wanted)
+        if found.note:
+            self.stderr.write(found.note)
+        for number, hit in enumerate(found.hits, 1):
+            if json:
+                self.stdout.write(_json(hit.as_dict()))
+                continue
+            score = "-" if hit.score is None else f"{hit.score:.2f}"
+            where = ", ".join(f"{name} {value}" for name, value in hit.position.items() if name not in ("chunk", "of"))
+            self.stdout.write(f"{number}. {hit.title}  [{score}, {' + '.join(hit.matched)}]  {hit.source}, {where}")
+            self.stdout.write("   " + " ".join(hit.text.split())[:300] + "\n")
+        if not found.hits:
+            self.stderr.write("Nothing was found.")
+
+    def renew(self, **_options):
+        from executor.knowledge.rebuilding import renew  # loads numpy: only where it is needed
+
+        done = renew(lambda done: self.stderr.write(f"{done} vectors"))
+        self.stdout.write(f"{done} vectors were made anew.")
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """The file itself, or the files of a folder that can be read; hidden ones are left out."""
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        for each in sorted(path.rglob("*")):
+            hidden = any(part.startswith(".") for part in each.relative_to(path).parts)
+            if not hidden and each.is_file() and each.suffix.lower() in SUFFIXES:
+                yield each
+    else:
+        raise CommandError(f"There is no file or folder {path}.")
+
+
+def _metadata(text: str) -> dict:
+    """Raises CommandError."""
+    if text.strip().startswith("{"):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise CommandError(f"--metadata is no JSON: {error}.") from None
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if any(not sign for _, sign, _ in pairs):
+        raise CommandError("--metadata needs JSON, or key=value,key=value.")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _json(value: dict) -> str:
+    return json.dumps(value, ensure_ascii=False)
