@@ -1,0 +1,243 @@
+"""The promises of the structure: imports point down, the queue alone moves tasks and batches, RQ stays in its place.
+
+Each rule is also tried on a planted fault, so that none of them sleeps.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from executor.states import BatchState, TaskStatus
+from executor.supervisor.spawn import PROJECT
+
+# A module may import those of the rows above it, and those that stand before it in its own row.
+ROWS = (
+    ("errors", "states", "json_text", "tasklog"),
+    ("models", "exchange"),
+    ("sql", "parameters", "access", "books", "selection"),
+    ("queue",),
+    ("tickets", "bell"),
+    ("dispatch", "housekeeping"),
+    ("knowledge", "memory", "sandbox", "functions"),
+    ("estimate", "presenters", "intake"),
+    ("reads",),
+    ("feed", "worker"),
+    ("actions",),
+    # The adapters: they translate, and make no rules of their own.
+    ("intake_formats", "forms", "security", "body_limit", "health", "templatetags", "supervisor", "cli", "benchmark"),
+    ("api", "views", "urls", "consumers", "routing", "admin", "management"),
+    ("apps",),
+)
+ORDER = [module for row in ROWS for module in row]
+
+# What a task function may know of the app: how to fail, what its parameters are made of, and whom it is the front of.
+FUNCTIONS_KNOW = {"functions", "errors", "parameters", "knowledge", "memory", "sandbox"}
+TALKS_TO_RQ = {"tickets", "worker"}
+SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
+
+FILES = {
+    path.relative_to(PROJECT / "executor").with_suffix("").parts: path.read_text()
+    for path in sorted((PROJECT / "executor").rglob("*.py"))
+    if "migrations" not in path.parts and path != PROJECT / "executor" / "__init__.py"
+}
+STATUSES = {*TaskStatus.values, *BatchState.values}
+
+
+# --- what the rules look at --------------------------------------------------------------------------------------
+
+
+def imported(parts: tuple[str, ...], source: str) -> Iterator[str]:
+    """The full names of what a file imports, also within functions."""
+    package = ("executor", *parts[:-1])
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def neighbours(parts: tuple[str, ...], source: str) -> set[str]:
+    """The other modules of the app that a file imports."""
+    found = {name.split(".")[1] for name in imported(parts, source) if name.startswith("executor.")}
+    return found - {parts[0]}
+
+
+def upward(parts: tuple[str, ...], source: str) -> set[str]:
+    """Imports that point up in the table, or out of it."""
+    own = ORDER.index(parts[0])
+    return {module for module in neighbours(parts, source) if module not in ORDER or ORDER.index(module) > own}
+
+
+def moves(parts: tuple[str, ...], source: str) -> list[str]:
+    """Places where a file sets the status of a task or the state of a batch, makes tasks, or deletes them."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=called):
+                moved = _call_moves(ast.unparse(called), node)
+            case ast.Assign(value=value):
+                moved = any(_assignment_moves(place, value) for place in _places(node))
+            case ast.Constant(value=str(text)):
+                moved = _STATEMENT.search(text)
+            case ast.JoinedStr():
+                moved = _TEMPLATE.search(ast.unparse(node))
+            case _:
+                continue
+        if moved:
+            found.append(node.value if isinstance(node, ast.Constant) else ast.unparse(node))
+    return found
+
+
+_MAKES_TASKS = re.compile(r"\bBatchTask(\.objects\.(bulk_)?(create|update|update_or_create|get_or_create))?$")
+_STATEMENT = re.compile(r"\b(UPDATE|INSERT INTO|DELETE FROM)\s+\"?executor_batch(task)?\b")
+_TEMPLATE = re.compile(r"\b(UPDATE|INSERT INTO|DELETE FROM) \{")
+
+
+def _call_moves(name: str, call: ast.Call) -> bool:
+    if _MAKES_TASKS.search(name):
+        return True
+    if not name.endswith(".update"):
+        return False
+    for keyword in call.keywords:
+        value = ast.unparse(keyword.value)
+        if keyword.arg is None and re.search(r"'(status|state)'", value):
+            return True
+        # Workers have a state too, which is not the queue's.
+        if keyword.arg == "status" or (keyword.arg == "state" and not value.startswith("WorkerNode.")):
+            return True
+    return False
+
+
+def _places(node: ast.Assign) -> Iterator[ast.expr]:
+    for target in node.targets:
+        yield from target.elts if isinstance(target, ast.Tuple) else [target]
+
+
+def _assignment_moves(place: ast.expr, value: ast.expr) -> bool:
+    if not (isinstance(place, ast.Attribute) and place.attr in ("status", "state")):
+        return False
+    owner = ast.unparse(place.value).split(".")[-1]
+    known = isinstance(value, ast.Constant) and value.value in STATUSES
+    return (
+        owner in ("task", "batch", "book", "row")
+        or known
+        or bool(re.search("TaskStatus|BatchState", ast.unparse(value)))
+    )
+
+
+# --- the rules -----------------------------------------------------------------------------------------------------
+
+
+def faults(rule) -> dict[str, object]:
+    """File → what a rule finds in it, for those where it finds something."""
+    return {"/".join(parts): found for parts, source in FILES.items() if (found := rule(parts, source))}
+
+
+def test_the_rules_have_something_to_look_at():
+    assert len(FILES) > 80 and ("queue",) in FILES and ("worker", "ledger") in FILES
+
+
+def test_every_module_is_in_the_table():
+    assert not {parts[0] for parts in FILES} - set(ORDER), "say in ROWS where it stands"
+
+
+def test_imports_point_down():
+    assert not faults(upward)
+
+
+def test_tasks_and_batches_are_moved_by_the_queue_alone():
+    assert not faults(lambda parts, source: parts[0] not in ("queue", "books") and moves(parts, source))
+
+
+def test_the_book_settles_the_state_of_its_batch_and_moves_no_task():
+    statements = [said for said in moves(("books",), FILES["books",]) if said.startswith("UPDATE")]
+    assert [said.split()[1] for said in statements] == ["executor_batch"]
+
+
+def test_rq_is_spoken_to_by_tickets_and_workers_alone():
+    def spoken(parts, source):
+        return [name for name in imported(parts, source) if name.split(".")[0] in ("rq", "django_rq")]
+
+    assert not faults(lambda parts, source: parts[0] not in TALKS_TO_RQ and spoken(parts, source))
+
+
+def test_a_task_function_knows_little_of_the_app():
+    assert not faults(
+        lambda parts, source: parts[0] == "functions" and neighbours(parts, source) - FUNCTIONS_KNOW
+    )  # fmt: skip
+
+
+def test_a_module_is_named_after_its_duty():
+    assert not faults(lambda parts, source: SAYS_NOTHING & set(parts))
+
+
+# --- planted faults ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parts", "source"),
+    [
+        (("queue",), "from executor import dispatch"),
+        (("queue",), "from executor.dispatch import fill"),
+        (("queue",), "import executor.actions.add"),
+        (("books",), "from .queue import BatchQueue"),
+        (("worker", "run"), "from ..actions import BatchExecutor"),
+        (("worker", "run"), "from executor.unheard_of import x"),
+        (("models", "task"), "def later():\n    from executor.queue import BatchQueue"),
+    ],
+)
+def test_an_upward_import_would_be_found(parts, source):
+    assert upward(parts, source)
+
+
+@pytest.mark.parametrize(
+    "source", ["from . import task", "from .task import BatchTask", "from executor.states import FINAL"]
+)
+def test_a_downward_import_is_none(source):
+    assert not upward(("models", "batch"), source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "tasks.update(status='failed')",
+        "Batch.objects.filter(pk=1).update(name='x', state=BatchState.STOPPED)",
+        "rows.update(**{'status': 'queued'})",
+        "BatchTask.objects.create(number=1)",
+        "rows.append(BatchTask(number=1))",
+        "task.status = new",
+        "self.task.status = new",
+        "batch.state, other = 'x', 1",
+        "found.status = TaskStatus.FAILED",
+        "it.state = 'stopped'",
+        "cursor.execute('UPDATE executor_batchtask SET attempt = 0')",
+        "cursor.execute('DELETE FROM executor_batchtask')",
+        "cursor.execute('UPDATE \"executor_batch\" SET state = 1')",
+        "cursor.execute(f'UPDATE {table} SET status = 1')",
+    ],
+)
+def test_a_move_elsewhere_would_be_found(source):
+    assert moves(("views",), source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "nodes.update(state=WorkerNode.State.DEAD)",
+        "problem.status = 415",
+        "self.state = state",
+        "tasks.update(priority=3)",
+        "tasks.filter(status='failed')",
+        "if task.status == 'failed': pass",
+        "cursor.execute('SELECT status FROM executor_batchtask')",
+        "cursor.execute('UPDATE executor_batchstats SET seq = 1')",
+    ],
+)
+def test_what_is_no_move_is_not_taken_for_one(source):
+    assert not moves(("views",), source)
