@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from executor import reads
+from executor import functions, reads
 from executor.models import BatchTask
 from executor.states import BatchState
 from executor.views.filters import PRIORITIES, STATUSES, Filter
@@ -73,7 +73,7 @@ def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
             for status in STATUSES
         ],
         priorities=PRIORITIES,
-        functions=[function["name"] for function in reads.functions()],
+        functions=functions.names(),
         island=_island(request, shown, chosen, tasks, offset),
     )
 

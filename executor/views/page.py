@@ -39,9 +39,11 @@ def show(request: HttpRequest, template: str, *, status: int = 200, **context) -
 
 
 def execute(request: HttpRequest, action: str, **arguments) -> Response | None:
-    """Do the action and tell the outcome as a message; None when it was refused."""
+    """Do the action and tell the outcome as a message; None when it was refused. Raises NotAllowed, NotFound."""
     try:
         response = BatchExecutor(request.caller).execute(action, **arguments)
+    except (NotAllowed, NotFound):
+        raise
     except ExecutorError as error:
         messages.error(request, sentence(error))
         return None

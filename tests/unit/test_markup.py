@@ -1,0 +1,72 @@
+"""The pages' sources: nothing in them gets round the escaping of texts or the content security policy."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+SITE = Path(settings.BASE_DIR)
+TEMPLATES = sorted((SITE / "templates").rglob("*.html"))
+SCRIPTS = sorted((SITE / "static/executor/js").rglob("*.js"))
+
+UNSAFE_MARKUP = {
+    "|safe": r"\|\s*safe(seq)?\b",
+    "autoescape off": r"autoescape\s+off",
+    "an inline style": r"\sstyle\s*=|<style\b",
+    "an inline handler": r"""\son\w+\s*=\s*["'{]""",
+    "a javascript: link": r"javascript:",
+    "a script without a nonce": r"<script(?![^>]*\b(src|nonce)=)[^>]*>",
+}
+UNSAFE_SCRIPT = {
+    "innerHTML and its kind": r"\b((inner|outer|insertAdjacent)HTML|dangerouslySet|srcdoc|setHTMLUnsafe)",
+    "document.write": r"\bdocument\.write",
+    "parsing of HTML": r"\b(DOMParser|createContextualFragment|parseHTMLUnsafe)\b",
+    "evaluation of text": r"\beval\(|\bnew Function\b|set(Timeout|Interval)\(\s*[\"'`]",
+}
+
+
+def found(pattern: str, files: list[Path]) -> list[str]:
+    """Where a pattern stands, with its line."""
+    return [
+        f"{file.relative_to(SITE)}:{number}: {line.strip()[:100]}"
+        for file in files
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+
+
+def test_there_is_something_to_look_at():
+    assert len(TEMPLATES) > 20 and len(SCRIPTS) > 20
+
+
+@pytest.mark.parametrize("pattern", UNSAFE_MARKUP.values(), ids=UNSAFE_MARKUP)
+def test_no_template_has(pattern):
+    assert found(pattern, TEMPLATES) == []
+
+
+@pytest.mark.parametrize("pattern", UNSAFE_SCRIPT.values(), ids=UNSAFE_SCRIPT)
+def test_no_script_has(pattern):
+    assert found(pattern, SCRIPTS) == []
+
+
+def test_no_python_of_ours_declares_texts_to_be_safe():
+    assert found(r"\bmark_safe\b|SafeString\(|\bis_safe\s*=", sorted((SITE / "executor").rglob("*.py"))) == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "names"),
+    [
+        ("{{ task.name|safe }}", "|safe"),
+        ("{{ task.name | safe }}", "|safe"),
+        ('<p style="color: red">', "an inline style"),
+        ('<button onclick="go()">', "an inline handler"),
+        ("<script>go()</script>", "a script without a nonce"),
+        ('<script type="module">go()</script>', "a script without a nonce"),
+    ],
+)
+def test_the_patterns_find_what_they_are_for(bad, names):
+    assert re.search(UNSAFE_MARKUP[names], bad)
+    assert not re.search(
+        UNSAFE_MARKUP[names], '<script type="module" src="/x.js"></script> {{ x|safely }} <a href="?on=1">'
+    )
