@@ -58,7 +58,7 @@ def test_a_failed_attempt_waits_its_backoff_and_has_no_ticket_until_then():
 
 def test_the_pause_doubles_with_each_failure_up_to_its_cap():
     highest = []
-    for retries in (1, 2, 3, 5, 30, 900):
+    for retries in (1, 2, 5, 900):
         pauses = []
         for _ in range(20):
             batch, [task] = running_batch(retry_delay=2.0, max_retries=1000)
@@ -74,7 +74,7 @@ def test_the_pause_doubles_with_each_failure_up_to_its_cap():
         assert max(pauses) > longest / 2, "all of twenty in the lower half: no full jitter"
         assert len(set(pauses)) > 10
         highest.append(max(pauses))
-    assert highest[0] < 2.0 < highest[3]
+    assert highest[0] < 2.0 < highest[2]
 
 
 def test_without_a_delay_it_comes_back_at_once():
