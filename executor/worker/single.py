@@ -27,11 +27,7 @@ def run_ticket(task_id: str, attempt: int, batch_id: str) -> str:
         if not claimed:
             return "refused: stale, or no slot is free"
         outcome = asyncio.run(_run(claimed[0], name))
-        if outcome is None:
-            return "given up: the claim is somebody else's"
-        with open_batches([batch_id]) as queue:
-            queue.settle([outcome], name)
-        return outcome.status
+        return "given up: the claim is somebody else's" if outcome is None else outcome.status
     finally:
         WorkerNode.objects.filter(name=name).delete()  # it was for this one ticket
         connection.close()
@@ -47,11 +43,24 @@ async def _run(task: Claimed, name: str) -> Outcome | None:
         running=lambda: {} if ended.done() else {task.task_id: task.attempt},
         stop=lambda _, why: loop.call_soon_threadsafe(attempt.stop, why),
         lost=lambda: loop.call_soon_threadsafe(attempt.stop, Stop.LOST),
+        overdue=lambda: 0.0 if ended.done() else attempt.overdue,
     )
     heartbeat.start()
     try:
-        return await ended
+        outcome = await ended
+        if outcome is not None:
+            # While the heartbeat goes on: a task that runs on a worker which has ended is taken for lost.
+            await asyncio.to_thread(_record, outcome, name)
+        return outcome
     finally:
         heartbeat.say(WorkerNode.State.STOPPED)
         processes.close()
         await asyncio.to_thread(heartbeat.join, LOOK + settings.BATCH_HEARTBEAT)
+
+
+def _record(outcome: Outcome, name: str) -> None:
+    try:
+        with open_batches([outcome.batch_id]) as queue:
+            queue.settle([outcome], name)
+    finally:
+        connection.close()

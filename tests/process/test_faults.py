@@ -1,0 +1,219 @@
+"""Valkey flushed, stopped and filled with foreign things, while tasks run: it costs time and nothing else."""
+
+import json
+import pickle
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+from rq import Worker
+from rq.suspension import resume, suspend
+
+from executor import tickets
+from executor.models import BatchStats
+from tests.process.conftest import FAST
+from tests.support.batches import assert_true_to_itself, item, marks, run, submit
+from tests.support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def transactional_db(module_db):
+    """Not emptied after each test: the worker needs its row."""
+
+
+@pytest.fixture(scope="module")
+def _one(start_worker):
+    return start_worker(concurrency=4)
+
+
+@pytest.fixture(autouse=True)
+def one(transactional_db, _one):
+    """The worker of this module. Nothing that is done to Valkey ends it."""
+    yield _one
+    assert _one.alive, _one.log[-4000:]
+    assert "Traceback" not in _one.log, _one.log[-4000:]
+
+
+def starts(mark: str) -> list:
+    return [m for m in marks(Path(mark)) if m.word == "start"]
+
+
+# --- gone -----------------------------------------------------------------------------------------------
+
+
+def test_flushing_redis_in_mid_run_delays_and_loses_nothing(valkey, mark):
+    batch = submit(*[item("nap", seconds=0.1, mark=mark) for _ in range(60)], max_concurrent=10)
+    for count in (5, 20, 40):
+        eventually(lambda count=count: len(starts(mark)) >= count, timeout=15)
+        valkey.flushall()
+    tasks = batch.wait(timeout=30).tasks()
+    assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
+    assert len(starts(mark)) == 60
+    assert_true_to_itself(batch.id)
+
+
+def test_tickets_that_were_flushed_before_anyone_took_them_are_issued_again(valkey, one):
+    one.pause()  # nobody takes them
+    try:
+        batch = submit(*[item("ok") for _ in range(5)])
+        eventually(lambda: sum(tickets.depth().values()) >= 1)
+        valkey.flushall()
+    finally:
+        one.resume()
+    batch.wait(timeout=10)
+    assert_true_to_itself(batch.id)
+
+
+def test_while_valkey_is_down_tasks_are_taken_in_and_running_ones_are_recorded(surroundings, mark):
+    batch = submit(*[item("nap", seconds=0.5, mark=mark) for _ in range(12)], max_concurrent=4).wait_running(4)
+    surroundings.stop_valkey()
+    try:
+        late = submit(item("ok"), item("sync_ok"))
+        assert late.status()["state"] == "running"
+        # Those that ran are recorded, and the worker goes on with the batch as far as it can without tickets.
+        eventually(lambda: batch.counts()["completed"] >= 4, timeout=8, told=batch.told)
+    finally:
+        surroundings.start_valkey()
+    assert {task["attempt"] for task in batch.wait(timeout=15).tasks()} == {1}
+    assert late.wait(timeout=15).statuses() == ["completed"] * 2
+    assert len(starts(mark)) == 12
+    for each in (batch, late):
+        assert_true_to_itself(each.id)
+
+
+def test_an_answer_given_while_valkey_is_down_says_that_the_start_is_delayed(surroundings):
+    surroundings.stop_valkey()
+    try:
+        data = run("add_batch", tasks=[item("ok")], start=True)
+    finally:
+        surroundings.start_valkey()
+    assert data["dispatch"] == "delayed"
+    eventually(lambda: run("status", batch=data["batch_id"])["state"] == "finished", timeout=15)
+
+
+# --- foreign --------------------------------------------------------------------------------------------
+
+
+def push(valkey, name: str, queue: str = "high", **fields) -> None:
+    """What somebody who can write to Redis may leave there."""
+    if fields:
+        valkey.hset(
+            f"rq:job:{name}", mapping={"created_at": "2026-01-01T00:00:00.000000Z", "status": "queued", **fields}
+        )
+    valkey.sadd("rq:queues", f"rq:queue:{queue}")
+    valkey.rpush(f"rq:queue:{queue}", name)
+
+
+def json_call(function: str, *arguments) -> bytes:
+    return zlib.compress(json.dumps([function, None, arguments, {}]).encode())
+
+
+class Bomb:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, command: str):
+        self.command = command
+
+    def __reduce__(self):
+        import os
+
+        return os.system, (self.command,)
+
+
+TASK, BATCH = "0" * 31 + "1", "0" * 31 + "2"
+NAMES = [
+    "0f0f0f0f-0000-0000-0000-000000000001",
+    "",
+    "\xff\xfe",
+    "a" * 100_000,
+    f"{TASK}-1-{BATCH}",  # well-formed, of nothing that exists
+    f"{TASK}-²-{BATCH}",  # a digit to str.isdigit and to nothing else
+    f"{TASK}-{'9' * 30}-{BATCH}",
+    f"{'z' * 32}-1-{'z' * 32}",
+    f"{TASK}-1-{'é' * 32}",
+    f"{TASK[:-1]}'-1-{BATCH}",
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_a_name_in_the_queue_that_is_no_ticket_is_dropped(valkey, name):
+    push(valkey, name)
+    batch = submit(item("ok", priority="low"))  # behind it
+    assert batch.wait(timeout=5).statuses() == ["completed"]
+    assert not valkey.llen("rq:queue:high")
+
+
+def test_foreign_jobs_are_not_run_by_the_worker(valkey, tmp_path):
+    bait = tmp_path / "bait"
+    push(valkey, "json", data=json_call("os.system", f"touch {bait}"))
+    push(valkey, "pickle", data=zlib.compress(pickle.dumps(Bomb(f"touch {bait}"))))
+    push(valkey, f"{TASK}-1-{BATCH}", data=zlib.compress(pickle.dumps(Bomb(f"touch {bait}"))))
+    batch = submit(item("ok", priority="low"))
+    batch.wait()
+    assert not bait.exists()
+
+
+def test_a_queue_key_of_the_wrong_type_does_not_end_the_worker(valkey):
+    valkey.set("rq:queue:critical", "not a list")
+    time_of_trouble = time.monotonic()
+    batch = submit(item("ok", priority="low"))
+    eventually(lambda: time.monotonic() - time_of_trouble > 0.5)
+    valkey.delete("rq:queue:critical")
+    assert batch.wait(timeout=10).statuses() == ["completed"]
+
+
+def test_ten_thousand_doubled_tickets_start_nothing_twice(valkey, mark):
+    batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(8)], max_concurrent=4)
+    names = [
+        tickets.name_of(tickets.Ticket(task_id.replace("-", ""), attempt, batch.id.replace("-", "")))
+        for task_id in batch.task_ids
+        for attempt in (1, 2)
+    ]
+    valkey.rpush("rq:queue:critical", *(names * 625))
+    tasks = batch.wait(timeout=30).tasks()
+    assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
+    assert len(starts(mark)) == 8
+    assert_true_to_itself(batch.id)
+
+
+# --- suspended ------------------------------------------------------------------------------------------
+
+
+def test_a_suspended_worker_takes_nothing_new_and_a_resumed_one_goes_on(valkey, mark):
+    batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(60)], max_concurrent=2)
+    eventually(lambda: len(starts(mark)) >= 2)
+    suspend(valkey)
+    last, since = 0, time.monotonic()
+
+    def nothing_began_for_a_while():
+        nonlocal last, since
+        if (count := len(starts(mark))) != last:
+            last, since = count, time.monotonic()
+        return time.monotonic() - since > 1
+
+    eventually(nothing_began_for_a_while, timeout=6)
+    assert last < 60 and not batch.counts()["running"]
+    resume(valkey)
+    assert set(batch.wait(timeout=20).statuses()) == {"completed"}
+    assert_true_to_itself(batch.id)
+
+
+def test_rq_lists_the_worker_again_after_a_flush(valkey, one):
+    """`valkey` has just been flushed for this test."""
+    names = lambda: [each.name for each in Worker.all(connection=valkey)]  # noqa: E731
+    eventually(lambda: one.worker_name in names(), timeout=15, what="RQ lists the worker")
+
+
+# --- the database ---------------------------------------------------------------------------------------
+
+
+def test_a_database_that_is_locked_for_a_while_delays_and_loses_nothing(mark):
+    batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(8)], max_concurrent=4).wait_running(4)
+    with transaction.atomic():  # of SQLite the only writer
+        list(BatchStats.objects.select_for_update())
+        held = time.monotonic()
+        eventually(lambda: time.monotonic() - held > float(FAST["BATCH_HEARTBEAT_LIMIT"]) - 1)
+    assert {task["attempt"] for task in batch.wait(timeout=20).tasks()} == {1}
+    assert_true_to_itself(batch.id)

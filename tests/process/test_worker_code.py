@@ -1,0 +1,123 @@
+"""Programs that a task brings along, where they were switched on."""
+
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.batches import is_alive, item, run, submit
+from tests.support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def transactional_db(module_db):
+    """Not emptied after each test: the worker needs its row."""
+
+
+@pytest.fixture(scope="module")
+def _one(start_worker):
+    return start_worker(concurrency=4, BATCH_UNSANDBOXED_CODE="1")
+
+
+@pytest.fixture(autouse=True)
+def one(transactional_db, _one, settings):
+    settings.BATCH_UNSANDBOXED_CODE = True  # where the tasks come in
+    yield _one
+    assert _one.alive, _one.log[-4000:]
+
+
+class Sleeper:
+    """A command that can be told from all others on this machine, wherever it runs."""
+
+    def __init__(self):
+        self.number = f"600.{secrets.randbelow(10**9):09}"
+        self.command = f"sleep {self.number}"
+
+    def pids(self) -> list[int]:
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                except OSError:
+                    continue
+                if words[:2] == [b"sleep", self.number.encode()] and is_alive(int(entry.name)):
+                    found.append(int(entry.name))
+        return found
+
+
+@pytest.fixture
+def sleeper() -> Sleeper:
+    return Sleeper()
+
+
+def code(code: str, **more) -> dict:
+    return item("code_execution", code=code, **more)
+
+
+def test_a_program_runs(one):
+    batch = submit(
+        code("print(6 * 7)"),
+        code("echo out; echo err >&2; cat", runtime="terminal", stdin="in"),
+        code("import sys; print('no', file=sys.stderr); sys.exit(3)", check=False),
+    )
+    first, second, third = (task["result"] for task in batch.wait().tasks())
+    assert (first["stdout"], first["exit_code"], first["stderr"]) == ("42\n", 0, "")
+    assert (second["stdout"], second["stderr"]) == ("out\nin", "err\n")
+    assert (third["exit_code"], third["stderr"]) == (3, "no\n")
+
+
+def test_a_program_that_fails_names_its_exit_code_and_its_last_words(one):
+    batch = submit(code(f"for i in {numbers}; do echo line $i >&2; done; exit 5", runtime="terminal", max_retries=0))
+    task = batch.wait().task()
+    assert task["error_kind"] == "code_failed" and "exit code 5" in task["error"]
+    assert "line 8" in task["error"] and "line 1" not in task["error"]
+    assert task["attempts"][0]["output"]["stderr"].startswith("line 1\n")
+
+
+def test_a_program_that_is_too_slow_is_killed_with_all_that_it_started(sleeper):
+    batch = submit(code(f"{sleeper.command} & {sleeper.command}", runtime="terminal", timeout=1.5, max_retries=0))
+    eventually(lambda: len(sleeper.pids()) >= 2)
+    assert batch.wait().task()["error_kind"] == "timeout"
+    eventually(lambda: not sleeper.pids(), timeout=1)
+
+
+def test_a_program_that_is_cancelled_is_killed_with_all_that_it_started(sleeper):
+    batch = submit(code(f"{sleeper.command} & {sleeper.command}", runtime="terminal"))
+    eventually(lambda: len(sleeper.pids()) >= 2)
+    run("cancel", batch=batch.id)
+    assert batch.wait(timeout=1.5).statuses() == ["cancelled"]
+    eventually(lambda: not sleeper.pids(), timeout=1)
+
+
+def test_a_hundred_megabytes_of_output_are_cut_and_do_not_make_the_worker_grow(one):
+    script = "import sys\nfor _ in range(100): sys.stdout.write('x' * 1_000_000)\nprint('the end')"
+    before = peak(one.pid)
+    result = submit(code(script)).wait(timeout=30).tasks()[0]["result"]
+    assert result["truncated"] and len(result["stdout"]) < 200_000 and result["stdout"].endswith("the end\n")
+    assert re.search(r"bytes", result["stdout"])
+    assert peak(one.pid) - before < 40_000_000
+
+
+def peak(pid: int) -> int:
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+def test_a_grandchild_that_holds_the_pipe_does_not_hold_up_the_task(sleeper):
+    started = time.monotonic()
+    result = submit(code(f"{sleeper.command} & echo done", runtime="terminal")).wait().tasks()[0]["result"]
+    assert result["stdout"] == "done\n"
+    assert time.monotonic() - started < 8
+    eventually(lambda: not sleeper.pids(), timeout=1)
+
+
+def test_a_program_sees_neither_secrets_nor_the_folder_of_the_worker(one):
+    assert os.environ["SECRET_KEY"]
+    script = "import os; print(dict(os.environ), os.getcwd(), os.listdir('.'))"
+    told = submit(code(script)).wait().tasks()[0]["result"]["stdout"]
+    for word in ("SECRET", "REDIS", "DATABASE", os.getcwd(), "sqlite"):
+        assert word not in told
