@@ -79,12 +79,12 @@ def rescue_lost_workers() -> None:
         held = BatchTask.objects.filter(worker=name, status=TaskStatus.RUNNING)
         batches = set(held.order_by().values_list("batch_id", flat=True).distinct())
         with open_batches(batches) as queue:
-            # The same question again, now in the transaction: it may have been heard of since. Marking it dead here
-            # tells a sleeper, when it wakes, that its children must go.
-            fresh = WorkerNode.objects.filter(name=name, state__in=_ALIVE, heartbeat_at__gte=cutoff)
-            if fresh.exists():
+            # The same question again, now in the transaction and by the statement that acts on it: it may have been
+            # heard of since. Marking it dead tells a sleeper, when it wakes, that its children must go.
+            node = WorkerNode.objects.filter(name=name, state__in=_ALIVE)
+            dead = node.filter(heartbeat_at__lt=cutoff).update(state=WorkerNode.State.DEAD)
+            if not dead and node.exists():
                 continue
-            WorkerNode.objects.filter(name=name, state__in=_ALIVE).update(state=WorkerNode.State.DEAD)
             error = f"The worker {name} was not heard of for {settings.BATCH_HEARTBEAT_LIMIT:g} s."
             lost = [
                 Outcome(hex_of(task_id), hex_of(batch_id), attempt, TaskStatus.FAILED, error=error,

@@ -103,12 +103,17 @@ def test_batches_are_locked_in_one_order_whatever_order_was_asked_for():
 # --- a look, and then somebody was faster ------------------------------------------------------------------------
 
 
-def test_a_worker_that_is_heard_of_at_the_last_moment_is_not_rescued():
+@pytest.mark.parametrize(
+    "moment",
+    [{"after": BATCHES_OF_A_WORKER}, {"before": 'UPDATE "executor_workernode"'}],
+    ids=["before the lock", "before it is marked"],
+)
+def test_a_worker_that_is_heard_of_at_the_last_moment_is_not_rescued(moment):
     batch, _ = running_batch()
     worker = FakeWorker()
     [claimed] = worker.take(batch)
     worker.fall_silent()
-    with rival_goes_first(lambda: beat(worker.name), after=BATCHES_OF_A_WORKER):
+    with rival_goes_first(lambda: beat(worker.name), **moment):
         dispatch.rescue_lost_workers()
     assert worker.node.state == "active"
     assert worker.complete(claimed) == 1
