@@ -71,6 +71,7 @@ def test_a_program_runs(one):
 
 
 def test_a_program_that_fails_names_its_exit_code_and_its_last_words(one):
+    numbers = " ".join(map(str, range(1, 9)))
     batch = submit(code(f"for i in {numbers}; do echo line $i >&2; done; exit 5", runtime="terminal", max_retries=0))
     task = batch.wait().task()
     assert task["error_kind"] == "code_failed" and "exit code 5" in task["error"]
