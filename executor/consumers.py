@@ -133,6 +133,13 @@ def _message(update: Update) -> dict:
     }
 
 
+class NowhereConsumer(Socket):
+    """An address at which there is no stream."""
+
+    async def serve(self) -> None:
+        raise NotFound("There is no stream at this address.")
+
+
 class BatchListConsumer(Socket):
     """The list of batches: the newest first, then those that change."""
 

@@ -18,6 +18,7 @@ from executor.json_text import spelled
 from executor.models import BatchTask
 from executor.parameters import Line, Moment, PriorityName
 from executor.states import Priority
+from executor.wording import counted
 
 REPORTED = 1_000  # bad items that an answer lists
 
@@ -98,10 +99,9 @@ def check(items: Iterable[Any], caller: Caller, defaults: dict[str, Any] | None 
             tasks.append(task)
     if wrong:
         more = f" The first {REPORTED:,} are listed." if len(errors) > REPORTED else ""
-        of = index + 1
-        raise BadTasks(
-            f"{wrong:,} of {of:,} tasks {'is' if wrong == 1 else 'are'} wrong.{more}", errors=errors[:REPORTED]
-        )
+        verb = "is" if wrong == 1 else "are"
+        detail = f"{wrong:,} of {counted(index + 1, 'task')} {verb} wrong.{more}"
+        raise BadTasks(detail, errors=errors[:REPORTED])
     if not tasks:
         raise BadTasks("There are no tasks in this call.", fix="Give at least one item in `tasks`.")
     return tasks

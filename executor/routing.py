@@ -1,10 +1,11 @@
 """The sockets."""
 
-from django.urls import path
+from django.urls import path, re_path
 
-from executor.consumers import BatchConsumer, BatchListConsumer
+from executor.consumers import BatchConsumer, BatchListConsumer, NowhereConsumer
 
 websocket_urlpatterns = [
     path("ws/batches", BatchListConsumer.as_asgi()),
-    path("ws/batches/<uuid:batch_id>", BatchConsumer.as_asgi()),
+    path("ws/batches/<str:batch_id>", BatchConsumer.as_asgi()),
+    re_path("", NowhereConsumer.as_asgi()),  # otherwise a wrong address would be a server error
 ]

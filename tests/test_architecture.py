@@ -16,7 +16,7 @@ from executor.supervisor.spawn import PROJECT
 
 # A module may import those of the rows above it, and those that stand before it in its own row.
 ROWS = (
-    ("errors", "states", "json_text", "tasklog"),
+    ("errors", "states", "wording", "json_text", "tasklog"),
     ("models", "exchange"),
     ("sql", "parameters", "access", "books", "selection"),
     ("queue",),
@@ -24,7 +24,7 @@ ROWS = (
     ("dispatch", "housekeeping"),
     ("knowledge", "memory", "sandbox", "functions"),
     ("estimate", "presenters", "intake"),
-    ("reads",),
+    ("reads", "columns"),
     ("feed", "worker"),
     ("actions",),
     # The adapters: they translate, and make no rules of their own.

@@ -15,6 +15,7 @@ from executor.models import BatchTask
 from executor.parameters import BatchName, Statuses, in_utc
 from executor.sql import database_now
 from executor.states import FINAL
+from executor.wording import counted
 
 from .base import Call, Parameters, Response, action
 
@@ -59,7 +60,7 @@ def clear(call: Call, parameters: ClearParameters) -> Response:
     data = {"batch_id": str(batch.batch_id), "would_delete": would_delete, "kept": kept, "dry_run": parameters.dry_run}
     if parameters.dry_run:
         call.audit.update(dry_run=True)
-        return Response(True, f"{sum(would_delete.values()):,} tasks would be deleted.", data)
+        return Response(True, f"{counted(sum(would_delete.values()), 'task')} would be deleted.", data)
     deleted = 0
     while True:
         part = dict(chosen.order_by("number").values_list("pk", "number")[:CHUNK])
@@ -70,7 +71,7 @@ def clear(call: Call, parameters: ClearParameters) -> Response:
         forget_files(batch.batch_id.hex, part.values())
     data.update(deleted=deleted)
     call.audit.update(deleted=deleted, statuses=list(parameters.statuses))
-    return Response(True, f"{deleted:,} tasks were deleted.", data)
+    return Response(True, f"{counted(deleted, 'task')} {'was' if deleted == 1 else 'were'} deleted.", data)
 
 
 def _before(older_than: datetime | float) -> datetime:

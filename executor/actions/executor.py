@@ -135,6 +135,6 @@ def wrong_arguments(entry: Action, error: ValidationError) -> BadRequest:
             reason = f"unknown argument; did you mean {near[0]!r}?" if near else "unknown argument"
         errors.append({"field": where, "reason": reason})
     told = "; ".join(f"{each['field']}: {each['reason']}" for each in errors[:5])
-    return BadRequest(
-        f"Wrong arguments for {entry.name}: {told}.", errors=errors, fix=f"{entry.name} takes: {', '.join(known)}."
-    )
+    stop = "" if told.endswith(("?", ".")) else "."
+    fix = f"{entry.name} takes: {', '.join(known)}."
+    return BadRequest(f"Wrong arguments for {entry.name}: {told}{stop}", errors=errors, fix=fix)

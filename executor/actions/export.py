@@ -11,6 +11,7 @@ from executor import reads
 from executor.parameters import BatchName, StatusFilter
 from executor.presenters import RESULT_COLUMNS
 from executor.selection import TaskFilter
+from executor.wording import counted
 
 from .base import Call, Parameters, Response, action
 
@@ -38,7 +39,7 @@ def export(call: Call, parameters: ExportParameters) -> Response:
         url += f"&filter_status={','.join(parameters.filter_status)}"
     return Response(
         True,
-        f"{count:,} tasks as {parameters.format}.",
+        f"{counted(count, 'task')} as {parameters.format}.",
         {"batch_id": str(row.batch_id), "format": parameters.format, "count": count, "url": url},
         stream=write(rows),
         content_type=CONTENT_TYPES[parameters.format],

@@ -10,6 +10,7 @@ from executor.errors import BadRequest
 from executor.parameters import BatchName, Ids, StatusFilter
 from executor.presenters import RESULT_COLUMNS
 from executor.selection import find_custom_ids, uuid_of
+from executor.wording import counted
 
 from .base import Call, Parameters, Response, action
 
@@ -41,7 +42,7 @@ def results(call: Call, parameters: ResultsParameters) -> Response:
     items = [_cut(item, parameters) for item in page.items]
     data: dict[str, Any] = {"batch_id": str(row.batch_id), "results": items, "next_cursor": page.next_cursor}
     more = f'; go on with cursor "{page.next_cursor}"' if page.next_cursor else ""
-    return Response(True, f"{len(items):,} tasks{more}.", data)
+    return Response(True, f"{counted(len(items), 'task')}{more}.", data)
 
 
 def _cut(item: dict, parameters: ResultsParameters) -> dict:

@@ -2,6 +2,7 @@
 
 from executor.dispatch import open_batches
 from executor.states import BatchState
+from executor.wording import counted
 
 from .base import Call, Response, action
 from .selector import Selector
@@ -18,7 +19,7 @@ def retry(call: Call, parameters: Selector) -> Response:
             retried += queue.retry(batch_id, tasks)
         waiting = [str(batch_id) for batch_id, _ in selected if queue.book(batch_id).state != BatchState.RUNNING]
     call.audit.update(retried=retried)
-    message = f"{retried:,} tasks are queued again."
+    message = f"{counted(retried, 'task')} {'is' if retried == 1 else 'are'} queued again."
     data = {"retried": retried, "skipped": seen - retried}
     if retried and waiting:
         data["next"] = f'start {{"batch": "{waiting[0]}"}}'

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from executor import reads
 from executor.parameters import BatchName
+from executor.wording import counted
 
 from .base import Call, Parameters, Response, action
 
@@ -27,7 +28,7 @@ def sentence(batch: dict) -> str:
     """The state of a batch in one sentence."""
     stats = batch["stats"]
     done = stats["completed"] + stats["failed"] + stats["cancelled"]
-    parts = [f"{stats['total_tasks']:,} tasks, {done:,} done ({stats['progress_percentage']:g} %)"]
+    parts = [f"{counted(stats['total_tasks'], 'task')}, {done:,} done ({stats['progress_percentage']:g} %)"]
     parts += [f"{stats[name]:,} {name}" for name in ("failed", "cancelled", "running", "queued") if stats[name]]
     left = stats["estimated_time_remaining"]
     if left:

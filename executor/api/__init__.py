@@ -1,11 +1,19 @@
 """The JSON API: every action as `POST /api/<action>`, and what can be read as resources. Documented at `/api/docs`."""
 
+from collections.abc import Callable
+from functools import wraps
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import re_path
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from .access import SessionCaller, TokenCaller
+from executor.errors import ExecutorError, NotFound
+
+from .access import SessionCaller, TokenCaller, caller_of_request
 from .actions import add_action_routes
 from .knowledge import router as knowledge
-from .problems import add_problem_handlers
+from .problems import add_problem_handlers, problem
 from .rendering import Renderer
 from .resources import router
 
@@ -22,12 +30,37 @@ api.add_router("/knowledge", knowledge)
 api.add_router("", router)
 
 
+def _for_callers(view: Callable) -> Callable:
+    """The description of the API, also for those who come with a token."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        try:
+            caller_of_request(request).require("read")
+        except ExecutorError as error:
+            return problem(error)
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+@csrf_exempt
+def nowhere(request: HttpRequest) -> HttpResponse:
+    """An address that the API does not have."""
+    return problem(NotFound("There is nothing at this address.", fix="See /api/docs."))
+
+
 def _open_to_tokens(urls: tuple) -> tuple:
-    """The site's views need a login by default; the API checks its callers itself. Its documentation does not."""
-    for pattern in urls[0]:
-        if pattern.name not in ("openapi-view", "openapi-json"):
+    """The site's views need a login by default; the API checks its callers itself, but for its documentation page."""
+    patterns, app, namespace = urls
+    for pattern in patterns:
+        if pattern.name == "openapi-json":
+            pattern.callback = _for_callers(pattern.callback)
+    patterns = [*patterns, re_path("", nowhere)]
+    for pattern in patterns:
+        if pattern.name != "openapi-view":
             pattern.callback.login_required = False
-    return urls
+    return patterns, app, namespace
 
 
 urls = _open_to_tokens(api.urls)

@@ -19,3 +19,12 @@ class SessionCaller(SessionAuth):
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Caller | None:
         return caller_of_user(request.user) if request.user.is_authenticated else None
+
+
+def caller_of_request(request: HttpRequest) -> Caller:
+    """Who sends this request, by token or by session.
+
+    Raises NotAuthenticated.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return caller_of_token(token) if scheme.lower() == "bearer" else caller_of_user(request.user)

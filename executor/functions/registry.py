@@ -163,13 +163,20 @@ def validate(name: str, params: dict) -> list[tuple[str, str]]:
     except UnknownFunction as error:
         return [("function", error.message)]
     except ValidationError as error:
-        return [(_place(problem["loc"]), problem["msg"]) for problem in error.errors(include_url=False)]
+        return [(_place(problem["loc"]), _reason(problem, function)) for problem in error.errors(include_url=False)]
     reason = function.unavailable()
     return [("function", reason)] if reason else []
 
 
 def _place(location: tuple) -> str:
     return ".".join(["params", *map(str, location)])
+
+
+def _reason(problem: dict, function: TaskFunction) -> str:
+    if problem["type"] != "extra_forbidden":
+        return problem["msg"].removeprefix("Value error, ")
+    known = ", ".join(field.alias or name for name, field in function.parameters.model_fields.items()) or "none"
+    return f"unknown parameter; {function.name} takes: {known}"
 
 
 def autodiscover() -> None:

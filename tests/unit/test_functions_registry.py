@@ -88,7 +88,7 @@ def test_a_function_without_parameters_takes_none():
         """Nothing."""
 
     assert validate("nothing", {}) == []
-    assert validate("nothing", {"x": 1}) == [("params.x", "Extra inputs are not permitted")]
+    assert validate("nothing", {"x": 1}) == [("params.x", "unknown parameter; nothing takes: none")]
 
 
 def test_a_function_that_cannot_be_called_with_names_is_refused():
