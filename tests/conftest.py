@@ -1,5 +1,5 @@
-"""Fixtures of all tests. BATCH_TEST_DATABASE=postgresql runs them on PostgreSQL instead of SQLite,
-BATCH_NO_SKIP=1 makes a skipped test a failed one."""
+"""Fixtures of all tests. They run on SQLite, and a part of them again on PostgreSQL; BATCH_TEST_DATABASE=sqlite or
+BATCH_TEST_DATABASE=postgresql runs them all on that one alone, BATCH_NO_SKIP=1 makes a skipped test a failed one."""
 
 import os
 
@@ -24,8 +24,8 @@ except BaseException:
     SURROUNDINGS.leave()
     raise
 
-# This file runs what test_postgresql.py would start.
-collect_ignore = ["test_postgresql.py"] if ON_POSTGRESQL else []
+# Who names the database runs the tests on that one alone.
+collect_ignore = ["test_postgresql.py"] if os.environ.get("BATCH_TEST_DATABASE") else []
 
 
 def pytest_configure(config):
