@@ -3,7 +3,7 @@
 BATCH_DATA       folder of all state (default `var`): database, secret key, artifacts, embedded Valkey
 DATABASE_URL     PostgreSQL (or another SQLite file); without it SQLite in BATCH_DATA
 REDIS_URL        Valkey or Redis; without it the embedded server of `manage.py up`
-BATCH_HOSTS      host names the site answers to, comma separated (default: loopback)
+BATCH_HOSTS      host names the site answers to besides the loopback ones, comma separated
 BATCH_ORIGINS    origins trusted for forms behind a proxy, comma separated, e.g. https://batch.example.org
 BATCH_HTTPS      1 when the site is served over TLS: secure cookies, HSTS
 SECRET_KEY       default: made once and kept in BATCH_DATA/secret-key
@@ -17,7 +17,7 @@ import dj_database_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("BATCH_DATA", BASE_DIR / "var")).resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # params, results and sessions are nobody else's business
 
 
 def _number(name: str, default: float) -> float:
@@ -47,7 +47,7 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 DEBUG = os.environ.get("DEBUG") == "1"
-ALLOWED_HOSTS = _words("BATCH_HOSTS", "127.0.0.1,localhost,[::1]")
+ALLOWED_HOSTS = [*_words("BATCH_HOSTS"), "127.0.0.1", "localhost", "[::1]"]
 CSRF_TRUSTED_ORIGINS = _words("BATCH_ORIGINS")
 
 INSTALLED_APPS = [
