@@ -218,12 +218,14 @@ def _now() -> str:
 async def _listen(group: str, heard: asyncio.Event) -> None:
     """Set `heard` whenever the bell rings for this group; while Redis is away, keep trying."""
     layer = get_channel_layer()
-    while True:
+    me = asyncio.current_task()
+    # The Redis client swallows a cancellation that comes while it connects: without asking, we would listen for ever.
+    while not me.cancelling():
         try:
             channel = await layer.new_channel()
             await layer.group_add(group, channel)
             try:
-                while True:
+                while not me.cancelling():
                     await layer.receive(channel)
                     heard.set()
             finally:

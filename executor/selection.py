@@ -72,10 +72,12 @@ def find_batch(batch: str) -> Batch:
 
     Raises NotFound.
     """
+    # With its counters, in one statement: read one after the other they could come from before and after a commit.
+    batches = Batch.objects.select_related("stats")
     try:
-        found = Batch.objects.filter(batch_id=UUID(str(batch))).first()
+        found = batches.filter(batch_id=UUID(str(batch))).first()
     except ValueError:
-        named = Batch.objects.filter(name=batch) if storable(batch) else Batch.objects.none()
+        named = batches.filter(name=batch) if storable(batch) else Batch.objects.none()
         found = named.order_by("-created_at", "-batch_id").first()
     if found is None:
         raise NotFound(f"There is no batch {batch!r}.", fix="`GET /api/batches` lists what exists.")

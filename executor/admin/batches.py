@@ -30,7 +30,7 @@ def _counts(stats: BatchStats) -> str:
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnly):
-    list_display = ("title", "state", "counts", "progress", "max_concurrent", "owner", "created_at", "live")
+    list_display = ("title", "live", "state", "counts", "progress", "max_concurrent", "owner", "created_at")
     list_filter = ("state",)
     list_select_related = ("stats",)
     ordering = ("-created_at", "-batch_id")

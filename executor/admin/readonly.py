@@ -42,6 +42,7 @@ class ReadOnly(admin.ModelAdmin):
     actions_on_bottom = False
     list_per_page = 100
     paginator = BoundedPaginator
+    show_facets = admin.ShowFacets.NEVER  # they count the table once for every choice of every filter
     show_full_result_count = False
     sortable_by = ()
 

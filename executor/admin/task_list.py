@@ -20,19 +20,21 @@ from executor.states import Priority, TaskStatus
 from .readonly import IndexedList
 
 WINDOW = 100_000
+MOST_BATCHES = 500
 NARROWING = ("status", "priority", "function")
 
 
-def newest_batches() -> list[UUID]:
-    """The newest batches, as many as hold `WINDOW` tasks together; at least one, if there is any."""
-    chosen, tasks = [], 0
+def newest_batches() -> tuple[list[UUID], bool]:
+    """The newest batches, as many as hold `WINDOW` tasks together, and whether there are older ones."""
     rows = BatchStats.objects.filter(total_tasks__gt=0).order_by("-batch_id")
-    for batch_id, total in rows.values_list("batch_id", "total_tasks")[:500]:
+    newest = list(rows.values_list("batch_id", "total_tasks")[: MOST_BATCHES + 1])
+    chosen, tasks = [], 0
+    for batch_id, total in newest[:MOST_BATCHES]:
         if tasks >= WINDOW:
             break
         chosen.append(batch_id)
         tasks += total
-    return chosen
+    return chosen, len(chosen) < len(newest)
 
 
 def uuid_or_none(text: str | None) -> UUID | None:
@@ -49,9 +51,10 @@ class TaskList(IndexedList):
         found = super().get_queryset(request, exclude_parameters)
         asked = any(request.GET.get(name) for name in NARROWING) or bool(self.query)
         by_id = getattr(request, "found_by_id", False)
-        self.narrowed = asked and not by_id and not request.GET.get("batch")
-        if self.narrowed:
-            found = found.filter(batch_id__in=newest_batches())
+        self.narrowed = False
+        if asked and not by_id and not request.GET.get("batch"):
+            newest, self.narrowed = newest_batches()
+            found = found.filter(batch_id__in=newest)
         self.all_shown = not asked and not request.GET.get("batch")
         return found
 

@@ -196,6 +196,7 @@ def test_a_large_list_is_answered_from_an_index(chief, two_hundred_thousand):
         "a batch": ({"batch": str(two_hundred_thousand.pk)}, 9),
         "a status": ({"status": "failed"}, 10),
         "a custom id": ({"q": "row-0-77777"}, 11),
+        "facets asked for": ({"_facets": "True"}, 9),
         "a task id": ({"q": str(BatchTask.objects.order_by("number").first().pk)}, 9),
     }
     for what, (query, most) in asked.items():

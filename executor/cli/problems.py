@@ -1,0 +1,34 @@
+"""Whatever goes wrong below an action, in one sentence with its fix."""
+
+from __future__ import annotations
+
+from django.db import DatabaseError, Error
+from redis.exceptions import RedisError
+
+from executor.errors import BadRequest, ExecutorError, Unavailable
+
+_NO_TABLES = ("no such table", "no such column", "does not exist", "has no column")
+
+
+def explained(error: Exception) -> ExecutorError:
+    """The error as one that can be shown to people."""
+    cause = error.__cause__ if isinstance(error.__cause__, DatabaseError) else error
+    told = str(cause).split("\n")[0].strip()
+    if isinstance(cause, DatabaseError) and any(word in told for word in _NO_TABLES):
+        fix = "Run `manage.py migrate`, or start everything with `manage.py up`; --data DIR says where the data is."
+        return Unavailable("The database has not been set up for this version yet.", fix=fix)
+    if isinstance(error, ExecutorError) and not isinstance(cause, Error):
+        error.fix = error.fix.replace("`GET /api/batches`", "`manage.py batch list`")
+        return error
+    if isinstance(cause, Error):
+        return Unavailable(f"The database does not answer: {told}.", fix="Is it running, and is DATABASE_URL right?")
+    if isinstance(error, RedisError):
+        return Unavailable(f"Redis does not answer: {told}.", fix="Is it running? `manage.py up` starts one.")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return BadRequest(f"{where}{error.strerror or told}.")
+    kind = type(error).__name__
+    return ExecutorError(
+        f"This should not have happened ({kind}: {told}).",
+        fix="`manage.py batch --traceback …` shows where it did; please report it.",
+    )

@@ -1,0 +1,161 @@
+"""Following a batch live: a progress bar on a terminal, lines where there is none, JSON lines for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from executor.actions.status import sentence
+from executor.feed import feed
+
+from .screen import Screen, plain
+
+LOOK = 1.0  # seconds after which the bar is drawn again without news
+LINES_EVERY = 5.0  # seconds between lines where there is no terminal
+RATE_OVER = 10.0  # seconds that the shown rate is an average of
+
+OVER = ("finished", "stopped")
+DONE, FAILED, NOT_OVER, INTERRUPTED = 0, 1, 3, 130
+
+
+def watch(screen: Screen, batch_id: str) -> int:
+    """Follow a batch until it is over; the exit code.
+
+    Raises NotFound.
+    """
+    show = _jsonl(screen) if screen.as_json else _bar(screen) if screen.out.is_terminal else _lines(screen)
+    try:
+        batch = asyncio.run(_follow(batch_id, show))
+    except KeyboardInterrupt:
+        screen.note(f"No longer watching. The batch goes on: manage.py batch watch --batch {batch_id}")
+        return INTERRUPTED
+    finally:
+        show(None)
+    if not screen.as_json:
+        screen.say(sentence(batch))
+    return exit_code(batch)
+
+
+def exit_code(batch: dict) -> int:
+    """0 finished, 1 finished with failed tasks, 3 not finished."""
+    if batch["state"] != "finished":
+        return NOT_OVER
+    return FAILED if batch["stats"]["failed"] else DONE
+
+
+async def _follow(batch_id: str, show: Callable[[dict | None], None]) -> dict:
+    batch = None
+    async with feed().watch(batch_id) as watcher:
+        while True:
+            update = await watcher.next(LOOK)
+            if update is not None:
+                batch = update.batch
+            if batch is not None:
+                show(batch)
+                if batch["state"] in OVER:
+                    return batch
+
+
+class Rate:
+    """Tasks a second over the last seconds."""
+
+    def __init__(self):
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def __call__(self, done: int) -> float | None:
+        now = time.monotonic()
+        self._seen.append((now, done))
+        while len(self._seen) > 2 and now - self._seen[0][0] > RATE_OVER:
+            self._seen.popleft()
+        (start, before), seconds = self._seen[0], now - self._seen[0][0]
+        return max(0, done - before) / seconds if seconds >= 0.5 and start < now else None
+
+
+def _done(batch: dict) -> int:
+    return sum(batch["request_counts"][status] for status in ("completed", "failed", "cancelled"))
+
+
+def _counts(batch: dict) -> str:
+    counts = batch["request_counts"]
+    return " ".join(f"{counts[status]:,} {status}" for status in counts if counts[status]) or "no tasks"
+
+
+def _outlook(batch: dict, rate: float | None) -> str:
+    """The rate, and when it will be over: by the rate that is seen, because the whole average knows no pauses."""
+    if batch["state"] != "running":
+        return batch["state"]
+    left = batch["request_counts"]["queued"] + batch["request_counts"]["running"]
+    told = [f"{rate:,.1f}/s"] if rate is not None else []
+    seconds = left / rate if rate else batch["stats"]["estimated_time_remaining"]
+    if seconds is not None and left:
+        told.append(f"{_duration(seconds)} left")
+    return ", ".join(told)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _bar(screen: Screen) -> Callable[[dict | None], None]:
+    rate = Rate()
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[counts]}", markup=False),
+        TextColumn("{task.fields[outlook]}", markup=False),
+        TimeElapsedColumn(),
+        console=screen.out,
+        expand=True,
+    )
+    bar = progress.add_task("", total=None, counts="", outlook="")
+    progress.start()
+
+    def show(batch: dict | None) -> None:
+        if batch is None:
+            progress.stop()
+            return
+        progress.update(
+            bar,
+            description=str(plain(batch["name"] or batch["batch_id"][:8]))[:30],
+            completed=_done(batch),
+            total=batch["stats"]["total_tasks"] or None,
+            counts=_counts(batch),
+            outlook=_outlook(batch, rate(_done(batch))),
+        )
+
+    return show
+
+
+def _lines(screen: Screen) -> Callable[[dict | None], None]:
+    rate, due = Rate(), 0.0
+
+    def show(batch: dict | None) -> None:
+        nonlocal due
+        if batch is None:
+            return
+        pace = rate(_done(batch))
+        if time.monotonic() >= due or batch["state"] in OVER:
+            due = time.monotonic() + LINES_EVERY
+            percent = f"{batch['stats']['progress_percentage']:g} %"
+            screen.say("  ".join(filter(None, [percent, _counts(batch), _outlook(batch, pace)])))
+
+    return show
+
+
+def _jsonl(screen: Screen) -> Callable[[dict | None], None]:
+    last = None
+
+    def show(batch: dict | None) -> None:
+        nonlocal last
+        if batch is not None and batch != last:
+            last = batch
+            screen.json(batch)
+
+    return show
