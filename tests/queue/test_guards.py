@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from executor.dispatch import rescue_lost_workers
-from executor.exchange import Ticket
+from executor.dispatch import open_batches, rescue_lost_workers
+from executor.exchange import Progress, Ticket
 from executor.models import BatchFrame, BatchTask, TaskAttempt
 from executor.sql import hex_of
 from executor.states import TaskStatus
@@ -186,3 +186,37 @@ def test_attempts_are_counted_up_and_never_down():
     kept = TaskAttempt.objects.filter(task=task).order_by("number").values_list("number", "outcome")
     assert list(kept) == [(1, "released"), (2, "failed"), (3, "released")]
     assert not tickets_out(batch)
+
+
+# --- progress ------------------------------------------------------------------------------------------------------
+
+
+def _tell(worker, task, value):
+    with open_batches([task.batch_id]) as queue:
+        queue.report([Progress(task.task_id, task.batch_id, task.attempt, value)], worker.name)
+
+
+def test_a_running_task_tells_its_progress_until_it_ends():
+    batch, [task] = running_batch()
+    worker = FakeWorker()
+    [claimed] = worker.take(batch)
+    _tell(worker, claimed, [1, 4, "first of four"])
+    assert now_of(task).progress == [1, 4, "first of four"]
+    worker.complete(claimed)
+    assert now_of(task).progress is None
+
+
+def test_nobody_tells_the_progress_of_what_he_does_not_hold():
+    batch, _ = running_batch()
+    worker, stranger = FakeWorker(), FakeWorker()
+    [old] = worker.take(batch)
+    worker.release(old)
+    [new] = worker.take(batch)
+    before = _everything()
+    _tell(worker, old, [1, 2, "stale"])
+    _tell(stranger, new, [1, 2, "not mine"])
+    assert _everything() == before
+    worker.complete(new)
+    before = _everything()
+    _tell(worker, new, [2, 2, "too late"])
+    assert _everything() == before
