@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import threading
 from collections.abc import Collection
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Sum
 
+from executor.models import Document
 from executor.sql import is_postgresql
 
+from .state import state
+
 MOST_WORDS = 32
-_WORD = re.compile(r"\w+(?:[-.'’_]\w+)*")
+_WORD = re.compile(r"\w+(?:[-.'’_/@:]\w+)*")
 # What a question is made of besides what it is about.
 _STOP_WORDS = """
     a about an and any are as at be been being but by can could did do does for from had has have how i if in into is
@@ -20,6 +27,18 @@ _STOP_WORDS = """
     was we were what when where which while who whom whose why will with would you your
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
+# A word that is in more of the chunks than this decides little beside rarer ones, and costs the most.
+COMMON = 0.1
+_SMALL = 2000  # chunks: below this no word costs anything
+_COUNTS_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A chunk that has words of the query; `share` is how much of it, 0 to 1, rare words counting more."""
+
+    chunk_id: int
+    share: float
 
 
 def words_of(query: str) -> list[str]:
@@ -28,50 +47,104 @@ def words_of(query: str) -> list[str]:
     return ([word for word in words if word not in STOP_WORDS] or words)[:MOST_WORDS]
 
 
-def matching(query: str, limit: int, documents: Collection[UUID] | None) -> list[int]:
-    """The ids of the chunks that have words of the query, the best first; of these documents alone where given."""
-    words = words_of(query)
-    if not words:
+def matching(query: str, limit: int, documents: Collection[UUID] | None) -> list[Match]:
+    """The chunks that have words of the query, the best first; of these documents alone where given."""
+    counts = _counts_of(words_of(query))
+    if not counts or not any(counts.values()):
         return []
-    return (_postgresql if is_postgresql() else _sqlite)(words, limit, documents)
+    dialect = _dialect()
+    chunks = _chunks()
+    weights = {word: dialect.weight(count, chunks) for word, count in counts.items()}
+    if chunks > _SMALL:
+        weights = {word: weights[word] for word in weights if counts[word] <= COMMON * chunks} or weights
+    total = sum(weights.values())
+    found = dialect.ranked(weights, limit, documents)
+    return [Match(chunk_id, min(1.0, weight / total)) for chunk_id, weight in found]
 
 
-def _sqlite(words: list[str], limit: int, documents: Collection[UUID] | None) -> list[int]:
-    match = " OR ".join(f'"{word}"' for word in words)
-    if documents is None:
-        sql = """SELECT rowid FROM executor_chunk_words WHERE executor_chunk_words MATCH %s
-                 ORDER BY bm25(executor_chunk_words, 1.0, 1.0), rowid LIMIT %s"""
-        given = [match, limit]
-    else:
-        sql = """SELECT chunk.id FROM executor_chunk_words
+class SQLite:
+    """FTS5. A word with signs in it is a phrase of its parts, as the index has it."""
+
+    def count(self, word: str) -> int:
+        sql = "SELECT count(*) FROM executor_chunk_words WHERE executor_chunk_words MATCH %s"
+        return _rows(sql, [_quoted(word)])[0][0]
+
+    def weight(self, count: int, chunks: int) -> float:
+        """As bm25 weighs it: a chunk of ordinary length with the word once gets just this."""
+        return max(math.log((chunks - count + 0.5) / (count + 0.5)), 1e-6)
+
+    def ranked(self, weights: dict[str, float], limit: int, documents: Collection[UUID] | None) -> list:
+        match = " OR ".join(map(_quoted, weights))
+        if documents is None:
+            sql = """SELECT rowid, -bm25(executor_chunk_words) AS worth FROM executor_chunk_words
+                     WHERE executor_chunk_words MATCH %s ORDER BY worth DESC, rowid LIMIT %s"""
+            return _rows(sql, [match, limit])
+        sql = """SELECT chunk.id, -bm25(executor_chunk_words) AS worth FROM executor_chunk_words
                  JOIN executor_chunk chunk ON chunk.id = executor_chunk_words.rowid
                  WHERE executor_chunk_words MATCH %s AND chunk.document_id IN (SELECT value FROM json_each(%s))
-                 ORDER BY bm25(executor_chunk_words, 1.0, 1.0), chunk.id LIMIT %s"""
-        given = [match, json.dumps([document.hex for document in documents]), limit]
-    return _ids(sql, given)
+                 ORDER BY worth DESC, chunk.id LIMIT %s"""
+        return _rows(sql, [match, json.dumps([document.hex for document in documents]), limit])
 
 
-def _postgresql(words: list[str], limit: int, documents: Collection[UUID] | None) -> list[int]:
-    """ts_rank knows nothing of how rare a word is: each word is ranked by itself and weighted by that."""
-    marks = ", ".join(["(to_tsquery('english', %s))"] * len(words))
-    among, given = "", []
-    if documents is not None:
-        among, given = "AND chunk.document_id = ANY(%s)", [list(documents)]
-    sql = f"""
-        WITH word AS MATERIALIZED (
-            SELECT query, (SELECT count(*) FROM executor_chunk WHERE words @@ query) AS found
-            FROM (VALUES {marks}) AS asked (query) WHERE numnode(query) > 0
-        ), total AS MATERIALIZED (SELECT count(*) AS chunks FROM executor_chunk)
-        SELECT chunk.id FROM word JOIN executor_chunk chunk ON chunk.words @@ word.query CROSS JOIN total
-        WHERE TRUE {among}
-        GROUP BY chunk.id
-        ORDER BY sum(ln(1 + (chunks - found + 0.5) / (found + 0.5)) * ts_rank(chunk.words, query, 1)) DESC, chunk.id
-        LIMIT %s"""
-    quoted = ["'" + word.replace("'", "''") + "'" for word in words]
-    return _ids(sql, [*quoted, *given, limit])
+class PostgreSQL:
+    """Full text search. ts_rank knows nothing of how rare a word is: each is ranked by itself and weighted by that."""
+
+    def count(self, word: str) -> int:
+        sql = "SELECT count(*) FROM executor_chunk WHERE words @@ phraseto_tsquery('english', %s)"
+        return _rows(sql, [_spaced(word)])[0][0]
+
+    def weight(self, count: int, chunks: int) -> float:
+        return math.log(1 + (chunks - count + 0.5) / (count + 0.5))
+
+    def ranked(self, weights: dict[str, float], limit: int, documents: Collection[UUID] | None) -> list:
+        rows = ", ".join(["(phraseto_tsquery('english', %s), %s::float)"] * len(weights))
+        among = "" if documents is None else "WHERE chunk.document_id = ANY(%s)"
+        sql = f"""SELECT chunk.id, sum(weight) FROM (VALUES {rows}) AS word (query, weight)
+                  JOIN executor_chunk chunk ON chunk.words @@ word.query {among}
+                  GROUP BY chunk.id ORDER BY sum(weight * ts_rank(chunk.words, query, 1)) DESC, chunk.id LIMIT %s"""
+        given = [value for word, weight in weights.items() for value in (_spaced(word), weight)]
+        return _rows(sql, [*given, *([] if documents is None else [list(documents)]), limit])
 
 
-def _ids(sql: str, given: list) -> list[int]:
+def _dialect() -> SQLite | PostgreSQL:
+    return PostgreSQL() if is_postgresql() else SQLite()
+
+
+# How many chunks have a word, as long as no chunk comes or goes: counting a common one takes milliseconds.
+_lock = threading.Lock()
+_counts: dict[str, int] = {}
+_counted_at: tuple = ()
+
+
+def _counts_of(words: list[str]) -> dict[str, int]:
+    global _counted_at
+    now = state()
+    with _lock:
+        if _counted_at != (now.epoch, now.version) or len(_counts) > _COUNTS_KEPT:
+            _counts.clear()
+            _counted_at = (now.epoch, now.version)
+        known = {word: _counts[word] for word in words if word in _counts}
+    dialect = _dialect()
+    found = {word: dialect.count(word) for word in words if word not in known}
+    with _lock:
+        if _counted_at == (now.epoch, now.version):
+            _counts.update(found)
+    return {word: known.get(word, found.get(word, 0)) for word in words}
+
+
+def _chunks() -> int:
+    return Document.objects.aggregate(chunks=Sum("chunk_count"))["chunks"] or 0
+
+
+def _quoted(word: str) -> str:
+    return f'"{word}"'
+
+
+def _spaced(word: str) -> str:
+    return re.sub(r"\W|_", " ", word)
+
+
+def _rows(sql: str, given: list) -> list:
     with connection.cursor() as cursor:
         cursor.execute(sql, given)
-        return [row[0] for row in cursor.fetchall()]
+        return cursor.fetchall()

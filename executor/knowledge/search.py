@@ -21,8 +21,9 @@ from .vectors import INDEX
 logger = logging.getLogger(__name__)
 
 CANDIDATES = 100  # of each half
-# Reciprocal rank fusion: a chunk counts 1 / (RANK + its rank) in each half. The constant of its inventors.
-RANK = 60
+# Reciprocal rank fusion: a chunk counts 1 / (RANK + its rank) in each half; what the words found counts by how much of
+# the query it has, or else any passage with one chance word of a long question would stand at the top.
+RANK = 60  # the constant of its inventors
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,16 @@ def search(
     documents = _documents(area, filter)
     if documents is not None and not documents:
         return Found()
-    ranks: dict[str, list[int]] = {}
+    ranks: dict[str, dict[int, float]] = {}
     note, vector = "", None
     if "lexical" in halves:
-        ranks["lexical"] = matching(query, CANDIDATES, documents)
+        ranks["lexical"] = {each.chunk_id: each.share for each in matching(query, CANDIDATES, documents)}
     if "semantic" in halves:
         try:
             model = embedder()
             vector = model.embed([query])[0]
-            ranks["semantic"] = [near.chunk_id for near in INDEX.nearest(vector, model.name, CANDIDATES, documents)]
+            near = INDEX.nearest(vector, model.name, CANDIDATES, documents)
+            ranks["semantic"] = {each.chunk_id: 1.0 for each in near}
             note = renew_in_background(model.name)
         except Unavailable as error:
             logger.warning("searched by words alone: %s", error.message)
@@ -96,12 +98,12 @@ def search(
     return Found(_hits(fuse(ranks), ranks, vector, limit, threshold), note)
 
 
-def fuse(ranks: dict[str, list[int]]) -> list[int]:
-    """Several rankings as one."""
+def fuse(ranks: dict[str, dict[int, float]]) -> list[int]:
+    """Several rankings as one. A ranking has the ids, the best first, each with what its place there counts."""
     scores: dict[int, float] = {}
-    for ids in ranks.values():
-        for rank, chunk_id in enumerate(ids, 1):
-            scores[chunk_id] = scores.get(chunk_id, 0.0) + 1 / (RANK + rank)
+    for weights in ranks.values():
+        for rank, (chunk_id, weight) in enumerate(weights.items(), 1):
+            scores[chunk_id] = scores.get(chunk_id, 0.0) + weight / (RANK + rank)
     return sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
 
 
@@ -133,7 +135,6 @@ def facts(document: Document) -> dict:
 def _hits(order: list[int], ranks: dict, vector: np.ndarray | None, limit: int, threshold: float) -> list[Hit]:
     hits: list[Hit] = []
     seen: set[str] = set()
-    where = {half: set(ids) for half, ids in ranks.items()}
     step = max(2 * limit, 20)
     for start in range(0, len(order), step):
         some = order[start : start + step]
@@ -146,7 +147,7 @@ def _hits(order: list[int], ranks: dict, vector: np.ndarray | None, limit: int, 
             if threshold and (score is None or score < threshold):
                 continue
             seen.add(chunk.digest)
-            matched = [half for half in ranks if chunk_id in where[half]]
+            matched = [half for half in ranks if chunk_id in ranks[half]]
             hits.append(_hit(chunk, score, matched))
             if len(hits) == limit:
                 return hits

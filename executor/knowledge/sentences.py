@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 # The end of a sentence: its mark, closing quotes or brackets, then space and something that can begin one; or a mark of
 # scripts that put no space between sentences.
-_END = re.compile(r"""[.!?…]+["'»”’)\]]*(?=\s+["'«“‘(\[]*[^\W\d_a-z])|[.!?…]+["'»”’)\]]*(?=\s+\d)|[。！？]|\n""")
+_END = re.compile(r"""[.!?…]+["'»“”’)\]]*(?=\s+["'«“„‘(\[]*[^\W\d_a-z])|[.!?…]+["'»“”’)\]]*(?=\s+\d)|[。！？]|\n""")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|approx|No|Nr|Vol|Fig|pp?)\.$"
 )

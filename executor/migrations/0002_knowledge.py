@@ -39,11 +39,13 @@ SQLITE_BACK = (
     "DROP TABLE IF EXISTS executor_chunk_words",
 )
 
-# PostgreSQL keeps them in a generated column; headings count more than text.
+# PostgreSQL keeps them in a generated column; headings count more than text. Its parser would make one word of KX-4471,
+# a_b or example.org/x: with spaces between, their parts are found as on SQLite.
 POSTGRESQL = (
     """
     ALTER TABLE executor_chunk ADD COLUMN words tsvector GENERATED ALWAYS AS (
-        setweight(to_tsvector('english', section), 'A') || setweight(to_tsvector('english', text), 'B')
+        setweight(to_tsvector('english', translate(section, '-_/.@:', '      ')), 'A')
+        || setweight(to_tsvector('english', translate(text, '-_/.@:', '      ')), 'B')
     ) STORED
     """,
     "CREATE INDEX executor_chunk_words ON executor_chunk USING gin (words)",

@@ -34,7 +34,7 @@ def clean(text: str) -> str:
 
 def decode(data: bytes) -> str:
     """Bytes as text: by their byte order mark, or UTF-8, or else the encoding of older Windows files."""
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if data.startswith(mark):
             return clean(data.decode(encoding, "replace"))
     try:

@@ -1,0 +1,71 @@
+"""How documents become chunks."""
+
+import pytest
+
+from executor.knowledge.formats import Block
+from executor.knowledge.sentences import pieces, sentences
+from executor.knowledge.splitting import LONGEST, SIZE, split
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three?", ["One.", "Two!", "Three?"]),
+        ("Dr. Okafor met Mrs. Lindqvist. They talked.", ["Dr. Okafor met Mrs. Lindqvist.", "They talked."]),
+        ("Version 3.11 is out, e.g. for tests. Use it.", ["Version 3.11 is out, e.g. for tests.", "Use it."]),
+        ("„Ja.“ Er ging. Éric kam.", ["„Ja.“", "Er ging.", "Éric kam."]),
+        ("一。二。", ["一。", "二。"]),
+        ("no end", ["no end"]),
+        ("", []),
+    ],
+)
+def test_sentences(text, expected):
+    assert list(sentences(text)) == expected
+
+
+def test_a_sentence_that_is_too_long_is_divided_between_words_and_a_word_is_cut():
+    assert list(pieces("aaa bbb ccc ddd", 7)) == ["aaa bbb", "ccc ddd"]
+    assert list(pieces("x" * 25, 10)) == ["x" * 10, "x" * 10, "x" * 5]
+
+
+def test_short_neighbours_are_joined_and_sections_are_not():
+    blocks = [Block("a", ("One",), {"line": 1}), Block("b", ("One",), {"line": 3}), Block("c", ("Two",), {"line": 6})]
+    assert [(piece.text, piece.section, piece.position) for piece in split(blocks)] == [
+        ("a\n\nb", "One", {"line": 1}),
+        ("c", "Two", {"line": 6}),
+    ]
+
+
+def test_rows_are_joined_line_by_line():
+    rows = [Block(f"row {number}", (), {"row": number}, flowing=False) for number in range(1, 4)]
+    [piece] = split(rows)
+    assert piece.text == "row 1\nrow 2\nrow 3"
+
+
+def test_no_chunk_is_longer_than_the_limit_and_no_word_is_lost():
+    text = " ".join(f"Sentence number {number} says something of no consequence." for number in range(500))
+    chunks = split([Block(text)])
+    assert max(len(piece.text) for piece in chunks) <= LONGEST
+    assert min(len(piece.text) for piece in chunks[:-1]) > SIZE / 2
+    found = {word for piece in chunks for word in piece.text.split()}
+    assert set(text.split()) == found
+
+
+def test_a_divided_paragraph_repeats_its_last_sentence_once():
+    text = " ".join(f"Sentence number {number} says something of no consequence." for number in range(60))
+    first, second, *_ = [piece.text for piece in split([Block(text)])]
+    last = list(sentences(first))[-1]
+    assert second.startswith(last)
+    assert second.count(last) == 1
+
+
+def test_text_without_spaces_or_sentences_is_divided_too():
+    text = "".join(map(str, range(1500)))
+    chunks = split([Block(text)])
+    assert "".join(piece.text for piece in chunks) == text
+    assert max(len(piece.text) for piece in chunks) <= LONGEST
+
+
+def test_what_a_document_repeats_is_kept_once():
+    blocks = [Block("Imprint."), Block("Other.", ("H",)), Block("imprint. ")]
+    assert [piece.text for piece in split(blocks)] == ["Imprint.", "Other."]
