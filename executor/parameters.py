@@ -52,7 +52,10 @@ def _priority(value: Any) -> int:
 
 
 def _statuses(value: Any) -> Any:
-    words = [str(word).lower() for word in _words(value) if word != "all"] if value else []
+    words = _words(value) if value else []
+    if not isinstance(words, list | tuple):
+        raise ValueError("must be a list of statuses, or words with commas")
+    words = [str(word).lower() for word in words if word != "all"]
     for word in words:
         if word not in TaskStatus.values:
             raise ValueError(f"{word!r} is no status; use {', '.join(TaskStatus.values)}")

@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -62,8 +62,8 @@ def batches(limit: int = 50, cursor: str | None = None, state: str = "", q: str 
 def _batch_cursor(text: str) -> tuple[datetime, str]:
     try:
         created_at, batch_id = base64.urlsafe_b64decode(text.encode()).decode().split(" ")
-        return datetime.fromisoformat(created_at), uuid_of(batch_id, "batch")
-    except (ValueError, NotFound):
+        return datetime.fromisoformat(created_at).astimezone(UTC), uuid_of(batch_id, "batch")
+    except (ValueError, OverflowError, NotFound):
         raise BadRequest("The cursor is not one that this list gave.", fix="Start again without a cursor.") from None
 
 

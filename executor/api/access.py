@@ -17,8 +17,12 @@ class TokenCaller(HttpBearer):
 class SessionCaller(SessionAuth):
     """The browser's session cookie, with Django's CSRF check."""
 
+    def _get_key(self, request: HttpRequest) -> str | None:
+        # Who is not logged in is told that, and not that a CSRF token is missing.
+        return super()._get_key(request) if request.user.is_authenticated else None
+
     def authenticate(self, request: HttpRequest, key: str | None) -> Caller | None:
-        return caller_of_user(request.user) if request.user.is_authenticated else None
+        return caller_of_user(request.user) if key and request.user.is_authenticated else None
 
 
 def caller_of_request(request: HttpRequest) -> Caller:

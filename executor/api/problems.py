@@ -47,7 +47,7 @@ def add_problem_handlers(api: NinjaAPI) -> None:
     def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
         if error.status_code == 403:
             fix = "Send the CSRF token of the page as X-CSRFToken, or use a bearer token."
-            return problem(NotAllowed(str(error), fix=fix))
+            return problem(NotAllowed("The CSRF token is missing or wrong.", fix=fix))
         wrong = BadRequest(str(error))
         wrong.status = error.status_code
         return problem(wrong)
