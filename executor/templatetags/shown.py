@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 
 from django import template
+
+from executor.columns import Column
 
 register = template.Library()
 
@@ -60,6 +63,42 @@ def pretty(value: object) -> str:
 
 
 @register.filter
+def how_far(progress: list) -> str:
+    """What a running task said of its progress: "3 / 10 · resizing"."""
+    done, total, text = progress
+    return " · ".join(filter(None, [f"{_number(done)} / {_number(total)}" if total else _number(done), text]))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+@register.filter
+def unlocalised(value: float) -> str:
+    """A number as an attribute of an element."""
+    return f"{value:.6g}"
+
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+)
+
+
+@register.filter
+def plain(text: str) -> str:
+    """A log without what only a terminal understands."""
+    return _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+@register.filter
+def value_in(task: dict, column: Column) -> str:
+    """A task's value in a column that has no cell of its own; nothing where there is none."""
+    value = task.get(column.name)
+    return _WRITTEN[column.format](value) if value or (value == 0 and column.format == "seconds") else ""
+
+
+@register.filter
 def item(mapping: dict, key: str) -> object:
     return mapping.get(key)
 
@@ -101,6 +140,9 @@ def _type(part: dict) -> str:
     if part.get("type") == "array":
         return f"list of {_type(part.get('items') or {})}"
     return part.get("type", "any")
+
+
+_WRITTEN = {"text": str, "count": thousands, "seconds": seconds, "moment": moment}
 
 
 @register.inclusion_tag("executor/_bar.html")

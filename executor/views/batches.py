@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from executor import functions, reads
+from executor.columns import COLUMNS
 from executor.models import BatchTask
 from executor.states import BatchState
 from executor.views.filters import PRIORITIES, STATUSES, Filter
@@ -73,6 +74,7 @@ def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
             for status in STATUSES
         ],
         priorities=PRIORITIES,
+        columns=COLUMNS,
         functions=functions.names(),
         island=_island(request, shown, chosen, tasks, offset),
     )
@@ -87,6 +89,7 @@ def _island(request: HttpRequest, batch: dict, chosen: Filter, tasks, offset: in
         "tasks": tasks.items,
         "matching": tasks.matching,
         "offset": offset,
+        "columns": [column.as_dict() for column in COLUMNS],
         "scopes": sorted(request.caller.scopes),
         "open": number,
         "open_id": task_id,

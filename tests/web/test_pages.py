@@ -5,13 +5,19 @@ import re
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.template.loader import get_template
 from django.test import Client
 from django.urls import reverse
 
 from executor.access import login_link_path
+from executor.columns import COLUMNS, FORMATS, Column
+from executor.dispatch import open_batches
 from executor.models import Batch, BatchTask
+from executor.queue import Progress
+from executor.tasklog import AttemptLog
 from executor.views.batches import ROWS
 from tests.factories import FakeWorker, add_tasks, make_batch, running_batch, task_in
 from tests.support.page import Page
@@ -260,6 +266,53 @@ def test_what_people_write_is_shown_and_never_run(operator):
         page = look(operator, url)
         assert "<img src=x" not in page.source and "<script>alert" not in page.source
     assert look(operator, batch_url(batch)).heading == evil
+
+
+def progressing(progress: list) -> BatchTask:
+    """A running task that told how far it is."""
+    batch, [task] = running_batch()
+    worker = FakeWorker()
+    [claimed] = worker.take(batch)
+    with open_batches([batch.pk]) as queue:
+        queue.report([Progress(claimed.task_id, claimed.batch_id, claimed.attempt, progress)], worker.name)
+    return task
+
+
+@pytest.mark.parametrize(
+    ("progress", "shown", "bar"),
+    [
+        ([3.0, 10.0, "resizing"], "3 / 10 · resizing", ("10", "3")),
+        ([1234.5, 20000.0, ""], "1,234.5 / 20,000", ("20000", "1234.5")),
+        ([7.0, None, "<b>seen</b>"], "7 · <b>seen</b>", None),
+    ],
+)
+def test_a_running_task_shows_how_far_it_is(operator, progress, shown, bar):
+    task = progressing(progress)
+    for url in (batch_url(task.batch), reverse("task", args=[task.pk])):
+        page = look(operator, url)
+        [place] = [node for node in page.root.all("span") if node.has_class("how-far")]
+        bars = [(each.attributes["max"], each.attributes["value"]) for each in place.all("progress")]
+        assert place.text == shown and bars == ([bar] if bar else [])
+
+
+def test_one_list_says_which_columns_there_are(operator, mixed, monkeypatch):
+    monkeypatch.setattr("executor.views.batches.COLUMNS", (*COLUMNS, Column("created_at", "Created", format="moment")))
+    page = look(operator, batch_url(mixed))
+    heads = [node.text for node in page.root.all("th")]
+    assert heads == ["Select", *(column.label for column in COLUMNS), "Created"]
+    assert re.search(r"it broke \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$", page.rows("tasks-table")[2])
+    assert [column["label"] for column in page.json("island")["columns"]] == heads[1:]
+
+
+def test_every_column_can_be_filled(operator, mixed):
+    [task, *_] = look(operator, batch_url(mixed)).json("island")["tasks"]
+    cells = (settings.BASE_DIR / "static/executor/js/batch/cells.js").read_text()
+    for column in COLUMNS:
+        assert column.format in FORMATS
+        if column.cell:
+            assert get_template(column.template) and re.search(rf"^  {column.cell}\b", cells, re.MULTILINE)
+        else:
+            assert column.name in task
 
 
 # --- the buttons of a batch ------------------------------------------------------------------------------------
@@ -531,6 +584,18 @@ def test_a_task_is_retried_and_cancelled_on_its_page(operator):
 def test_the_result_is_on_the_page(operator):
     page = look(operator, reverse("task", args=[task_in("completed").pk]))
     assert "attempt 1" in page.text and not page.has_button("Retry") and not page.has_button("Cancel")
+
+
+def test_the_log_is_on_the_page_without_what_only_terminals_understand(operator):
+    task = task_in("completed")
+    url = reverse("task", args=[task.pk])
+    assert "Log attempt 1" not in look(operator, url).text
+    log = AttemptLog(task.batch_id.hex, task.number, 1)
+    log.write("\x1b[32mgreen\x1b[0m\x1b]0;title\x07 <b>&\x00\x08\r\n50%\r100%\n\x1b[2K\x1b(Bend")
+    log.close()
+    page = look(operator, url)
+    [box] = [node for node in page.root.all("pre") if node.has_class("log")]
+    assert box.raw() == "green <b>&\n50%\n100%\nend" and "Log attempt 1" in page.text
 
 
 def test_workers(operator):

@@ -11,7 +11,7 @@ export const statusOf = (change) => STATUS[change[1]];
  * @returns {import("./state.js").Task} a new one: rows compare by identity
  */
 export function changed(task, change, at) {
-  const [, , attempt, worker, started, duration, retryIn, error] = change;
+  const [, , attempt, worker, started, duration, retryIn, error, progress] = change;
   const status = statusOf(change);
   if (status === "cleared") return { ...task, status };
   return {
@@ -23,6 +23,6 @@ export function changed(task, change, at) {
     execution_time: duration == null ? null : duration / 1000,
     run_after: retryIn == null ? null : new Date(Date.parse(at) + retryIn).toISOString(),
     error: error || null,
-    progress: status === "running" ? task.progress : null,
+    progress: status === "running" ? progress || null : null,
   };
 }

@@ -5,7 +5,7 @@ import { tell } from "../toast.js";
 import { Detail } from "./detail.js";
 import { html } from "./html.js";
 import { detail, problem } from "./shown.js";
-import { may, shownTask } from "./state.js";
+import { may, now, shownTask } from "./state.js";
 
 const VERB = { failed: "retry", cancelled: "retry", queued: "cancel", running: "cancel" };
 
@@ -39,7 +39,7 @@ export function Drawer() {
     </header>
     <div class="drawer-body">
       ${problem.value && html`<p class="message" data-level="error" role="alert">${problem.value}</p>`}
-      ${task ? html`<${Detail} task=${task} />` : !problem.value && html`<p class="dim" aria-busy="true">Reading…</p>`}
+      ${task ? html`<${Detail} task=${task} now=${now.value} />` : !problem.value && html`<p class="dim" aria-busy="true">Reading…</p>`}
     </div>
   </dialog>`;
 }

@@ -10,12 +10,7 @@ export function note(task, now) {
     const when = left > 0 ? `${what} in ${seconds(Math.ceil(left / 1000)).replace(".0", "")}` : `${what} now`;
     return error ? `${when} · ${error}` : when;
   }
-  if (task.status === "running") {
-    if (!task.progress) return "";
-    const [done, total, text] = task.progress;
-    return [total ? `${done} / ${total}` : done, text].filter((part) => part != null && part !== "").join(" · ");
-  }
-  return task.status === "completed" ? "" : error;
+  return task.status === "completed" || task.status === "running" ? "" : error;
 }
 
 /** @param {import("./state.js").Task} task @param {number} now @returns {string} how long it ran, or has been running */

@@ -35,7 +35,17 @@ async function load(number) {
 /** @param {import("../live/stream.js").Change[]} changes */
 export function heed(changes) {
   const number = shownTask.peek();
-  if (!number || !changes.some((change) => change[0] === number)) return;
+  const change = number && changes.findLast((each) => each[0] === number);
+  if (!change || told(change)) return;
   clearTimeout(timer);
   timer = setTimeout(() => shownTask.peek() === number && load(number), 200);
+}
+
+/** The task only said how far it is: that is shown without asking for the rest again. */
+function told(change) {
+  const task = detail.peek();
+  const [number, , attempt, , , , , , progress] = change;
+  if (!progress || task?.number !== number || task.status !== "running" || task.attempt !== attempt) return false;
+  detail.value = { ...task, progress };
+  return true;
 }

@@ -1,16 +1,12 @@
 /** The table of tasks: all that match, of which only the rows in view are drawn. */
 import { useEffect } from "preact/hooks";
+import { COLUMNS } from "./cells.js";
 import { html } from "./html.js";
 import { Row } from "./row.js";
 import * as rows from "./rows.js";
 import { isPicked, toggle } from "./selection.js";
 import { batch, cursor, filter, filtered, may, now, shownTask } from "./state.js";
 import { drawn, place, setLength } from "./window.js";
-
-const COLUMNS = [
-  ["number num", "#"], ["status", "Status"], ["name", "Task"], ["function", "Function"], ["priority", "Priority"],
-  ["attempt num", "Attempt"], ["worker", "Worker"], ["time num", "Time"], ["note", "Note"],
-];
 
 const Space = ({ height, columns }) =>
   html`<tr class="space" aria-hidden="true"><td colspan=${columns} style=${{ height: `${height}px` }}></td></tr>`;
@@ -33,7 +29,7 @@ export function Table() {
     <table class="list tasks-table" role="table" aria-label="Tasks" aria-rowcount=${length + 1} onClick=${clicked}>
       <thead><tr aria-rowindex="1">
         ${pickable && html`<th class="c-pick"><span class="visually-hidden">Select</span></th>`}
-        ${COLUMNS.map(([kind, label]) => html`<th class=${`c-${kind}`} scope="col">${label}</th>`)}
+        ${COLUMNS.map(({ css, label }) => html`<th class=${css} scope="col">${label}</th>`)}
       </tr></thead>
       <tbody ref=${place}>
         <${Space} key="above" height=${above} columns=${COLUMNS.length + 1} />
@@ -52,7 +48,7 @@ function drawRow(index, pickable) {
 }
 
 const Blank = ({ index, pickable }) => html`<tr class="blank" aria-rowindex=${index + 2} aria-busy="true">
-  ${pickable && html`<td class="c-pick"></td>`}${COLUMNS.map(([kind]) => html`<td class=${`c-${kind}`}></td>`)}</tr>`;
+  ${pickable && html`<td class="c-pick"></td>`}${COLUMNS.map(({ css }) => html`<td class=${css}></td>`)}</tr>`;
 
 const Failure = () => html`<div class="notice" role="alert">The list could not be read: ${rows.failure.value}
   <button type="button" class="button small" onClick=${() => rows.reload()}>Try again</button></div>`;

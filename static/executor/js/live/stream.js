@@ -1,8 +1,9 @@
 /**
  * A batch's log as a stream without holes: over the socket, or over long polls after three failed sockets.
  *
- * @typedef {[number, string, number, ?string, ?number, ?number, ?number, ?string]} Change
- *   number, status letter, attempt, worker, started (epoch ms), duration (ms), retry in (ms), head of the error
+ * @typedef {[number, string, number, ?string, ?number, ?number, ?number, ?string, ?Array]} Change
+ *   number, status letter, attempt, worker, started (epoch ms), duration (ms), retry in (ms), head of the error, and
+ *   [done, total, text] where a running task said how far it is
  */
 import { get } from "../http.js";
 import { Poll } from "./poll.js";
