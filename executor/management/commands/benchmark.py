@@ -1,0 +1,89 @@
+"""`manage.py benchmark`: how fast this machine is, measured on a temporary installation of its own."""
+
+import os
+import platform
+import sys
+
+import orjson
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from executor.benchmark.ground import CannotMeasure, Ground, Interrupted
+from executor.benchmark.plan import WORKLOADS, Workload
+
+
+class Command(BaseCommand):
+    help = "Measure throughput, latency and memory on a temporary installation; nothing of yours is touched."
+    requires_system_checks = []
+
+    def add_arguments(self, parser):
+        told = "; ".join(f"{each.name}: {each.tasks:,} {each.summary}" for each in WORKLOADS.values())
+        parser.add_argument("workloads", nargs="*", metavar="workload", help=f"default: all. {told}")
+        parser.add_argument("--tasks", type=int, help="how many tasks, instead of each workload's own number")
+        parser.add_argument("--repeat", type=int, default=1, help="run each so often and show the best")
+        parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+        parser.add_argument("--json", action="store_true", help="answer in JSON, for programs")
+
+    def handle(self, *, workloads, tasks, repeat, database, json, **_options):
+        if unknown := [name for name in workloads if name not in WORKLOADS]:
+            raise CommandError(f"There is no workload {unknown[0]!r}; there are {', '.join(WORKLOADS)}.", returncode=2)
+        if not 0 < (tasks or 1) <= 100_000 or not 0 < repeat <= 100:
+            raise CommandError("--tasks must be from 1 to 100000, and --repeat from 1 to 100.", returncode=2)
+        results = {}
+        try:
+            # No thread draws the bar: processes are started meanwhile.
+            with _progress() as progress:
+                for name in workloads or WORKLOADS:
+                    results[name] = _measure(WORKLOADS[name], tasks, repeat, database, progress)
+        except CannotMeasure as error:
+            raise CommandError(str(error)) from None
+        except (Interrupted, KeyboardInterrupt):
+            self.stderr.write("Stopped.")
+            sys.exit(130)
+        if json:
+            machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+            answer = {"database": database, "machine": machine, "workloads": results}
+            self.stdout.write(orjson.dumps(answer).decode())
+        else:
+            _show(results, database, self.stdout._out)
+
+
+def _measure(workload: Workload, tasks: int | None, repeat: int, database: str, progress: Progress) -> dict:
+    """The best of some runs."""
+    tasks = tasks or workload.tasks
+    bar = progress.add_task(workload.name, total=tasks)
+
+    def show(done: int, of: int) -> None:
+        progress.update(bar, completed=done, total=of)
+        progress.refresh()
+
+    show(0, tasks)
+    with Ground(database) as ground:
+        ground.start_workers(workload)
+        web = ground.start_web() if workload.web else ()
+        runs = [ground.drive(workload, tasks, *web, show=show) for _ in range(repeat)]
+    best = runs[0]
+    for run in runs[1:]:
+        best = workload.better(best, run)
+    return {**best, "runs": [run[workload.figure] for run in runs]} if repeat > 1 else best
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), auto_refresh=False)
+
+
+def _show(results: dict[str, dict], database: str, out) -> None:
+    table = Table(title=f"{database}, {os.cpu_count()} processors", box=None, title_justify="left")
+    table.add_column("workload")
+    table.add_column("what")
+    table.add_column("result", justify="right")
+    table.add_column("also")
+    for name, result in results.items():
+        workload = WORKLOADS[name]
+        also = [f"{key} {value}" for key, value in result.items() if key not in ("tasks", workload.figure)]
+        figure = f"{result[workload.figure]:,} {workload.unit}"
+        table.add_row(name, f"{result['tasks']:,} {workload.summary}", figure, ", ".join(also))
+    Console(file=out, width=None if out.isatty() else 160).print(table)

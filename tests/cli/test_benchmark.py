@@ -1,0 +1,84 @@
+"""`manage.py benchmark`, small: it measures something real and leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from executor.supervisor.spawn import PROJECT
+from tests.support.processes import manage
+
+
+@pytest.fixture
+def environment(tmp_path):
+    return {**os.environ, "BATCH_DATA": str(tmp_path / "mine")}
+
+
+def folders() -> set[str]:
+    return {path.name for path in Path(tempfile.gettempdir()).glob("bx-bench-*")}
+
+
+@pytest.mark.parametrize(
+    ("workload", "tasks", "figures"),
+    [
+        ("noop", 200, {"tasks_per_second": (1, 100_000), "seconds": (0.001, 120)}),
+        ("sleep", 20, {"seconds": (1, 60)}),
+        ("add", 500, {"seconds": (0.001, 60), "peak_over_idle_mb": (-50, 2_000), "idle_mb": (10, 2_000)}),
+        ("latency", 5, {"p50_ms": (0.1, 20_000), "p99_ms": (0.1, 20_000)}),
+    ],
+)
+def test_a_workload_gives_plausible_figures(environment, workload, tasks, figures):
+    done = manage("benchmark", workload, "--tasks", str(tasks), "--json", env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    result = answer["workloads"][workload]
+    assert answer["database"] == "sqlite" and result["tasks"] == tasks
+    for name, (least, most) in figures.items():
+        assert least <= result[name] <= most, result
+    if workload == "noop":
+        assert result["tasks_per_second"] == pytest.approx(tasks / result["seconds"], rel=0.02)
+
+
+def test_on_postgresql_too_and_as_a_table(environment):
+    done = manage("benchmark", "noop", "--tasks", "50", "--database", "postgresql", env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert "postgresql" in done.stdout and "tasks/s" in done.stdout
+
+
+def test_your_own_data_is_not_touched(environment, tmp_path):
+    manage("benchmark", "noop", "--tasks", "1", env=environment, timeout=240)
+    assert not (tmp_path / "mine" / "batch.sqlite3").exists()
+
+
+def test_an_unknown_workload_is_refused_in_words(environment):
+    done = manage("benchmark", "nope", env=environment)
+    assert done.returncode == 2 and "there are noop, noop5, sleep, add, latency" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_every_process_and_leaves_no_folder(environment, eventually):
+    before = folders()
+    argv = [sys.executable, "manage.py", "benchmark", "sleep"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = subprocess.Popen(argv, cwd=PROJECT, env=environment, start_new_session=True, text=True, **pipes)
+    try:
+        me = psutil.Process(running.pid)
+        eventually(lambda: len(me.children(recursive=True)) >= 2, timeout=60)
+        made = eventually(lambda: folders() - before)
+        children = me.children(recursive=True)
+        running.send_signal(signal.SIGINT)
+        _, told = running.communicate(timeout=40)
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode == 130 and "Stopped." in told and "Traceback" not in told
+    time.sleep(0.2)
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    assert not made & folders()
