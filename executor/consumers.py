@@ -4,6 +4,7 @@ into the next one. So a client that never reads costs one message, and a slow on
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 from urllib.parse import parse_qs
@@ -19,12 +20,14 @@ from executor.feed import Update, feed
 from executor.presenters import moment
 from executor.sql import database_now
 
+logger = logging.getLogger(__name__)
+
 TICK = 5.0  # seconds of silence after which we say that we live
 GAP = 0.1  # seconds between two messages
 UNREAD = 60.0  # seconds without an acknowledgement after which the socket is closed
 RECHECK = 30.0  # seconds after which the login is looked at again
 LARGEST_WORD = 200  # characters of a client's message
-NOT_LOGGED_IN, NOT_ALLOWED, NO_BATCH, TOO_SLOW = 4401, 4403, 4404, 4408
+NOT_LOGGED_IN, NOT_ALLOWED, NO_BATCH, TOO_SLOW, FAILED = 4401, 4403, 4404, 4408, 1011
 
 
 class Socket(AsyncWebsocketConsumer):
@@ -74,6 +77,10 @@ class Socket(AsyncWebsocketConsumer):
             await self.close(NO_BATCH)
         except TimeoutError:
             await self.close(TOO_SLOW)
+        except Exception:
+            # An open socket that says nothing any more would be worse: a page that is closed on comes back.
+            logger.exception("a stream failed")
+            await self.close(FAILED)
 
     async def say(self, message: dict) -> None:
         """Send a message, and return when the client has it.
@@ -101,7 +108,7 @@ class BatchConsumer(Socket):
 
     async def serve(self) -> None:
         asked = parse_qs(self.scope["query_string"].decode()).get("after", [""])[0]
-        after = int(asked) if asked.isdigit() else None
+        after = int(asked) if asked.isascii() and asked.isdecimal() else None
         while True:
             async with feed().watch(str(self.scope["url_route"]["kwargs"]["batch_id"]), after) as watcher:
                 after = await self._follow(watcher)

@@ -98,9 +98,9 @@ class Feed:
         # Registered before the first read, so that nothing falls between the two.
         self._watchers.setdefault(key, set()).add(watcher)
         try:
-            watcher.seq = await self._catch_up(watcher, key, after)
+            watcher.seq, newest = await self._catch_up(watcher, key, after)
             if key not in self._pumps:
-                self._pumps[key] = asyncio.create_task(self._pump(key, watcher.seq))
+                self._pumps[key] = asyncio.create_task(self._pump(key, newest))
             yield watcher
         finally:
             self._watchers[key].discard(watcher)
@@ -109,7 +109,8 @@ class Feed:
                 if pump := self._pumps.pop(key, None):
                     pump.cancel()
 
-    async def _catch_up(self, watcher: Watcher, key: str, after: int | None) -> int:
+    async def _catch_up(self, watcher: Watcher, key: str, after: int | None) -> tuple[int, int]:
+        """Give a new watcher what it missed; its place in the stream, and the last frame that was read for it."""
         first = await self.read(_read_since, key, after)
         early, watcher._pending = watcher._pending, None
         watcher._news.clear()
@@ -119,7 +120,7 @@ class Feed:
         if early is not None and early.seq > seq:
             watcher.give(early)
             seq = early.seq
-        return after if after is not None and not first.snapshot else first.seq
+        return (after if after is not None and not first.snapshot else first.seq), seq
 
     async def _pump(self, key: str, seq: int) -> None:
         heard = asyncio.Event()
