@@ -154,7 +154,16 @@ BATCH_MAX_BODY = int(_number("BATCH_MAX_BODY", 256 * 1024 * 1024))  # bytes of o
 BATCH_MAX_PARAMS = int(_number("BATCH_MAX_PARAMS", 1024 * 1024))  # bytes of one task's params, as JSON
 BATCH_FRAMES_DAYS = _number("BATCH_FRAMES_DAYS", 30)  # days that the log of a quiet batch is kept
 BATCH_INLINE_RESULT = int(_number("BATCH_INLINE_RESULT", 256 * 1024))  # bytes; a larger result becomes an artifact
-BATCH_UNSANDBOXED_CODE = os.environ.get("BATCH_UNSANDBOXED_CODE") == "1"
+# code_execution: the least level of its sandbox (isolated, restricted, limits only); below it nothing is run.
+BATCH_CODE_MIN_LEVEL = os.environ.get("BATCH_CODE_MIN_LEVEL") or (
+    "isolated" if os.environ.get("BATCH_HTTPS") == "1" else "restricted"
+)
+BATCH_CODE_NETWORK = os.environ.get("BATCH_CODE_NETWORK") == "1"  # whether a program may ask for the network
+BATCH_CODE_MEMORY = int(_number("BATCH_CODE_MEMORY", 2048))  # MiB that a program may ask for
+BATCH_CODE_USER = int(_number("BATCH_CODE_USER", 60900))  # what a worker of root runs programs as: nobody else
+BATCH_CODE_PYTHON = os.environ.get("BATCH_CODE_PYTHON", "")  # interpreter for programs; default: the worker's own
+BATCH_CODE_NODE = os.environ.get("BATCH_CODE_NODE", "")
+BATCH_CODE_PATHS = _words("BATCH_CODE_PATHS")  # more folders that programs may read
 
 # Who turns texts into vectors for the knowledge base and memories. Empty: wordllama, which needs no network;
 # `sentence-transformers:<model>`; or the address of a server with OpenAI's /embeddings.

@@ -18,7 +18,12 @@ TaskError                   how an attempt can end badly; recorded with the task
 ├── ProcessDied             process_died         the child process ended by itself (exit, signal, memory)
 ├── BadResult               bad_result           the result cannot be kept as JSON
 ├── UnknownFunction         unknown_function     this worker has no function of that name
-└── CodeFailed              code_failed          a program ended with another exit code than 0
+├── CodeFailed              code_failed          a program ended with another exit code than 0
+├── CodeKilled              code_killed          a program was ended by a signal
+├── CodeTimeout             timeout              a program took longer than it may
+├── CodeMemory              code_memory          a program used more memory than it may
+├── CodeFiles               code_files           a program wrote more files than it may
+└── SandboxUnavailable      sandbox_unavailable  programs cannot be contained here as the settings demand
 """
 
 from __future__ import annotations
@@ -150,3 +155,31 @@ class CodeFailed(TaskError):
     """The program ended with an exit code other than 0."""
 
     kind = "code_failed"
+
+
+class CodeKilled(TaskError):
+    """The program was ended by a signal."""
+
+    kind = "code_killed"
+
+
+class CodeTimeout(TaskTimeout):
+    """The program took longer than it may and was killed."""
+
+
+class CodeMemory(TaskError):
+    """The program used more memory than it may."""
+
+    kind = "code_memory"
+
+
+class CodeFiles(TaskError):
+    """The program wrote more files than it may."""
+
+    kind = "code_files"
+
+
+class SandboxUnavailable(TaskError):
+    """Programs cannot be contained on this worker as the settings demand."""
+
+    kind = "sandbox_unavailable"

@@ -1,133 +1,170 @@
-"""code_execution: run a program given as text."""
+"""code_execution: run a program given as text, contained."""
 
 import asyncio
-import contextlib
-import os
-import shutil
-import signal
-import sys
-import tempfile
-import time
-from typing import Literal
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
 
 from django.conf import settings
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from executor.errors import CodeFailed, TaskTimeout
+from executor.errors import CodeFailed, CodeFiles, CodeKilled, CodeMemory, CodeTimeout, SandboxUnavailable
+from executor.sandbox import policy, probe, programs
+from executor.sandbox.run import Finished, Program, run
 
+from .context import TaskContext
 from .registry import task_function
 
-KEPT = 32 * 1024  # bytes of the head and of the tail of an output that are kept
-READ = 64 * 1024
-DRAIN = 0.5  # seconds that a grandchild which holds the pipe is waited for
+LAST_LINES = 8  # of stderr that are part of the error's text
+FILES = 200
+_NO_MEMORY = re.compile(r"^MemoryError|heap out of memory|[Cc]annot allocate memory|std::bad_alloc", re.MULTILINE)
+
+
+def _file_name(name: str) -> str:
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\x00" in name or str(path) != name:
+        raise ValueError("a file's name is a plain path below the program's folder, like data/input.csv")
+    if len(name.encode("utf-8", "replace")) > 1000 or any(len(part.encode()) > 255 for part in path.parts):
+        raise ValueError("a file's name is too long")
+    return name
+
+
+def _no_zero(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("it must not contain a NUL character")
+    return text
+
+
+FileName = Annotated[str, AfterValidator(_file_name)]
+Word = Annotated[str, AfterValidator(_no_zero)]
+
+
+class Base64File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    base64: Base64Bytes = Field(description="The file's bytes in Base64.")
 
 
 class CodeExecutionParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    runtime: Literal["python", "terminal"] = Field("python", description="What runs the code.")
-    code: str = Field(min_length=1, description="The program: Python, or shell commands for `terminal`.")
+    runtime: Literal["python", "nodejs", "terminal"] = Field(
+        "python", description="What runs the code: Python, Node.js, or a shell (bash where there is one)."
+    )
+    code: str = Field(min_length=1, description="The program.", examples=["print(6 * 7)"])
     stdin: str = Field("", description="What it reads.")
+    args: list[Word] = Field(default=[], max_length=1000, description="Its arguments.", examples=[["--verbose"]])
+    env: dict[Word, Word] = Field(default={}, description="Environment variables.", examples=[{"LEVEL": "3"}])
+    files: dict[FileName, str | Base64File] = Field(
+        default={},
+        max_length=FILES,
+        description='Files in its folder: name → text, or {"base64": …} for bytes.',
+        examples=[{"data/input.csv": "a,b\n1,2\n"}],
+    )
+    return_files: list[str] | None = Field(
+        None,
+        max_length=FILES,
+        description="Patterns of the files to return, like *.csv; an empty list for none. By default every file that "
+        "is new or changed, up to 100 files of 2 MiB, 8 MiB together.",
+    )
     timeout: float | None = Field(None, gt=0, le=86_400, description="Seconds it may take.")
-    check: bool = Field(True, description="An exit code other than 0 fails the task.")
+    memory_mb: int = Field(512, ge=32, description="MiB of memory that it may use, with all processes it starts.")
+    network: bool = Field(False, description="Whether it gets the network. The administrator must have allowed that.")
+    check: bool = Field(True, description="An exit code other than 0, or a signal, fails the task.")
+
+    @field_validator("env")
+    @classmethod
+    def _names_are_names(cls, env: dict[str, str]) -> dict[str, str]:
+        if wrong := [name for name in env if not name or "=" in name]:
+            raise ValueError(f"{wrong[0]!r} is no name of an environment variable")
+        return env
+
+    @field_validator("memory_mb")
+    @classmethod
+    def _memory_is_allowed(cls, memory: int) -> int:
+        if memory > settings.BATCH_CODE_MEMORY:
+            raise ValueError(f"at most {settings.BATCH_CODE_MEMORY} are allowed (BATCH_CODE_MEMORY)")
+        return memory
+
+    @field_validator("network")
+    @classmethod
+    def _network_is_allowed(cls, network: bool) -> bool:
+        if network and not settings.BATCH_CODE_NETWORK:
+            raise ValueError("programs get no network here, unless the administrator sets BATCH_CODE_NETWORK=1")
+        return network
+
+    @model_validator(mode="after")
+    def _files_do_not_overlap(self):
+        for name in self.files:
+            if any(str(parent) in self.files for parent in PurePosixPath(name).parents):
+                raise ValueError(f"files: {name!r} lies below another file")
+        return self
 
 
-class _Capture:
-    """The head and the tail of a stream; the middle is counted, not kept."""
+@task_function("code_execution", example={"runtime": "python", "code": "print(6 * 7)"}, scope="code")
+async def code_execution(params: CodeExecutionParameters, context: TaskContext) -> dict:
+    """Run a program in Python, Node.js or the shell, contained, and keep what it printed and wrote.
 
-    def __init__(self):
-        self.head, self.tail, self.size = bytearray(), bytearray(), 0
-
-    async def read(self, stream: asyncio.StreamReader) -> None:
-        while chunk := await stream.read(READ):
-            self.size += len(chunk)
-            room = KEPT - len(self.head)
-            self.head += chunk[:room]
-            self.tail += chunk[max(room, 0) :]
-            del self.tail[:-KEPT]
-
-    @property
-    def truncated(self) -> bool:
-        return self.size > len(self.head) + len(self.tail)
-
-    @property
-    def text(self) -> str:
-        skipped = self.size - len(self.head) - len(self.tail)
-        middle = f"\n[… {skipped} bytes not kept …]\n".encode() if skipped else b""
-        return (bytes(self.head) + middle + bytes(self.tail)).decode(errors="replace")
+    The result has exit_code, signal, stdout, stderr, truncated, duration, cpu_seconds, peak_memory, files (name → text
+    or {"base64": …}) and sandbox (how well it was contained). It runs in an empty folder with nothing but its `files`,
+    without network, and ends with all that it started. What it prints can be watched while it runs.
+    """
+    standing = probe.known() or await asyncio.to_thread(probe.standing)
+    policy.demand(standing)
+    finished = await run(_program(params, standing.python), standing.launcher, probe.program_user(), context.log)
+    result = _result(finished) | {"sandbox": standing.shown()}
+    _judge(finished, result, params)
+    return result
 
 
-def _unavailable() -> str:
-    if settings.BATCH_UNSANDBOXED_CODE:
-        return ""
-    return (
-        "code_execution is off: programs would run without a sandbox, with the worker's own rights. "
-        "Set BATCH_UNSANDBOXED_CODE=1 to allow that."
+def _program(params: CodeExecutionParameters, python: str) -> Program:
+    interpreter = {
+        "python": lambda: python,
+        "nodejs": lambda: programs.node(settings.BATCH_CODE_NODE),
+        "terminal": lambda: programs.SHELL,
+    }[params.runtime]()
+    given = params.model_dump(mode="json")["files"]
+    files = {name: {"text": content} if isinstance(content, str) else content for name, content in given.items()}
+    main = programs.file_name(params.runtime, params.code, files)
+    env = {"PYTHONUNBUFFERED": "1"} if params.runtime == "python" else {}
+    return Program(
+        argv=programs.command(params.runtime, interpreter, main, params.args, params.memory_mb),
+        stdin=params.stdin,
+        env=env | params.env,
+        files={**files, main: {"text": params.code}},
+        return_files=params.return_files,
+        timeout=params.timeout or settings.BATCH_TIMEOUT,
+        memory_mb=params.memory_mb,
+        network=params.network,
+        paths=[*programs.folders_of(interpreter), *settings.BATCH_CODE_PATHS],
     )
 
 
-def _command(params: CodeExecutionParameters) -> list[str]:
-    command = {"python": [sys.executable, "-I", "-c", params.code], "terminal": ["/bin/sh", "-c", params.code]}
-    # The program dies with its worker, also when that is killed outright.
-    guard = [setpriv, "--pdeathsig", "KILL", "--"] if (setpriv := shutil.which("setpriv")) else []
-    return [*guard, *command[params.runtime]]
+def _result(finished: Finished) -> dict:
+    names = "exit_code signal stdout stderr truncated duration cpu_seconds peak_memory files"
+    return {name: getattr(finished, name) for name in names.split()}
 
 
-@task_function(
-    "code_execution",
-    example={"runtime": "python", "code": "print(6 * 7)"},
-    scope="code",
-    unavailable=_unavailable,
-)
-async def code_execution(params: CodeExecutionParameters) -> dict:
-    """Run a program in Python or the shell and keep what it printed.
-
-    The result has exit_code, stdout, stderr, truncated and duration. It runs in an empty folder, in a process group of
-    its own that is killed at the timeout or when the task is cancelled. Off unless BATCH_UNSANDBOXED_CODE=1: the
-    program has the worker's own rights.
-    """
-    started = time.monotonic()
-    folder = tempfile.mkdtemp(prefix="batch-code-")
-    process = None
-    out, err = _Capture(), _Capture()
-    readers: list[asyncio.Task] = []
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *_command(params),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=folder,
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": folder, "LANG": "C.UTF-8", "TMPDIR": folder},
-            start_new_session=True,
-        )
-        readers = [asyncio.create_task(out.read(process.stdout)), asyncio.create_task(err.read(process.stderr))]
-        async with asyncio.timeout(params.timeout):
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                process.stdin.write(params.stdin.encode())
-                await process.stdin.drain()
-            process.stdin.close()
-            exit_code = await process.wait()
-        await asyncio.wait(readers, timeout=DRAIN)
-    except TimeoutError:
-        raise TaskTimeout(f"The program took longer than {params.timeout:g} s and was killed.") from None
-    finally:
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-        for reader in readers:
-            reader.cancel()
-        await asyncio.to_thread(shutil.rmtree, folder, True)
-    result = {
-        "exit_code": exit_code,
-        "stdout": out.text,
-        "stderr": err.text,
-        "truncated": out.truncated or err.truncated,
-        "duration": round(time.monotonic() - started, 4),
-    }
-    if exit_code and params.check:
-        what = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-        last = "\n".join(result["stderr"].strip().splitlines()[-5:])
-        raise CodeFailed(f"The program ended with {what}." + (f"\n{last}" if last else ""), details=result)
-    return result
+def _judge(finished: Finished, result: dict, params: CodeExecutionParameters) -> None:
+    """Raise the error of an end that fails the attempt."""
+    last = "\n".join(finished.stderr.strip().splitlines()[-LAST_LINES:])
+    told = f"\n{last}" if last else ""
+    match finished.ended:
+        case "timeout":
+            limit = params.timeout or settings.BATCH_TIMEOUT
+            raise CodeTimeout(f"The program took longer than {limit:g} s and was killed.{told}", details=result)
+        case "memory":
+            raise CodeMemory(
+                f"The program used more than its {params.memory_mb} MiB and was killed.{told}", details=result
+            )
+        case "files":
+            raise CodeFiles(f"The program wrote {finished.error} and was killed.{told}", details=result)
+        case "not started":
+            raise SandboxUnavailable(f"The program could not be started: {finished.error}.", details=result)
+    if not params.check or finished.exit_code == 0:
+        return
+    if _NO_MEMORY.search(finished.stderr[-4000:]):
+        raise CodeMemory(f"The program needed more than its {params.memory_mb} MiB of memory.{told}", details=result)
+    if finished.signal:
+        raise CodeKilled(f"The program was ended by {finished.signal}.{told}", details=result)
+    raise CodeFailed(f"The program ended with exit code {finished.exit_code}.{told}", details=result)
