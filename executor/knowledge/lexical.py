@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Sum
 
 from executor.models import Document
@@ -31,6 +31,7 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 COMMON = 0.1
 _SMALL = 2000  # chunks: below this no word costs anything
 _COUNTS_KEPT = 20_000
+RANKED = 2000  # chunks that PostgreSQL ranks, those with the largest share: ranking reads all words of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,14 @@ def words_of(query: str) -> list[str]:
 
 def matching(query: str, limit: int, documents: Collection[UUID] | None) -> list[Match]:
     """The chunks that have words of the query, the best first; of these documents alone where given."""
-    counts = _counts_of(words_of(query))
-    if not counts or not any(counts.values()):
+    chunks = _chunks()
+    most = max(int(COMMON * chunks), _SMALL) + 1  # from here on a word is common, and it does not matter how common
+    counts = _counts_of(words_of(query), most)
+    if not any(counts.values()):
         return []
     dialect = _dialect()
-    chunks = _chunks()
     weights = {word: dialect.weight(count, chunks) for word, count in counts.items()}
-    if chunks > _SMALL:
-        weights = {word: weights[word] for word in weights if counts[word] <= COMMON * chunks} or weights
+    weights = {word: weights[word] for word in weights if counts[word] < most} or weights
     total = sum(weights.values())
     found = dialect.ranked(weights, limit, documents)
     return [Match(chunk_id, min(1.0, weight / total)) for chunk_id, weight in found]
@@ -65,9 +66,11 @@ def matching(query: str, limit: int, documents: Collection[UUID] | None) -> list
 class SQLite:
     """FTS5. A word with signs in it is a phrase of its parts, as the index has it."""
 
-    def count(self, word: str) -> int:
-        sql = "SELECT count(*) FROM executor_chunk_words WHERE executor_chunk_words MATCH %s"
-        return _rows(sql, [_quoted(word)])[0][0]
+    def count(self, word: str, most: int) -> int:
+        sql = """SELECT count(*) FROM (
+                     SELECT 1 FROM executor_chunk_words WHERE executor_chunk_words MATCH %s LIMIT %s
+                 )"""
+        return _rows(sql, [_quoted(word), most])[0][0]
 
     def weight(self, count: int, chunks: int) -> float:
         """As bm25 weighs it: a chunk of ordinary length with the word once gets just this."""
@@ -89,9 +92,11 @@ class SQLite:
 class PostgreSQL:
     """Full text search. ts_rank knows nothing of how rare a word is: each is ranked by itself and weighted by that."""
 
-    def count(self, word: str) -> int:
-        sql = "SELECT count(*) FROM executor_chunk WHERE words @@ phraseto_tsquery('english', %s)"
-        return _rows(sql, [_spaced(word)])[0][0]
+    def count(self, word: str, most: int) -> int:
+        sql = """SELECT count(*) FROM (
+                     SELECT 1 FROM executor_chunk WHERE words @@ phraseto_tsquery('english', %s) LIMIT %s
+                 ) AS hits"""
+        return _rows(sql, [_spaced(word), most])[0][0]
 
     def weight(self, count: int, chunks: int) -> float:
         return math.log(1 + (chunks - count + 0.5) / (count + 0.5))
@@ -99,11 +104,20 @@ class PostgreSQL:
     def ranked(self, weights: dict[str, float], limit: int, documents: Collection[UUID] | None) -> list:
         rows = ", ".join(["(phraseto_tsquery('english', %s), %s::float)"] * len(weights))
         among = "" if documents is None else "WHERE chunk.document_id = ANY(%s)"
-        sql = f"""SELECT chunk.id, sum(weight) FROM (VALUES {rows}) AS word (query, weight)
-                  JOIN executor_chunk chunk ON chunk.words @@ word.query {among}
-                  GROUP BY chunk.id ORDER BY sum(weight * ts_rank(chunk.words, query, 1)) DESC, chunk.id LIMIT %s"""
+        sql = f"""WITH word AS MATERIALIZED (SELECT * FROM (VALUES {rows}) AS word (query, weight)),
+                  hit AS MATERIALIZED (
+                      SELECT chunk.id, sum(weight) AS share
+                      FROM word JOIN executor_chunk chunk ON chunk.words @@ word.query {among}
+                      GROUP BY chunk.id ORDER BY share DESC, chunk.id LIMIT {RANKED}
+                  )
+                  SELECT hit.id, hit.share
+                  FROM hit JOIN executor_chunk chunk ON chunk.id = hit.id CROSS JOIN word
+                  GROUP BY hit.id, hit.share
+                  ORDER BY sum(weight * ts_rank(chunk.words, query, 1)) DESC, hit.id LIMIT %s"""
         given = [value for word, weight in weights.items() for value in (_spaced(word), weight)]
-        return _rows(sql, [*given, *([] if documents is None else [list(documents)]), limit])
+        with transaction.atomic():
+            _execute("SET LOCAL jit = off")  # compiling the query takes longer than carrying it out
+            return _rows(sql, [*given, *([] if documents is None else [list(documents)]), limit])
 
 
 def _dialect() -> SQLite | PostgreSQL:
@@ -116,7 +130,7 @@ _counts: dict[str, int] = {}
 _counted_at: tuple = ()
 
 
-def _counts_of(words: list[str]) -> dict[str, int]:
+def _counts_of(words: list[str], most: int) -> dict[str, int]:
     global _counted_at
     now = state()
     with _lock:
@@ -125,7 +139,7 @@ def _counts_of(words: list[str]) -> dict[str, int]:
             _counted_at = (now.epoch, now.version)
         known = {word: _counts[word] for word in words if word in _counts}
     dialect = _dialect()
-    found = {word: dialect.count(word) for word in words if word not in known}
+    found = {word: dialect.count(word, most) for word in words if word not in known}
     with _lock:
         if _counted_at == (now.epoch, now.version):
             _counts.update(found)
@@ -142,6 +156,11 @@ def _quoted(word: str) -> str:
 
 def _spaced(word: str) -> str:
     return re.sub(r"\W|_", " ", word)
+
+
+def _execute(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
 
 
 def _rows(sql: str, given: list) -> list:

@@ -135,7 +135,7 @@ def facts(document: Document) -> dict:
 def _hits(order: list[int], ranks: dict, vector: np.ndarray | None, limit: int, threshold: float) -> list[Hit]:
     hits: list[Hit] = []
     seen: set[str] = set()
-    step = max(2 * limit, 20)
+    step = limit + 5  # some are left out
     for start in range(0, len(order), step):
         some = order[start : start + step]
         chunks = Chunk.objects.select_related("document").in_bulk(some)

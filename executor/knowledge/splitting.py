@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -14,6 +15,9 @@ SIZE = 800  # characters that a chunk aims at
 LONGEST = 1200  # and may have at most
 OVERLAP = 160  # of a divided paragraph's last sentence, repeated in the next chunk where it is no longer than this
 SECTION = 500
+
+# How code, tables and lists begin.
+_STRUCTURE = re.compile(r"\s|```|~~~|\||[-*+>] |\d+[.)] ")
 
 
 @dataclass(slots=True)
@@ -68,16 +72,43 @@ def _divided(block: Block) -> Iterator[str]:
     if len(block.text) <= LONGEST:
         yield block.text
         return
+    prose = _is_prose(block.text)
+    parts = _sentences(block.text) if prose else _lines(block.text)
+    overlap = OVERLAP if prose and block.flowing else 0
+    between = " " if prose else "\n"
     kept: list[str] = []
     size = 0
     fresh = False  # whether there is more than the sentence that was repeated
-    for piece in pieces(block.text, SIZE):
-        if fresh and size + len(piece) > SIZE:
-            yield " ".join(kept)
-            kept = kept[-1:] if block.flowing and len(kept[-1]) <= OVERLAP else []
+    for part in parts:
+        if fresh and size + len(part) > SIZE:
+            yield between.join(kept)
+            kept = kept[-1:] if len(kept[-1]) <= overlap else []
             size, fresh = sum(map(len, kept)), False
-        kept.append(piece)
-        size += len(piece) + 1
+        kept.append(part)
+        size += len(part) + 1
         fresh = True
     if fresh:
-        yield " ".join(kept)
+        yield between.join(kept)
+
+
+def _sentences(text: str) -> Iterator[str]:
+    return pieces(" ".join(text.split()), SIZE)
+
+
+def _lines(text: str) -> Iterator[str]:
+    for line in text.split("\n"):
+        if len(line) <= SIZE:
+            yield line
+        else:
+            yield from pieces(line, SIZE)
+
+
+def _is_prose(text: str) -> bool:
+    """Whether its line ends mean nothing: not those of code, tables, lists and logs."""
+    first, *others = text.strip("\n").split("\n")
+    if not others:
+        return True
+    if _STRUCTURE.match(first):
+        return False
+    # In wrapped prose many lines begin in the middle of a sentence.
+    return sum(line[:1].islower() for line in others) * 3 >= len(others)

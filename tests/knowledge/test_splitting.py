@@ -59,6 +59,21 @@ def test_a_divided_paragraph_repeats_its_last_sentence_once():
     assert second.count(last) == 1
 
 
+def test_wrapped_prose_is_divided_at_its_sentences():
+    wrapped = "This sentence number {} goes on over several\nlines because somebody wrapped it, and\nhere it ends."
+    chunks = split([Block("\n".join(wrapped.format(number) for number in range(40)))])
+    assert len(chunks) > 3
+    assert all(piece.text.startswith("This sentence") and piece.text.endswith("it ends.") for piece in chunks)
+
+
+@pytest.mark.parametrize("line", ["- item {} does this", "| row {} | value |", "2026-01-01 INFO line {} of a log"])
+def test_lines_that_mean_something_are_kept(line):
+    lines = [line.format(number) for number in range(120)]
+    chunks = split([Block("\n".join(lines))])
+    assert len(chunks) > 2
+    assert "\n".join(piece.text for piece in chunks).split("\n") == lines
+
+
 def test_text_without_spaces_or_sentences_is_divided_too():
     text = "".join(map(str, range(1500)))
     chunks = split([Block(text)])
