@@ -247,12 +247,7 @@ class BatchQueue:
             if book is None:
                 continue
             valid = self._valid(book, group)
-            slots = max(0, min(book.free, len(valid)))
-            chosen = valid
-            if slots and book.waits_above(valid[-1].priority):
-                better = self._better(book, valid)
-                chosen = sorted(valid + better, key=lambda task: (-task.priority, task.number))
-            chosen = chosen[:slots]
+            chosen = self.best(book, valid, max(0, min(book.free, len(valid))))
             kept = {task.task_id for task in chosen}
             refused = [task.task_id for task in valid if task.task_id not in kept]
             if refused:
@@ -260,6 +255,13 @@ class BatchQueue:
                     cursor.execute(_WITHDRAW.format(ids=marks(refused)), refused)
             claimed += self.claim(book, chosen, worker)
         return claimed
+
+    def best(self, book: Book, tasks: list[Waiting], slots: int) -> list[Waiting]:
+        """The best for so many slots: of these tasks, which come best first, or of those that wait with a higher
+        priority, wherever their tickets are. A worker that died may have had them."""
+        if slots and tasks and book.waits_above(tasks[-1].priority):
+            tasks = sorted(tasks + self._better(book, tasks), key=lambda task: (-task.priority, task.number))
+        return tasks[:slots]
 
     def claim(self, book: Book, tasks: Sequence[Waiting], worker: str) -> list[Claimed]:
         """Give these tasks to a worker: queued → running, attempt + 1. The batch's lock makes the limit hold."""

@@ -133,6 +133,7 @@ class Ledger(threading.Thread):
         claimed: list[Claimed] = []
         for book in queue.books.values():
             coming = queue.next(book, slots - len(claimed))
+            coming = queue.best(book, coming, len(coming))
             ours = [task for task in coming if Priority(task.priority).label in self.queues]
             claimed += queue.claim(book, ours, self.worker)
         return claimed
