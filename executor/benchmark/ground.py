@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import orjson
+import psutil
 
 from executor.supervisor.child import Child, ending
 from executor.supervisor.embedded import embedded_valkey
@@ -149,11 +150,23 @@ class Ground:
                 if "done" in line:
                     show(line["done"], line["of"])
 
+        before = self._cpu_seconds()
         self._run("driver", argv, LIMIT, read)
         read()
         if not result:
             raise CannotMeasure(f"The workload {workload.name} gave no result:\n{self.log.last('driver')}")
-        return result
+        return {**result, "cpu_seconds": round(self._cpu_seconds() - before, 2)}
+
+    def _cpu_seconds(self) -> float:
+        """What the servers and workers have used so far: tells the same when others use the machine too."""
+        used = 0.0
+        for child in self.supervisor.children:
+            if child.alive:
+                parent = psutil.Process(child.pid)
+                for process in (parent, *parent.children(recursive=True)):
+                    times = process.cpu_times()
+                    used += times.user + times.system
+        return used
 
     def _run(self, name: str, argv: list[str], seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
         """A process from its start to its end."""
