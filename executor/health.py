@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import timedelta
 
 import redis.asyncio
@@ -10,7 +11,6 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
-from django.db.models import Count
 from django.db.models.functions import Now
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -44,17 +44,19 @@ async def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def _database() -> tuple[dict, dict]:
-    """The database's part and the workers', who are known from it: one query for both."""
+    """The database's part and the workers', who are known from it: one query for both. With them, how many workers
+    contain programs how well."""
     limit = timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
     fresh = WorkerNode.objects.filter(state=WorkerNode.State.ACTIVE, heartbeat_at__gte=Now() - limit)
     try:
-        active = fresh.aggregate(active=Count("*"))["active"]
+        infos = list(fresh.values_list("info", flat=True))
     except DatabaseError as error:
         log.warning("The database does not answer: %s", error)
         return {"ok": False, "detail": "The database does not answer."}, {"ok": False, "detail": "Not known."}
-    if not active:
+    if not infos:
         return {"ok": True}, {"ok": False, "active": 0, "detail": "No worker is active."}
-    return {"ok": True}, {"ok": True, "active": active}
+    levels = Counter(info["sandbox"]["level"] for info in infos if "sandbox" in info)
+    return {"ok": True}, {"ok": True, "active": len(infos), "sandbox": levels}
 
 
 async def _redis() -> dict:

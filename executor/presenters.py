@@ -158,6 +158,7 @@ def worker(row: WorkerNode) -> dict:
         "cpu_percent": round(row.cpu_percent, 1),
         "memory_bytes": row.memory_bytes,
         "queues": row.queues,
+        "sandbox": row.info.get("sandbox"),
         "started_at": moment(row.started_at),
         "heartbeat_at": moment(row.heartbeat_at),
     }

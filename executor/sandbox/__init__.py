@@ -10,7 +10,12 @@ jail/        that process, and the walls
 
 
 def report() -> dict:
-    """Level, layers and what is missing on this machine, as it is shown; found out at the first call."""
-    from .probe import standing  # the server process imports this package without Django
+    """Level, layers and what is missing on this machine, as it is shown. Found out at the first call, which takes a
+    moment; nothing stays behind that a worker without programs would pay for."""
+    from . import probe, server  # the server process imports this package without Django
 
-    return standing().shown()
+    looked = probe.known() is not None
+    found = probe.standing().shown()
+    if not looked:
+        server.stop()
+    return found

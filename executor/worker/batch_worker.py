@@ -26,7 +26,7 @@ from executor.models import WorkerNode
 from executor.tickets import RedisError, TicketTaker, redis_client
 
 from .attempt import Attempt, Stop
-from .heartbeat import Heartbeat, new_name, register
+from .heartbeat import Heartbeat, new_name, register, tell_sandbox
 from .ledger import Ledger
 from .processes import ProcessPool
 
@@ -113,6 +113,7 @@ class BatchWorker(BaseWorker):
             self._ledger.draining = True
         self._ledger.start()
         self._heartbeat.start()
+        threading.Thread(target=tell_sandbox, args=(self.node_name,), name="sandbox", daemon=True).start()
 
     def _enter(self, entries: Sequence[Outcome | Progress | Ticket]) -> None:
         """Hand over to the ledger. While there is none nothing can be recorded, nor would it be accepted: tickets are

@@ -19,7 +19,7 @@ import psutil
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from executor import dispatch, housekeeping
+from executor import dispatch, housekeeping, sandbox
 from executor.models import BatchTask, WorkerNode
 from executor.sql import database_now, hex_of
 from executor.states import BatchState, TaskStatus
@@ -50,6 +50,16 @@ def register(name: str, concurrency: int, queues: str = "") -> None:
         started_at=now,
         heartbeat_at=now,
     )
+
+
+def tell_sandbox(name: str) -> None:
+    """Find out how well programs are contained here, and make it known with the worker. Takes a moment."""
+    found = sandbox.report()
+    try:
+        WorkerNode.objects.filter(name=name).update(info={"sandbox": found})
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("the database is away and does not hear how well programs are contained: %s", error)
+    connection.close()
 
 
 def beat(name: str, **changes) -> bool:

@@ -1,13 +1,15 @@
-"""Programs that a task brings along, where they were switched on."""
+"""Programs that a task brings along."""
 
 import os
 import re
 import secrets
 import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from executor import reads, tasklog
 from tests.support.batches import is_alive, item, run, submit
 from tests.support.waiting import eventually
 
@@ -19,12 +21,11 @@ def transactional_db(module_db):
 
 @pytest.fixture(scope="module")
 def _one(start_worker):
-    return start_worker(concurrency=4, BATCH_UNSANDBOXED_CODE="1")
+    return start_worker(concurrency=4)
 
 
 @pytest.fixture(autouse=True)
-def one(transactional_db, _one, settings):
-    settings.BATCH_UNSANDBOXED_CODE = True  # where the tasks come in
+def one(transactional_db, _one):
     yield _one
     assert _one.alive, _one.log[-4000:]
 
@@ -71,11 +72,11 @@ def test_a_program_runs(one):
 
 
 def test_a_program_that_fails_names_its_exit_code_and_its_last_words(one):
-    numbers = " ".join(map(str, range(1, 9)))
+    numbers = " ".join(map(str, range(1, 12)))
     batch = submit(code(f"for i in {numbers}; do echo line $i >&2; done; exit 5", runtime="terminal", max_retries=0))
     task = batch.wait().task()
     assert task["error_kind"] == "code_failed" and "exit code 5" in task["error"]
-    assert "line 8" in task["error"] and "line 1" not in task["error"]
+    assert "line 11" in task["error"] and "line 3\n" not in task["error"]
     assert task["attempts"][0]["output"]["stderr"].startswith("line 1\n")
 
 
@@ -122,3 +123,33 @@ def test_a_program_sees_neither_secrets_nor_the_folder_of_the_worker(one):
     told = submit(code(script)).wait().tasks()[0]["result"]["stdout"]
     for word in ("SECRET", "REDIS", "DATABASE", os.getcwd(), "sqlite"):
         assert word not in told
+
+
+def test_the_worker_says_how_well_programs_are_contained_and_so_does_each_result(one):
+    result = submit(code("print(1)")).wait().tasks()[0]["result"]
+    [node] = [each for each in reads.workers() if each["state"] == "active"]
+    assert result["sandbox"] == node["sandbox"]
+    assert node["sandbox"]["level"] == "isolated" and "seccomp" in node["sandbox"]["layers"]
+
+
+def test_files_go_in_and_come_out():
+    script = "import pathlib; pathlib.Path('out').mkdir(); pathlib.Path('out/sum').write_text(open('in/n').read() * 2)"
+    result = submit(code(script, files={"in/n": "21"})).wait().tasks()[0]["result"]
+    assert result["files"] == {"out/sum": "2121"}
+
+
+def test_each_bad_end_has_a_name_of_its_own():
+    ends = {
+        "code_killed": code("kill -SEGV $$", runtime="terminal"),
+        "code_memory": code("x = bytearray(300 * 2**20)", memory_mb=64),
+        "timeout": code("while True: pass", timeout=0.5),
+    }
+    batch = submit(*({**task, "max_retries": 0} for task in ends.values())).wait(timeout=30)
+    assert [task["error_kind"] for task in batch.tasks()] == list(ends)
+
+
+def test_what_a_program_prints_is_seen_while_it_runs():
+    batch = submit(code("import time\nprint('first', flush=True)\ntime.sleep(30)"))
+    folder = UUID(batch.id).hex
+    eventually(lambda: "first" in tasklog.read(folder, 1, 1).text, timeout=10)
+    run("cancel", batch=batch.id)

@@ -10,7 +10,7 @@ from executor import health
 from executor.models import WorkerNode
 
 
-def add_worker(age: float = 0, state: str = "active"):
+def add_worker(age: float = 0, state: str = "active", **more):
     now = timezone.now()
     WorkerNode.objects.create(
         name=f"w{WorkerNode.objects.count()}",
@@ -20,6 +20,7 @@ def add_worker(age: float = 0, state: str = "active"):
         state=state,
         started_at=now,
         heartbeat_at=now - timedelta(seconds=age),
+        **more,
     )
 
 
@@ -31,14 +32,15 @@ def test_healthz_needs_nothing(client, django_db_blocker):
 
 
 def test_ready_when_all_parts_answer(client, transactional_db):
-    add_worker()
+    add_worker(info={"sandbox": {"level": "isolated", "layers": [], "missing": []}})
+    add_worker()  # it has not looked yet
     response = client.get("/readyz")
     assert response.status_code == 200
     assert response.json() == {
         "status": "ready",
         "database": {"ok": True},
         "redis": {"ok": True},
-        "workers": {"ok": True, "active": 1},
+        "workers": {"ok": True, "active": 2, "sandbox": {"isolated": 1}},
     }
 
 
@@ -81,7 +83,7 @@ def test_unavailable_without_the_database(client, transactional_db, monkeypatch)
         def filter(self, **_):
             return self
 
-        def aggregate(self, **_):
+        def values_list(self, *_, **__):
             raise DatabaseError("secret: the password is 1234")
 
     monkeypatch.setattr(health.WorkerNode, "objects", Away())

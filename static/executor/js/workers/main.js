@@ -19,6 +19,8 @@ function drawn(worker) {
   put("cpu", `${Math.round(worker.cpu_percent)} %`);
   put("memory", megabytes(worker.memory_bytes));
   put("queues", worker.queues);
+  put("sandbox", worker.sandbox?.level ?? "");
+  row.querySelector('[data-live="sandbox"]').title = worker.sandbox?.layers.join(", ") ?? "";
   row.querySelector(".chip").dataset.state = worker.state;
   Object.assign(row.querySelector("meter"), { max: worker.concurrency, value: worker.running });
   const [started, heartbeat] = row.querySelectorAll("time");
