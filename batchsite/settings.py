@@ -172,6 +172,11 @@ BATCH_EMBEDDER_MODEL = os.environ.get("BATCH_EMBEDDER_MODEL", "")
 BATCH_EMBEDDER_KEY = os.environ.get("BATCH_EMBEDDER_KEY", "")
 BATCH_MAX_DOCUMENT = int(_number("BATCH_MAX_DOCUMENT", 50 * 1024 * 1024))  # bytes of one file
 
+# Agents: a JSON file that names MCP servers and Agent Zero instances, and the same as a setting (docs/agents.md).
+BATCH_AGENT_TOOLS = os.environ.get("BATCH_AGENT_TOOLS", "")
+AGENT_TOOLS: dict = {}
+BATCH_PORT = int(_number("BATCH_PORT", 8000))  # where this site itself listens: no tool of an agent may be there
+
 # --- the web --------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
@@ -216,5 +221,7 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},  # it logs whole addresses, and some hold a key
+        "mcp": {"level": "WARNING"},
     },
 }

@@ -23,7 +23,10 @@ TaskError                   how an attempt can end badly; recorded with the task
 ├── CodeTimeout             timeout              a program took longer than it may
 ├── CodeMemory              code_memory          a program used more memory than it may
 ├── CodeFiles               code_files           a program wrote more files than it may
-└── SandboxUnavailable      sandbox_unavailable  programs cannot be contained here as the settings demand
+├── SandboxUnavailable      sandbox_unavailable  programs cannot be contained here as the settings demand
+├── AgentUnavailable        agent_unavailable    an MCP server or an agent cannot be reached, or went away
+├── ToolFailed              tool_failed          a tool of an agent failed, or was refused
+└── AnswerLost              answer_lost          an agent got its message, and what came of it is not known
 """
 
 from __future__ import annotations
@@ -183,3 +186,21 @@ class SandboxUnavailable(TaskError):
     """Programs cannot be contained on this worker as the settings demand."""
 
     kind = "sandbox_unavailable"
+
+
+class AgentUnavailable(TaskError):
+    """The MCP server or agent cannot be reached."""
+
+    kind = "agent_unavailable"
+
+
+class ToolFailed(TaskError):
+    """The tool of an agent failed."""
+
+    kind = "tool_failed"
+
+
+class AnswerLost(TaskError):
+    """The agent got its message, and its answer was lost."""
+
+    kind = "answer_lost"

@@ -7,9 +7,9 @@ import importlib
 import inspect
 import pkgutil
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from typing import Any, Protocol, get_type_hints
 
 from django.utils.module_loading import autodiscover_modules
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -57,7 +57,23 @@ class TaskFunction:
         return arguments
 
 
+class Source(Protocol):
+    """Knows further functions, which come and go while the process runs."""
+
+    def names(self) -> Iterable[str]: ...
+
+    def find(self, name: str) -> TaskFunction | None:
+        """The function of that name, or None when it is not for this source to say.
+
+        Raises UnknownFunction when it is, and there is none.
+        """
+
+    def gaps(self) -> str:
+        """Which names may be missing now, and why; empty when none are."""
+
+
 _functions: dict[str, TaskFunction] = {}
+_sources: list[Source] = []
 
 
 def task_function(
@@ -123,9 +139,14 @@ def _parameters_of(title: str, call: Callable) -> tuple[type[BaseModel], str | N
     return create_model(title, __config__=ConfigDict(extra="forbid"), **fields), None, context_name
 
 
+def add_source(source: Source) -> None:
+    """Ask this source for functions that are not registered."""
+    _sources.append(source)
+
+
 def names() -> list[str]:
     """The names of all task functions, sorted."""
-    return sorted(_functions)
+    return sorted({*_functions, *(name for source in _sources for name in source.names())})
 
 
 def lookup(name: str) -> TaskFunction:
@@ -133,12 +154,16 @@ def lookup(name: str) -> TaskFunction:
 
     Raises UnknownFunction, naming what exists.
     """
-    try:
+    if name in _functions:
         return _functions[name]
-    except KeyError:
-        near = difflib.get_close_matches(name, _functions, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names())}."
-        raise UnknownFunction(f"There is no function {name!r}: {hint}", retryable=False) from None
+    for source in _sources:
+        if found := source.find(name):
+            return found
+    known = names()
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."
+    gaps = "".join(f" {told}" for source in _sources if (told := source.gaps()))
+    raise UnknownFunction(f"There is no function {name!r}: {hint}{gaps}", retryable=False)
 
 
 def resolve(name: str, params: dict) -> tuple[TaskFunction, dict]:

@@ -1,0 +1,111 @@
+"""A real MCP server, written with the package's own server: `mcp_server.py stdio`, or `mcp_server.py http FD`.
+
+What it did is written into the file that MCP_MARKS names; with MCP_KEY set, requests need that key.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import anyio
+from mcp.server.mcpserver import Context, MCPServer
+from pydantic import BaseModel
+
+server = MCPServer("tests")
+
+
+def note(word: str) -> None:
+    if path := os.environ.get("MCP_MARKS"):
+        with open(path, "a") as file:
+            file.write(f"{word} {os.getpid()}\n")
+
+
+class Sum(BaseModel):
+    total: int
+    pid: int
+
+
+@server.tool()
+def add(a: int, b: int = 1) -> Sum:
+    """Add two numbers.
+
+    Also negative ones.
+    """
+    note("add")
+    return Sum(total=a + b, pid=os.getpid())
+
+
+@server.tool(structured_output=False)
+def say(text: str) -> str:
+    """Give back the text."""
+    return text
+
+
+@server.tool(structured_output=False)
+def fail(reason: str) -> str:
+    """Fail, and repeat the key in the words."""
+    raise ValueError(f"{reason} with {os.environ.get('MCP_KEY', 'no key')}")
+
+
+@server.tool(structured_output=False)
+async def nap(seconds: float, context: Context) -> str:
+    """Sleep, and tell about it."""
+    note("nap")
+    try:
+        await context.report_progress(1, 2, "asleep")
+        await asyncio.sleep(seconds)
+    except (asyncio.CancelledError, anyio.get_cancelled_exc_class()):
+        note("woken")
+        raise
+    return "slept"
+
+
+@server.tool(structured_output=False)
+def environment() -> str:
+    """The names of all variables of the environment."""
+    return " ".join(sorted(os.environ))
+
+
+@server.tool(structured_output=False)
+def die() -> str:
+    """End the server itself."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return ""
+
+
+def with_key(app):
+    async def checked(scope, receive, send):
+        key = os.environ.get("MCP_KEY")
+        if scope["type"] == "http" and key and (b"authorization", f"Bearer {key}".encode()) not in scope["headers"]:
+            await send({"type": "http.response.start", "status": 401, "headers": [(b"content-type", b"text/plain")]})
+            await send({"type": "http.response.body", "body": b"no"})
+            return
+        await app(scope, receive, send)
+
+    return checked
+
+
+def main() -> None:
+    note("start")
+    if os.environ.get("MCP_DEAF"):  # one that does not end when its stdin does, nor when it is asked to
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        child = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
+        with open(os.environ["MCP_MARKS"], "a") as file:
+            file.write(f"child {child.pid}\n")
+    if sys.argv[1] == "stdio":
+        server.run("stdio")
+        while os.environ.get("MCP_DEAF"):
+            signal.pause()
+        return
+    import uvicorn
+
+    app = with_key(server.streamable_http_app())
+    listener = socket.socket(fileno=int(sys.argv[2]))
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

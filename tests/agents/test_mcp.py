@@ -1,0 +1,214 @@
+"""Tools of MCP servers as tasks: a real server over both transports, a real worker."""
+
+import json
+import time
+
+import pytest
+
+from executor import reads
+from executor.errors import BadTasks
+from tests.agents.conftest import KEY, marks, program
+from tests.support.batches import assert_true_to_itself, item, run, submit
+from tests.support.waiting import eventually
+
+DEAD = {"url": "http://127.0.0.1:9/mcp"}
+
+
+@pytest.fixture(scope="module")
+def transactional_db(module_db):
+    """Not emptied after each test: the worker needs its row."""
+
+
+@pytest.fixture(scope="module")
+def program_marks(tmp_path_factory):
+    return tmp_path_factory.mktemp("program") / "marks"
+
+
+@pytest.fixture(scope="module")
+def _servers(web, tools, program_marks):
+    headers = {"Authorization": "Bearer ${KEY_OF_TESTS}"}
+    tools.say(
+        web={"type": "streamable-http", "url": web.url, "headers": headers, "disabled_tools": ["environment"]},
+        prog=program(program_marks),
+    )
+
+
+@pytest.fixture(autouse=True)
+def worker(transactional_db, _servers, worker_of_module):
+    yield worker_of_module
+    assert worker_of_module.alive, worker_of_module.log[-4000:]
+
+
+def refused(*items: dict) -> list[dict]:
+    with pytest.raises(BadTasks) as caught:
+        submit(*items)
+    return caught.value.errors
+
+
+# --- what there is ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("server", ["web", "prog"])
+def test_the_tools_of_a_server_are_listed_with_their_schemas(server):
+    shown = {function["name"]: function for function in reads.functions()}
+    add = shown[f"{server}.add"]
+    assert add["summary"] == "Add two numbers." and "negative" in add["doc"]
+    assert add["parameters"]["properties"]["a"]["type"] == "integer" and add["parameters"]["required"] == ["a"]
+    assert (add["available"], add["built_in"]) == (True, False)
+    assert "simulate" in shown
+
+
+@pytest.mark.parametrize(
+    ("params", "field", "word"),
+    [
+        ({"a": "one"}, "params.a", "integer"),
+        ({"b": 2}, "params.a", "required"),
+        ({"a": 1, "b": []}, "params.b", "integer"),
+    ],
+)
+def test_wrong_parameters_are_refused_when_the_task_is_added(params, field, word):
+    [error] = refused(item("web.add", a=1), item("web.add", **params))
+    assert (error["index"], error["field"]) == (1, field) and word in error["reason"]
+
+
+def test_an_unknown_tool_is_refused_and_what_exists_is_named():
+    [error] = refused(item("web.ad", a=1))
+    assert error["field"] == "function" and "add" in error["reason"]
+
+
+def test_a_name_of_two_servers_is_refused_and_one_that_only_one_has_is_enough():
+    [error] = refused(item("add", a=1))
+    assert "web.add" in error["reason"] and "prog.add" in error["reason"]
+    task = submit(item("environment")).wait().task()
+    assert (task["function"], task["status"]) == ("environment", "completed")
+
+
+# --- running ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("server", ["web", "prog"])
+def test_a_tool_runs_and_its_result_is_structured(server):
+    batch = submit(item(f"{server}.add", a=2, b=40), item(f"{server}.say", text="hello")).wait()
+    added, said = (task["result"] for task in batch.tasks())
+    assert added["structured"]["total"] == 42 and json.loads(added["text"])["total"] == 42
+    assert said == {"text": "hello"}
+    assert_true_to_itself(batch.id)
+
+
+def test_all_calls_share_one_process(worker):
+    batch = submit(*[item("prog.add", a=number) for number in range(12)], max_concurrent=6).wait()
+    assert [task["result"]["structured"]["total"] for task in batch.tasks()] == list(range(1, 13))
+    assert len({task["result"]["structured"]["pid"] for task in batch.tasks()}) == 1
+
+
+def test_calls_run_at_the_same_time():
+    began = time.monotonic()
+    batch = submit(*[item("prog.nap", seconds=0.5) for _ in range(8)], max_concurrent=8).wait()
+    assert batch.statuses() == ["completed"] * 8 and time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("server", ["web", "prog"])
+def test_a_tool_that_fails_fails_its_task_and_no_secret_is_told(server, worker):
+    task = submit(item(f"{server}.fail", reason="too bad", max_retries=1)).wait().task()
+    assert (task["status"], task["error_kind"], task["retry_count"]) == ("failed", "tool_failed", 1)
+    assert f"{server}.fail" in task["error"]
+    assert KEY not in json.dumps(task) and KEY not in json.dumps(reads.functions())
+
+
+def test_the_progress_of_a_tool_is_the_progress_of_its_task():
+    batch = submit(item("web.nap", seconds=30)).wait_running()
+    eventually(lambda: batch.task()["progress"] == [1.0, 2.0, "asleep"], told=batch.told)
+    run("cancel", batch=batch.id)
+    batch.wait()
+
+
+@pytest.mark.parametrize("server", ["web", "prog"])
+@pytest.mark.parametrize("how", ["cancel", "timeout"])
+def test_a_cancel_and_a_timeout_reach_the_tool(server, how, web, program_marks):
+    path = web.marks if server == "web" else program_marks
+    woken = len(marks(path, "woken"))
+    more = {"timeout": 0.7} if how == "timeout" else {}
+    naps = len(marks(path, "nap"))
+    batch = submit(item(f"{server}.nap", seconds=60, max_retries=0, **more))
+    eventually(lambda: len(marks(path, "nap")) > naps, told=batch.told)
+    if how == "cancel":
+        run("cancel", batch=batch.id)
+    batch.wait(timeout=6)
+    assert batch.tasks()[0]["error_kind"] == ("cancelled" if how == "cancel" else "timeout")
+    eventually(lambda: len(marks(path, "woken")) > woken, what="the tool was told")
+
+
+# --- servers that fail ------------------------------------------------------------------------------------
+
+
+def test_a_server_that_is_down_is_refused_by_its_name_and_the_others_work(tools):
+    tools.say(down=DEAD)
+    try:
+        [error] = refused(item("down.add", a=1))
+        assert "'down'" in error["reason"] and "nothing answers" in error["reason"]
+        assert submit(item("web.say", text="still here")).wait().statuses() == ["completed"]
+        assert "web.say" in {function["name"] for function in reads.functions()}
+    finally:
+        tools.forget("down")
+
+
+def test_a_server_that_never_answers_holds_nobody_up_for_long(tools, silent):
+    tools.say(mute={"url": silent, "init_timeout": 0.5})
+    try:
+        began = time.monotonic()
+        errors = refused(*[item("mute.add", a=1) for _ in range(200)])
+        assert time.monotonic() - began < 3 and len(errors) == 200
+        assert "within 0.5 s" in errors[0]["reason"]
+    finally:
+        tools.forget("mute")
+
+
+def test_a_wrong_entry_is_a_problem_of_its_own_name(tools):
+    tools.say(
+        odd={"type": "sse", "url": "http://127.0.0.1:9/sse"},
+        keyless={"url": DEAD["url"], "headers": {"K": "${NO_SUCH}"}},
+    )
+    try:
+        odd, keyless = refused(item("odd.x"), item("keyless.x"))
+        assert "sse" in odd["reason"] and "NO_SUCH" in keyless["reason"]
+        assert submit(item("web.say", text="x")).wait().statuses() == ["completed"]
+    finally:
+        tools.forget("odd", "keyless")
+
+
+def test_a_refused_key_is_said_and_not_shown(tools, web):
+    tools.say(locked={"url": web.url, "headers": {"Authorization": "Bearer a-wrong-key-of-mine"}})
+    try:
+        [error] = refused(item("locked.add", a=1))
+        assert "401" in error["reason"] and "a-wrong-key" not in error["reason"]
+    finally:
+        tools.forget("locked")
+
+
+def test_a_program_that_dies_fails_its_call_alone_and_is_started_again():
+    batch = submit(item("prog.die", max_retries=0)).wait()
+    task = batch.task()
+    assert (task["status"], task["error_kind"]) == ("failed", "agent_unavailable") and "'prog'" in task["error"]
+    after = submit(item("prog.add", a=1), item("web.add", a=1)).wait()
+    assert after.statuses() == ["completed"] * 2 and {task["attempt"] for task in after.tasks()} == {1}
+
+
+def test_a_task_waits_out_a_server_that_is_away_for_a_while(web):
+    assert submit(item("web.say", text="before")).wait().statuses() == ["completed"]
+    batch = submit(item("web.say", text="after", max_retries=20), start=False)
+    web.stop()
+    run("start", batch=batch.id)
+    eventually(lambda: batch.tasks()[0]["retry_count"] >= 1, told=batch.told)
+    assert "nothing answers there" in batch.task()["attempts"][0]["error"]
+    web.start()
+    assert batch.wait().statuses() == ["completed"]
+
+
+# --- programs are kept apart ----------------------------------------------------------------------
+
+
+def test_a_program_gets_nothing_of_the_workers_environment():
+    batch = submit(item("prog.environment")).wait()
+    names = set(batch.tasks()[0]["result"]["text"].split())
+    assert {"PATH", "MCP_KEY"} <= names
+    assert not names & {"NOBODYS_BUSINESS", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BATCH_DATA"}
