@@ -23,12 +23,11 @@ from executor.books import QUEUED_OF, Book, open_books
 from executor.errors import Conflict, NotFound
 from executor.exchange import Claimed, NewTask, Outcome, Progress, Ticket, Waiting
 from executor.models import BatchTask, TaskAttempt
-from executor.sql import hex_of, marks, rows_of_values, time_of, time_param, turn
+from executor.sql import ROWS_A_STATEMENT, hex_of, insert, marks, rows_of_values, time_of, time_param, turn
 from executor.states import FINAL, MOVES, BatchState, TaskStatus
 
 RETRY_CAP = 300.0  # seconds; no backoff is longer
 WISH_CAP = 366 * 86_400.0  # seconds; no pause that an error asked for is longer
-ROWS_A_STATEMENT = 500
 
 _TASK = "executor_batchtask"
 _NEW = (
@@ -134,35 +133,31 @@ class BatchQueue:
         book = self.book(batch_id)
         first = book.counters["last_number"] + 1
         moment = time_param(book.now)
-        with connection.cursor() as cursor:
-            for start in range(0, len(tasks), ROWS_A_STATEMENT):
-                chunk = tasks[start : start + ROWS_A_STATEMENT]
-                values: list = []
-                for number, task in enumerate(chunk, first + start):
-                    values += (
-                        task.task_id,
-                        book.batch_id,
-                        number,
-                        task.custom_id,
-                        task.name,
-                        task.function,
-                        task.params,
-                        task.priority,
-                        TaskStatus.QUEUED,
-                        moment,
-                        0,
-                        task.max_retries,
-                        task.retry_delay,
-                        task.timeout,
-                        0,
-                        "",
-                        time_param(task.run_after),
-                        "",
-                        "",
-                    )
-                row = f"({marks(_NEW)})"
-                rows = ", ".join([row] * len(chunk))
-                cursor.execute(f"INSERT INTO {_TASK} ({', '.join(_NEW)}) VALUES {rows}", values)
+        rows = (
+            (
+                task.task_id,
+                book.batch_id,
+                number,
+                task.custom_id,
+                task.name,
+                task.function,
+                task.params,
+                task.priority,
+                TaskStatus.QUEUED.value,
+                moment,
+                0,
+                task.max_retries,
+                task.retry_delay,
+                task.timeout,
+                0,
+                "",
+                time_param(task.run_after),
+                "",
+                "",
+            )
+            for number, task in enumerate(tasks, first)
+        )
+        insert(_TASK, _NEW, rows)
         for number, task in enumerate(tasks, first):
             book.enters(TaskStatus.QUEUED, task.priority)
             book.note(number, TaskStatus.QUEUED, 0)

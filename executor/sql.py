@@ -6,9 +6,10 @@ Ids travel as 32 hex digits: the text of a ticket, the value in SQLite, and a li
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import UUID
 
 from django.db import connection
@@ -17,6 +18,8 @@ try:
     import fcntl
 except ImportError:  # no such locks on this system: SQLite's own waiting does
     fcntl = None
+
+ROWS_A_STATEMENT = 500  # SQLite takes no more than 32,766 values
 
 _local = threading.local()
 
@@ -80,6 +83,22 @@ def storable(text: str) -> bool:
 def marks(values: Iterable) -> str:
     """`%s, %s, …`, one for each value."""
     return ", ".join("%s" for _ in values)
+
+
+def insert(table: str, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Insert many rows. PostgreSQL reads them as a stream, several times as fast as from the text of a statement."""
+    names = ", ".join(columns)
+    with connection.cursor() as cursor:
+        if is_postgresql():
+            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as stream:
+                for row in rows:
+                    stream.write_row(row)
+            return
+        mark = f"({marks(columns)})"
+        ahead = iter(rows)
+        while chunk := list(islice(ahead, ROWS_A_STATEMENT)):
+            values = [value for row in chunk for value in row]
+            cursor.execute(f"INSERT INTO {table} ({names}) VALUES {', '.join([mark] * len(chunk))}", values)
 
 
 def rows_of_values(count: int, types: tuple[str, ...]) -> str:
