@@ -100,7 +100,7 @@ _TEMPLATE = re.compile(r"\b(UPDATE|INSERT INTO|DELETE FROM) \{")
 
 
 def _call_moves(name: str, call: ast.Call) -> bool:
-    if _MAKES_TASKS.search(name):
+    if _MAKES_TASKS.search(name) or name in ("insert", "sql.insert"):
         return True
     if not name.endswith(".update"):
         return False
@@ -152,7 +152,8 @@ def test_imports_point_down():
 
 
 def test_tasks_and_batches_are_moved_by_the_queue_alone():
-    assert not faults(lambda parts, source: parts[0] not in ("queue", "books") and moves(parts, source))
+    # `sql.insert` writes what it is given, and counts where it is called.
+    assert not faults(lambda parts, source: parts[0] not in ("queue", "books", "sql") and moves(parts, source))
 
 
 def test_the_book_settles_the_state_of_its_batch_and_moves_no_task():
@@ -211,6 +212,7 @@ def test_a_downward_import_is_none(source):
         "rows.update(**{'status': 'queued'})",
         "BatchTask.objects.create(number=1)",
         "rows.append(BatchTask(number=1))",
+        "insert('executor_batchtask', columns, rows)",
         "task.status = new",
         "self.task.status = new",
         "batch.state, other = 'x', 1",
