@@ -159,14 +159,14 @@ def browser(monkeypatch):
 
 
 @pytest.fixture
-def page(browser, live_server_url, operator):
+def page(browser, live_server_url, operator, _web):
     """A page of the live site, logged in as `operator`. The test fails if the browser complained about anything."""
     from executor.access import login_link_path
 
     opened = open_page(browser, base_url=live_server_url)
     opened.goto(login_link_path(operator))
     yield opened
-    assert not opened.problems, "\n".join(opened.problems)
+    assert not opened.problems, "\n".join([*opened.problems, "the server said last:", _web.log[-4000:]])
 
 
 # --- waiting ------------------------------------------------------------------------------------------
