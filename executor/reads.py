@@ -219,7 +219,7 @@ def workers() -> list[dict]:
 def functions() -> list[dict]:
     """Every task function with its parameters as JSON Schema."""
     shown = []
-    for name in registry.names():
+    for name in registry.names(patient=True):
         function = registry.lookup(name)
         reason = function.unavailable()
         shown.append(

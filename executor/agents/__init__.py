@@ -7,6 +7,7 @@ transports      one MCP session with a server, over HTTP or with a process
 connections     the sessions of a worker, kept open
 calls           one call of a tool, and what became of it
 agent_zero      one message to an Agent Zero instance, and its answer
+ourselves       which addresses are this site's own
 outgoing        HTTP that never goes where it must not
 
 Nothing here is imported before something is configured: the MCP client takes a second to load.

@@ -22,7 +22,6 @@ FRESH = {"streamable-http": 60.0, "stdio": 600.0}  # seconds that a list is beli
 AFTER_FAILURE = 5.0  # seconds before a server that failed is asked again, at least
 PAGES = 50
 TOOLS = 2_000
-GLANCE = 3.0  # seconds that a list of all names waits
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,10 +137,10 @@ class Catalogue:
             found.look(found.server.init_timeout + 0.5)
         return found
 
-    def glance(self) -> list[Listing]:
-        """All of them, waiting a little in all for those that were never seen."""
+    def all(self, seconds: float) -> list[Listing]:
+        """All of them, waiting so long in all for those that were never seen."""
         found = self.listings()
-        _look_at(found, GLANCE)
+        _look_at(found, seconds)
         return found
 
     def having(self, tool: str) -> tuple[list[Tool], list[Listing]]:

@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from .ourselves import leads_to_us
+
 logger = logging.getLogger(__name__)
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -40,7 +42,6 @@ class _Entry(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")
     url: str = ""
     verify: bool = True
-    scope: Literal["", "code"] = ""
     secrets: frozenset[str] = Field(frozenset(), repr=False)
 
     @field_validator("url")
@@ -49,6 +50,8 @@ class _Entry(BaseModel):
         parts = urlsplit(url)
         if url and (parts.scheme not in ("http", "https") or not parts.hostname):
             raise ValueError("url must be an address that begins with http:// or https://")
+        if url and leads_to_us(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)):
+            raise ValueError("that is this site itself (BATCH_PORT, BATCH_HOSTS), which must not call itself")
         return url
 
     @property
@@ -69,6 +72,7 @@ class McpServer(_Entry):
     """An MCP server: one that is reached over HTTP, or a program that is started."""
 
     type: Literal["streamable-http", "stdio"]
+    scope: Literal["", "code"] = ""
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
     command: str = ""
     args: list[str] = Field(default_factory=list, repr=False)

@@ -14,8 +14,9 @@ import socket
 from collections.abc import AsyncIterator, Iterable
 
 import httpx2
-import psutil
 from django.conf import settings
+
+from .ourselves import has_our_name, is_ours
 
 PORTS = {80, 443, 8080, 8443}
 MOST = 32 * 1024 * 1024  # bytes of one answer
@@ -23,8 +24,8 @@ REDIRECTS = 3
 CONNECT = 10.0  # seconds
 FETCH = 60.0  # seconds for a whole file
 
-# Public by their number, and yet a cloud's own: Azure's platform address.
-_NEVER = {ipaddress.ip_address("168.63.129.16")}
+# Public by their number, and yet a cloud's own: platform and metadata addresses of Azure and Oracle.
+_NEVER = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "192.0.0.0/24")))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Origin = tuple[str, str, int]
@@ -56,7 +57,7 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if int(ip) >> 32 == 0:  # ::a.b.c.d, an old way to write an IPv4 address
             return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved and ip not in _NEVER
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not any(ip in network for network in _NEVER)
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -66,19 +67,6 @@ async def resolve(host: str, port: int) -> list[str]:
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(entry[4][0] for entry in found))
-
-
-def is_ours(addresses: Iterable[str], port: int) -> bool:
-    """Whether this site itself listens there."""
-    if port != settings.BATCH_PORT:
-        return False
-    own = {entry.address.partition("%")[0] for entries in psutil.net_if_addrs().values() for entry in entries}
-    for address in addresses:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        if ip.is_loopback or ip.is_unspecified or str(ip) in own:
-            return True
-    return False
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
@@ -111,11 +99,11 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         return self._limited(response)
 
     async def _refuse_ours(self, host: str, port: int) -> None:
-        names = {name.lstrip(".").lower() for name in settings.ALLOWED_HOSTS} - {"127.0.0.1", "localhost", "[::1]", "*"}
-        if host in names and port in (80, 443, settings.BATCH_PORT):
-            raise Refused(f"{host} is this site itself, which must not call itself.")
-        if port == settings.BATCH_PORT and is_ours(await _resolved(host, port), port):
-            raise Refused(f"{host} port {port} is this site itself (BATCH_PORT), which must not call itself.")
+        ours = has_our_name(host, port) or (port == settings.BATCH_PORT and is_ours(await _resolved(host, port), port))
+        if ours:
+            raise Refused(
+                f"{host} port {port} is this site itself (BATCH_PORT, BATCH_HOSTS), which must not call itself."
+            )
 
     async def _to_stranger(self, request: httpx2.Request, host: str, port: int) -> httpx2.Response:
         if request.url.userinfo:

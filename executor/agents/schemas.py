@@ -67,8 +67,6 @@ def _shown(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _problems(fault: Unfit) -> Iterator[InitErrorDetails]:
     place = tuple(fault.absolute_path)
-    if _is_secret(fault.instance):
-        return  # what it stands for is known to the worker alone
     match fault.validator:
         case "required":
             missing = [name for name in fault.validator_value if name not in fault.instance]
@@ -83,10 +81,6 @@ def _problems(fault: Unfit) -> Iterator[InitErrorDetails]:
                     yield _problem((*place, name), f"unknown parameter; known are: {told}", None)
         case _:
             yield _problem(place, _shortened(fault.message), fault.instance)
-
-
-def _is_secret(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == {"$secret"} and isinstance(value["$secret"], str)
 
 
 def _problem(place: tuple, message: str, value: Any) -> InitErrorDetails:

@@ -13,14 +13,17 @@ from executor.errors import AgentUnavailable, UnknownFunction
 from .context import TaskContext
 from .registry import TaskFunction, add_source
 
+PATIENCE = 6.0  # seconds that a whole list of functions waits for servers that were never seen
+GLANCE = 0.5
+
 
 class AgentTools:
     """The tools of all configured MCP servers."""
 
-    def names(self) -> Iterable[str]:
+    def names(self, patient: bool) -> Iterable[str]:
         if not configuration.current().servers:
             return
-        for listing in [] if _on_event_loop() else CATALOGUE.glance():
+        for listing in [] if _on_event_loop() else CATALOGUE.all(PATIENCE if patient else GLANCE):
             for tool in (listing.tools or {}).values():
                 yield tool.full_name
 
@@ -31,6 +34,9 @@ class AgentTools:
             raise UnknownFunction(
                 f"{name!r}: {server!r} is configured wrongly: {known.problems[server]}", retryable=False
             )
+        if server in known.instances:
+            told = f"{server!r} is an Agent Zero instance: call agent_zero with {{'agent': {server!r}, 'message': …}}."
+            raise UnknownFunction(told, retryable=False)
         if not known.servers:
             return None
         if _on_event_loop():
@@ -42,7 +48,7 @@ class AgentTools:
 
     def gaps(self) -> str:
         known = configuration.current()
-        listings = [] if _on_event_loop() or not known.servers else CATALOGUE.glance()
+        listings = [] if _on_event_loop() or not known.servers else CATALOGUE.all(GLANCE)
         told = [f"{name or 'The agent tools'}: {problem}" for name, problem in known.problems.items()]
         return " ".join([*(listing.reason for listing in listings if listing.reason), *told])
 

@@ -60,7 +60,8 @@ class TaskFunction:
 class Source(Protocol):
     """Knows further functions, which come and go while the process runs."""
 
-    def names(self) -> Iterable[str]: ...
+    def names(self, patient: bool) -> Iterable[str]:
+        """Those that are known; who is `patient` waits some seconds for those that have to be asked for."""
 
     def find(self, name: str) -> TaskFunction | None:
         """The function of that name, or None when it is not for this source to say.
@@ -144,9 +145,9 @@ def add_source(source: Source) -> None:
     _sources.append(source)
 
 
-def names() -> list[str]:
-    """The names of all task functions, sorted."""
-    return sorted({*_functions, *(name for source in _sources for name in source.names())})
+def names(patient: bool = False) -> list[str]:
+    """The names of all task functions, sorted. Who is `patient` waits some seconds for sources that are slow."""
+    return sorted({*_functions, *(name for source in _sources for name in source.names(patient))})
 
 
 def lookup(name: str) -> TaskFunction:

@@ -58,6 +58,7 @@ class Site:
             **os.environ,
             "BATCH_DATA": str(data),
             "BATCH_CONCURRENCY": str(wishes.concurrency),
+            "BATCH_PORT": str(wishes.port),
             "PYTHONUNBUFFERED": "1",
         }
         self.web: Child | None = None

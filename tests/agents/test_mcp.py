@@ -176,6 +176,15 @@ def test_a_wrong_entry_is_a_problem_of_its_own_name(tools):
         tools.forget("odd", "keyless")
 
 
+def test_this_site_itself_is_no_server_of_tools(tools, settings):
+    tools.say(us={"url": f"http://localhost:{settings.BATCH_PORT}/mcp"})
+    try:
+        [error] = refused(item("us.add_batch"))
+        assert "this site itself" in error["reason"]
+    finally:
+        tools.forget("us")
+
+
 def test_a_refused_key_is_said_and_not_shown(tools, web):
     tools.say(locked={"url": web.url, "headers": {"Authorization": "Bearer a-wrong-key-of-mine"}})
     try:
