@@ -165,6 +165,11 @@ BATCH_CODE_PYTHON = os.environ.get("BATCH_CODE_PYTHON", "")  # interpreter for p
 BATCH_CODE_NODE = os.environ.get("BATCH_CODE_NODE", "")
 BATCH_CODE_PATHS = _words("BATCH_CODE_PATHS")  # more folders that programs may read
 
+# What {"$secret": "NAME"} in a task's parameters stands for: on each worker, BATCH_SECRET_ and that name.
+BATCH_SECRETS = {
+    name.removeprefix("BATCH_SECRET_"): value for name, value in os.environ.items() if name.startswith("BATCH_SECRET_")
+}
+
 # Who turns texts into vectors for the knowledge base and memories. Empty: wordllama, which needs no network;
 # `sentence-transformers:<model>`; or the address of a server with OpenAI's /embeddings.
 BATCH_EMBEDDER = os.environ.get("BATCH_EMBEDDER", "")

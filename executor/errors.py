@@ -26,7 +26,8 @@ TaskError                   how an attempt can end badly; recorded with the task
 ├── SandboxUnavailable      sandbox_unavailable  programs cannot be contained here as the settings demand
 ├── AgentUnavailable        agent_unavailable    an MCP server or an agent cannot be reached, or went away
 ├── ToolFailed              tool_failed          a tool of an agent failed, or was refused
-└── AnswerLost              answer_lost          an agent got its message, and what came of it is not known
+├── AnswerLost              answer_lost          an agent got its message, and what came of it is not known
+└── SecretMissing           secret_missing       this worker does not know a secret of the parameters
 """
 
 from __future__ import annotations
@@ -204,3 +205,9 @@ class AnswerLost(TaskError):
     """The agent got its message, and its answer was lost."""
 
     kind = "answer_lost"
+
+
+class SecretMissing(TaskError):
+    """This worker does not know a secret that the parameters name."""
+
+    kind = "secret_missing"

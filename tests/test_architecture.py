@@ -22,7 +22,7 @@ ROWS = (
     ("queue",),
     ("tickets", "bell"),
     ("dispatch", "housekeeping"),
-    ("knowledge", "memory", "sandbox", "agents", "functions"),
+    ("knowledge", "memory", "sandbox", "agents", "secrets", "functions"),
     ("estimate", "presenters", "intake"),
     ("reads", "columns"),
     ("feed", "worker"),
@@ -35,7 +35,7 @@ ROWS = (
 ORDER = [module for row in ROWS for module in row]
 
 # What a task function may know of the app: how to fail, what its parameters are made of, and whom it is the front of.
-FUNCTIONS_KNOW = {"functions", "errors", "parameters", "knowledge", "memory", "sandbox", "agents"}
+FUNCTIONS_KNOW = {"functions", "errors", "parameters", "knowledge", "memory", "sandbox", "agents", "secrets"}
 TALKS_TO_RQ = {"tickets", "worker"}
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
 

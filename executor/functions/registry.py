@@ -14,6 +14,7 @@ from typing import Any, Protocol, get_type_hints
 from django.utils.module_loading import autodiscover_modules
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from executor import secrets
 from executor.errors import UnknownFunction
 
 from .context import TaskContext
@@ -72,6 +73,8 @@ class Source(Protocol):
     def gaps(self) -> str:
         """Which names may be missing now, and why; empty when none are."""
 
+
+BAD_SECRET = 'a secret is {"$secret": "NAME"} and nothing else; a name is letters, digits and _'
 
 _functions: dict[str, TaskFunction] = {}
 _sources: list[Source] = []
@@ -182,16 +185,29 @@ def validate(name: str, params: dict) -> list[tuple[str, str]]:
     """What is wrong with these parameters: (field, reason) pairs; empty when nothing is."""
     try:
         function = lookup(name)
-        function.parameters.model_validate(params)
-        if function.delegate is not None:
+        problems = _problems(function, params)
+        if function.delegate is not None and not problems:
             function, inner = resolve(name, params)
-            function.parameters.model_validate(inner)
+            problems = _problems(function, inner)
     except UnknownFunction as error:
         return [("function", error.message)]
+    if not problems and (reason := function.unavailable()):
+        problems = [("function", reason)]
+    return problems
+
+
+def _problems(function: TaskFunction, params: dict) -> list[tuple[str, str]]:
+    """What is wrong, as far as it can be known: the value of a secret is known to the worker alone."""
+    hidden = dict(secrets.places(params))
+    problems = [(_place(path), BAD_SECRET) for path, name in hidden.items() if not secrets.is_name(name)]
+    try:
+        function.parameters.model_validate(params)
     except ValidationError as error:
-        return [(_place(problem["loc"]), _reason(problem, function)) for problem in error.errors(include_url=False)]
-    reason = function.unavailable()
-    return [("function", reason)] if reason else []
+        for problem in error.errors(include_url=False):
+            place = problem["loc"]
+            if not any(place[: len(path)] == path for path in hidden):
+                problems.append((_place(place), _reason(problem, function)))
+    return problems
 
 
 def _place(location: tuple) -> str:

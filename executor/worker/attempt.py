@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from executor.errors import TaskCancelled, TaskError, TaskTimeout
 from executor.exchange import Claimed, Outcome, Progress
 from executor.functions import TaskContext, resolve
+from executor.secrets import MARK, Curtain, reveal
 from executor.states import TaskStatus
 
 from .processes import ProcessPool
@@ -48,6 +49,7 @@ class Attempt:
     ):
         self.task = task
         self.stopped_for: Stop | None = None
+        self._curtain: Curtain | None = None
         self._words = Words(task, told)
         self._processes = processes
         self._ended: Callable | None = ended
@@ -76,6 +78,9 @@ class Attempt:
     async def _call(self) -> str:
         task = self.task
         function, params = resolve(task.function, orjson.loads(task.params))
+        if MARK in task.params:
+            params, self._curtain = reveal(params)
+            self._words.hide(self._curtain)
         context = TaskContext(
             task_id=task.task_id,
             batch_id=task.batch_id,
@@ -125,8 +130,9 @@ class Attempt:
         if error is not None:
             return self._failed(error)
         task = self.task
+        text = self._curtain.json(run.result()) if self._curtain else run.result()
         try:
-            result = keep(task.batch_id, task.number, task.attempt, run.result())
+            result = keep(task.batch_id, task.number, task.attempt, text)
         except OSError as error:
             return self._failed(error)
         return self._made(TaskStatus.COMPLETED, result=result)
@@ -148,12 +154,16 @@ class Attempt:
             error = TaskError(f"The parameters are wrong: {wrong}", retryable=False)
             error.kind = "bad_params"
         told = failure_of(error)
+        if isinstance(error, TaskError):
+            # Of an error that was raised on purpose the traceback says nothing more, unless it came from a child.
+            told["traceback"] = getattr(error, "traceback", "")
+        if self._curtain:
+            told = orjson.loads(self._curtain.json(orjson.dumps(told).decode()))
         return self._made(
             TaskStatus.FAILED,
             error=told["error"],
             error_kind=told["kind"],
-            # Of an error that was raised on purpose the traceback says nothing more, unless it came from a child.
-            traceback=getattr(error, "traceback", "") if isinstance(error, TaskError) else told["traceback"],
+            traceback=told["traceback"],
             output=told.get("details"),
             retryable=told.get("retryable", True),
             retry_after=told.get("retry_after"),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from executor.exchange import Claimed, Progress
+from executor.secrets import Curtain
 from executor.tasklog import AttemptLog
 
 from .results import clean
@@ -24,21 +25,30 @@ class Words:
         self._task, self._told = task, told
         self._loop = asyncio.get_running_loop()
         self._log: AttemptLog | None = None
+        self._curtain: Curtain | None = None
         self._latest: list | None = None
         self._said_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
+    def hide(self, curtain: Curtain | None) -> None:
+        """From now on nothing is said that this hides."""
+        self._curtain = curtain
+
     def log(self, text: str) -> None:
+        self._write(self._curtain.stream(str(text)) if self._curtain else str(text))
+
+    def _write(self, text: str) -> None:
         task = self._task
         if self._log is None:
             self._log = AttemptLog(task.batch_id, task.number, task.attempt)
         try:
-            self._log.write(str(text))
+            self._log.write(text)
         except OSError as error:  # a full disk must not fail the task
             logger.warning("the log of task %s is not written: %s", task.task_id, error)
 
     def progress(self, done: float, total: float | None, text: str) -> None:
-        value = [float(done), None if total is None else float(total), clean(str(text), 200)]
+        text = self._curtain.text(str(text)) if self._curtain else str(text)
+        value = [float(done), None if total is None else float(total), clean(text, 200)]
         try:
             self._loop.call_soon_threadsafe(self._say, value)
         except RuntimeError:
@@ -59,5 +69,7 @@ class Words:
         """The attempt is over: nothing more is said."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._curtain is not None and (held := self._curtain.rest()):
+            self._write(held)
         if self._log is not None:
             self._log.close()
