@@ -29,7 +29,7 @@ ROWS = (
     ("actions",),
     # The adapters: they translate, and make no rules of their own.
     ("intake_formats", "forms", "security", "body_limit", "health", "templatetags", "supervisor", "cli", "benchmark"),
-    ("api", "views", "urls", "consumers", "routing", "admin", "management"),
+    ("api", "views", "urls", "consumers", "routing", "admin", "management", "checks"),
     ("apps",),
 )
 ORDER = [module for row in ROWS for module in row]

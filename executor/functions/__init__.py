@@ -6,12 +6,13 @@ def resize(path: str, width: int = 200) -> dict:
 """
 
 from .context import TaskContext
-from .registry import TaskFunction, autodiscover, lookup, names, resolve, task_function, validate
+from .registry import TaskFunction, autodiscover, faults, lookup, names, resolve, task_function, validate
 
 __all__ = [
     "TaskContext",
     "TaskFunction",
     "autodiscover",
+    "faults",
     "lookup",
     "names",
     "resolve",

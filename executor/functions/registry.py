@@ -77,6 +77,7 @@ class Source(Protocol):
 BAD_SECRET = 'a secret is {"$secret": "NAME"} and nothing else; a name is letters, digits and _'
 
 _functions: dict[str, TaskFunction] = {}
+_faults: list[str] = []
 _sources: list[Source] = []
 
 
@@ -94,15 +95,17 @@ def task_function(
     says more. A parameter annotated with TaskContext gets the context. `async def` runs on the worker's event loop;
     `def` runs in a child process that can be killed.
 
-    Raises ValueError for a name that is taken, or a signature that cannot be called with named parameters.
+    A name that is taken, or a signature that cannot be called with named parameters, is refused: the function is not
+    registered, and the system check (`faults`) says why.
     """
 
     def register(call: Callable) -> Callable:
         title = name or call.__name__
-        known = _functions.get(title)
-        if known is not None and known.call.__module__ != call.__module__:
-            raise ValueError(f"the task function {title!r} of {call.__module__} exists in {known.call.__module__}")
-        parameters, model_name, context_name = _parameters_of(title, call)
+        try:
+            parameters, model_name, context_name = _checked(title, call)
+        except Exception as error:  # also what type hints and pydantic raise for a hint that means nothing
+            _faults.append(f"The task function {title!r} of {call.__module__} cannot be used: {error}")
+            return call
         doc = inspect.cleandoc(call.__doc__ or "")
         _functions[title] = TaskFunction(
             name=title,
@@ -124,6 +127,13 @@ def task_function(
     return register
 
 
+def _checked(title: str, call: Callable) -> tuple[type[BaseModel], str | None, str | None]:
+    known = _functions.get(title)
+    if known is not None and known.call.__module__ != call.__module__:
+        raise ValueError(f"one of that name exists in {known.call.__module__}. Give it another name.")
+    return _parameters_of(title, call)
+
+
 def _parameters_of(title: str, call: Callable) -> tuple[type[BaseModel], str | None, str | None]:
     hints = get_type_hints(call)
     fields: dict[str, Any] = {}
@@ -135,7 +145,7 @@ def _parameters_of(title: str, call: Callable) -> tuple[type[BaseModel], str | N
         elif position == 0 and isinstance(hint, type) and issubclass(hint, BaseModel):
             fields[name] = hint
         elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ValueError(f"the task function {title!r}: parameter {name!r} must be one that can be named")
+            raise ValueError(f"parameter {name!r} must be one that can be named; write no *, ** or / around it.")
         else:
             fields[name] = (hint, ... if parameter.default is parameter.empty else parameter.default)
     if len(fields) == 1 and isinstance(model := next(iter(fields.values())), type):
@@ -146,6 +156,11 @@ def _parameters_of(title: str, call: Callable) -> tuple[type[BaseModel], str | N
 def add_source(source: Source) -> None:
     """Ask this source for functions that are not registered."""
     _sources.append(source)
+
+
+def faults() -> list[str]:
+    """Why functions were not registered, a sentence each."""
+    return list(_faults)
 
 
 def names(patient: bool = False) -> list[str]:

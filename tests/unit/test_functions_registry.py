@@ -1,6 +1,7 @@
 """How a Python function becomes a task function, and what is said of wrong parameters."""
 
 import pytest
+from django.core.checks import run_checks
 from pydantic import BaseModel, ConfigDict
 
 from executor.errors import UnknownFunction
@@ -91,26 +92,38 @@ def test_a_function_without_parameters_takes_none():
     assert validate("nothing", {"x": 1}) == [("params.x", "unknown parameter; nothing takes: none")]
 
 
-def test_a_function_that_cannot_be_called_with_names_is_refused():
-    with pytest.raises(ValueError, match="'args' must be one that can be named"):
-
-        @task_function("variadic")
-        def variadic(*args):
-            """Variadic."""
-
-    with pytest.raises(ValueError, match="'x' must be one that can be named"):
-
-        @task_function("positional")
-        def positional(x, /):
-            """Positional."""
+def variadic(*args):
+    """Variadic."""
 
 
-def test_a_name_that_another_module_has_taken_is_refused():
-    with pytest.raises(ValueError, match=r"exists in executor\.functions\.simulate"):
+def positional(x, /):
+    """Positional."""
 
-        @task_function("simulate")
-        def other():
-            """Other."""
+
+def puzzling(x: "NoSuchType"):  # noqa: F821 - meant
+    """Its type hint means nothing."""
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "why"),
+    [
+        ("variadic", variadic, "'args' must be one that can be named"),
+        ("positional", positional, "'x' must be one that can be named"),
+        ("puzzling", puzzling, "NoSuchType"),
+        ("simulate", variadic, "exists in executor.functions.simulate"),
+    ],
+)
+def test_a_function_that_cannot_be_used_is_told_by_the_system_check(monkeypatch, name, call, why):
+    monkeypatch.setattr(_registry, "_faults", [])
+    known = _registry._functions.get(name)
+    task_function(name)(call)
+    [fault] = [each for each in run_checks() if each.id == "executor.E001"]
+    assert repr(name) in fault.msg and __name__ in fault.msg and why in fault.msg
+    assert _registry._functions.get(name) is known, "and nothing else has changed"
+
+
+def test_the_functions_of_this_site_can_all_be_used():
+    assert not [each for each in run_checks() if each.id == "executor.E001"]
 
 
 def test_every_wrong_parameter_is_named():

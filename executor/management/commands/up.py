@@ -10,7 +10,7 @@ from executor.supervisor.site import CannotStart, Site, Wishes
 
 class Command(BaseCommand):
     help = "Start everything: the embedded Valkey, the workers and the web server."
-    requires_system_checks = []  # they are run by the tests; here they would only delay the start
+    requires_system_checks = []  # most are run by the tests; here they would only delay the start
 
     def add_arguments(self, parser):
         parser.add_argument("--port", type=_port, default=8000)
@@ -27,6 +27,7 @@ class Command(BaseCommand):
         parser.epilog = "--data DIR before or after `up` says where all state lives (default: var)."
 
     def handle(self, *, port, host, workers, concurrency, no_browser_link, demo, **_options):
+        self.check(tags=["batch_functions"])
         wishes = Wishes(host, port, workers, concurrency, login_link=not no_browser_link, demo=demo)
         try:
             Site(wishes, settings.DATA_DIR).run()
