@@ -40,7 +40,7 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")
-    url: str = ""
+    url: str = Field("", repr=False)
     verify: bool = True
     secrets: frozenset[str] = Field(frozenset(), repr=False)
 
@@ -111,7 +111,7 @@ class McpServer(_Entry):
 class AgentZero(_Entry):
     """An Agent Zero instance and its external API."""
 
-    url: str = Field(min_length=1)
+    url: str = Field(min_length=1, repr=False)
     api_key: str = Field(min_length=1, repr=False)
     path: str = Field("/api", pattern=r"^(/[\w.-]+)*$")
     open_chat: bool = True

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jsonschema
 import referencing
-from jsonschema.exceptions import SchemaError
 from jsonschema.exceptions import ValidationError as Unfit
 from pydantic import RootModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+if TYPE_CHECKING:  # a worker that runs other tasks need not wait for it to load
+    from jsonschema.exceptions import ValidationError as Unfit
 
 ERRORS = 20  # of one task that are told
 
@@ -27,9 +29,11 @@ class ToolParameters(RootModel[dict[str, Any]]):
         made = super().model_validate(obj, **how)
         if cls.validator is None:
             return made
+        from referencing.exceptions import Unresolvable
+
         try:
             wrong = [problem for fault in cls.validator.iter_errors(made.root) for problem in _problems(fault)]
-        except (referencing.exceptions.Unresolvable, RecursionError):
+        except (Unresolvable, RecursionError):
             return made  # a schema that cannot be followed here: its server will judge
         if wrong:
             raise ValidationError.from_exception_data(cls.__name__, wrong[:ERRORS])
@@ -42,12 +46,13 @@ class ToolParameters(RootModel[dict[str, Any]]):
 
 def parameters_of(name: str, schema: dict[str, Any]) -> type[ToolParameters]:
     """The parameter model of a tool. A schema that is none checks nothing: its server will judge."""
+
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         kind.check_schema(schema)
         # With a registry of its own nothing is fetched that the schema points to.
         validator = kind(schema, registry=referencing.Registry())
-    except (SchemaError, RecursionError):
+    except (jsonschema.SchemaError, RecursionError):
         validator = None
     return type(name, (ToolParameters,), {"tool_schema": _shown(schema), "validator": validator})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Iterable
 from functools import lru_cache, partial
 
@@ -109,13 +110,14 @@ def _unavailable(server: str) -> str:
 
 
 async def _call(name: str, params, context: TaskContext) -> dict:
-    from executor.agents.calls import call
+    # The MCP client takes a second to load, in which the worker's other tasks go on.
+    calls = await asyncio.to_thread(importlib.import_module, "executor.agents.calls")
 
     async def progress(done: float, total: float | None, text: str | None) -> None:
         context.progress(done, total, text or "")
 
     server, tool = await _located(name)
-    return await call(server, tool, params.root, progress)
+    return await calls.call(server, tool, params.root, progress)
 
 
 async def _located(name: str):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+
 from pydantic import AliasChoices, Base64Bytes, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from executor.agents import configuration
@@ -75,14 +78,13 @@ async def agent_zero(params: AgentZeroParameters, context: TaskContext) -> dict:
     The result has response, context_id (the chat) and agent. What the agent does can be watched in the task's log. A
     cancel stops the agent. A message whose answer was lost is never sent again by itself.
     """
-    from executor.agents.agent_zero import Mark, Message, Watcher, ask
-
+    zero = await asyncio.to_thread(importlib.import_module, "executor.agents.agent_zero")
     given = params.model_dump(mode="json", exclude_none=True)
     about = {name: given[name] for name in ("lifetime_hours", "project_name", "agent_profile") if name in given}
-    message = Message(given["message"], given["attachments"], about)
+    message = zero.Message(given["message"], given["attachments"], about)
     try:
         instance = _instance(params.agent)
     except ValueError as error:  # it was there when the task was added
         raise ToolFailed(f"{error}.", retryable=False) from None
-    mark = Mark(context.artifact("agent-zero.json"))
-    return await ask(instance, message, mark, Watcher(context.log, context.progress))
+    mark = zero.Mark(context.artifact("agent-zero.json"))
+    return await zero.ask(instance, message, mark, zero.Watcher(context.log, context.progress))

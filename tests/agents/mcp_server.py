@@ -14,13 +14,14 @@ import anyio
 from mcp.server.mcpserver import Context, MCPServer
 from pydantic import BaseModel
 
-server = MCPServer("tests")
+server = MCPServer("tests", log_level="CRITICAL")
+is_deaf = False
 
 
-def note(word: str) -> None:
+def note(word: str, pid: int = 0) -> None:
     if path := os.environ.get("MCP_MARKS"):
         with open(path, "a") as file:
-            file.write(f"{word} {os.getpid()}\n")
+            file.write(f"{word} {pid or os.getpid()}\n")
 
 
 class Sum(BaseModel):
@@ -51,8 +52,13 @@ def fail(reason: str) -> str:
 
 
 @server.tool(structured_output=False)
-async def nap(seconds: float, context: Context) -> str:
-    """Sleep, and tell about it."""
+async def nap(seconds: float, context: Context, deaf: bool = False) -> str:
+    """Sleep, and tell about it. A deaf server does not end when its stdin does, nor when it is asked to."""
+    if deaf:
+        global is_deaf
+        is_deaf = True
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        note("child", subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL).pid)
     note("nap")
     try:
         await context.report_progress(1, 2, "asleep")
@@ -90,14 +96,9 @@ def with_key(app):
 
 def main() -> None:
     note("start")
-    if os.environ.get("MCP_DEAF"):  # one that does not end when its stdin does, nor when it is asked to
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
-        with open(os.environ["MCP_MARKS"], "a") as file:
-            file.write(f"child {child.pid}\n")
     if sys.argv[1] == "stdio":
         server.run("stdio")
-        while os.environ.get("MCP_DEAF"):
+        while is_deaf:
             signal.pause()
         return
     import uvicorn

@@ -1,23 +1,22 @@
 """Programs end with the worker that started them, however it ends."""
 
-import pytest
-
 from tests.agents.conftest import KEY, marks, program
 from tests.support.batches import is_alive, item, run, submit
 from tests.support.waiting import eventually
 
 
-@pytest.mark.parametrize("deaf", [False, True])
-@pytest.mark.parametrize("how", ["terminate", "kill"])
-def test_programs_end_with_their_worker(how, deaf, worker, tools, tmp_path):
+def test_programs_end_with_their_workers_even_deaf_ones(worker, tools, tmp_path):
     path = tmp_path / "marks"
-    tools.say(prog=program(path, **({"MCP_DEAF": "1"} if deaf else {})))
-    one = worker(concurrency=2, env={"BATCH_AGENT_TOOLS": str(tools.path), "KEY_OF_TESTS": KEY, "BATCH_GRACE": "0.2"})
-    batch = submit(item("prog.nap", seconds=60))
-    napping = eventually(lambda: marks(path, "nap"), told=batch.told)
-    # Of a deaf one that was started for the list of its tools, the child has ended with it already.
-    pids = napping + [pid for pid in marks(path, "child") if is_alive(pid)]
-    assert all(is_alive(pid) for pid in pids) and len(pids) == (2 if deaf else 1)
-    getattr(one, how)()
-    eventually(lambda: not any(is_alive(pid) for pid in pids), timeout=8, what="the program has ended")
+    tools.say(prog=program(path))
+    env = {"BATCH_AGENT_TOOLS": str(tools.path), "KEY_OF_TESTS": KEY, "BATCH_GRACE": "0.2"}
+    asked, killed = (worker(concurrency=1, env=env, wait=False) for _ in range(2))
+    for one in (asked, killed):
+        one.wait_until_active()
+    batch = submit(*[item("prog.nap", seconds=60, deaf=True) for _ in range(2)])  # one for each of them
+    eventually(lambda: len(marks(path, "nap")) == 2, told=batch.told)
+    pids = marks(path, "nap") + marks(path, "child")
+    assert len(set(pids)) == 4 and all(is_alive(pid) for pid in pids)
+    asked.terminate(timeout=None)
+    killed.kill()
+    eventually(lambda: not any(is_alive(pid) for pid in pids), timeout=8, what="the programs have ended")
     run("cancel", batch=batch.id)
