@@ -7,6 +7,8 @@ import django
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection, transaction
+from django.test import TransactionTestCase
 
 from tests.support.browser import chromium, chromium_path, open_page
 from tests.support.environment import DATABASE, ON_POSTGRESQL, Surroundings
@@ -73,6 +75,19 @@ def valkey(_valkey_server, surroundings):
 
 
 # --- the database that other processes see ----------------------------------------------------------
+
+# What the migrations made: no test changes it, and to make it anew after each test would take most of the tests' time.
+KEPT = {"django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
+
+
+def _empty(self) -> None:
+    names = set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
+    with transaction.atomic(), connection.cursor() as cursor:
+        for name in sorted(names):
+            cursor.execute(f'DELETE FROM "{name}"')
+
+
+TransactionTestCase._fixture_teardown = _empty
 
 
 @pytest.fixture

@@ -68,8 +68,12 @@ class Mark:
     def clear(self, *paths: Path) -> None:
         for path in paths or (self._path,):
             path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()  # unless something else is in it
+            self.tidy(path)
+
+    def tidy(self, path: Path | None = None) -> None:
+        """The folder goes when nothing is in it."""
+        with contextlib.suppress(OSError):
+            (path or self._path).parent.rmdir()
 
 
 async def ask(instance: AgentZero, message: Message, mark: Mark, watcher: Watcher) -> dict[str, Any]:
@@ -77,6 +81,13 @@ async def ask(instance: AgentZero, message: Message, mark: Mark, watcher: Watche
 
     Raises AgentUnavailable, ToolFailed, AnswerLost.
     """
+    try:
+        return await _ask(instance, message, mark, watcher)
+    finally:
+        mark.tidy()
+
+
+async def _ask(instance: AgentZero, message: Message, mark: Mark, watcher: Watcher) -> dict[str, Any]:
     if earlier := mark.left_behind():
         mark.clear(*earlier)
         raise AnswerLost(

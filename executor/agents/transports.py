@@ -23,6 +23,7 @@ from .configuration import McpServer
 
 SEND = 60.0  # seconds
 FAREWELL = 1.0
+HEARD = 0.2
 
 
 class Unreachable(Exception):
@@ -100,15 +101,21 @@ async def _streams(server: McpServer, http: httpx2.AsyncClient | None, refusals:
 
 
 class _Noting:
-    """An HTTP client that notes down what one session was refused with: MCP's own errors do not tell it."""
+    """An HTTP client that notes down what one session was refused with, which MCP's own errors do not tell, and that
+    gives a cancel the time to be heard: older servers end a session before they have passed on what came last."""
 
     def __init__(self, http: httpx2.AsyncClient, refusals: list[str]):
         self._http, self._refusals = http, refusals
+        self._cancelled = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._http, name)
 
     async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
+        if request.method == "POST" and b'"notifications/cancelled"' in request.content:
+            self._cancelled = True
+        elif request.method == "DELETE" and self._cancelled:
+            await asyncio.sleep(HEARD)
         response = await self._http.send(request, **how)
         if response.status_code in (401, 403, 429) or response.status_code >= 500:
             self._refusals[:] = [f"it answered {response.status_code} {response.reason_phrase}".rstrip()]
