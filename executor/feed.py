@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 LOOK = 1.0  # seconds after which a reader looks by itself: the bell may be lost
 GAP = 0.1  # seconds between two updates of a batch
+FAREWELL = 2.0  # seconds a cancelled task gets to put away what it holds
 REPLAY_BYTES = 512 * 1024  # of missed frames that are replayed; a watcher that missed more starts anew
 
 
@@ -107,7 +108,7 @@ class Feed:
             if not self._watchers[key]:
                 del self._watchers[key]
                 if pump := self._pumps.pop(key, None):
-                    pump.cancel()
+                    await _end(pump)
 
     async def _catch_up(self, watcher: Watcher, key: str, after: int | None) -> tuple[int, int]:
         """Give a new watcher what it missed; its place in the stream, and the last frame that was read for it."""
@@ -143,7 +144,7 @@ class Feed:
                     pass
                 heard.clear()
         finally:
-            ear.cancel()
+            await _end(ear)
 
     # --- the list of batches -----------------------------------------------------------------------
 
@@ -161,8 +162,8 @@ class Feed:
         finally:
             watchers.discard(queue)
             if not watchers:
-                pump.cancel()
                 self._list = None
+                await _end(pump)
 
     async def _pump_list(self, watchers: set[asyncio.Queue]) -> None:
         since = None
@@ -181,6 +182,12 @@ class Feed:
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("the list waits for the database: %s", error)
             await asyncio.sleep(LOOK)
+
+
+async def _end(task: asyncio.Task) -> None:
+    """Cancel a task and let it put away what it holds, which a second cancel, by a closing loop, would tear apart."""
+    task.cancel()
+    await asyncio.wait([task], timeout=FAREWELL)
 
 
 def _with_connection(function: Callable, *args) -> Any:

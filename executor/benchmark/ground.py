@@ -27,6 +27,8 @@ from .plan import Workload
 
 PATIENCE = 90.0  # seconds for one part to come up
 LIMIT = 420.0  # seconds for one run of a workload
+PREFIX = "bx-bench-"
+PLACE = "/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir()  # sockets need short paths
 OURS = ("BATCH_", "DATABASE_URL", "REDIS_URL", "DEBUG")  # what the environment says of another installation
 
 
@@ -61,9 +63,7 @@ class Ground:
         self.supervisor = Supervisor(self.log)
 
     def __enter__(self) -> Ground:
-        # Directly in /tmp where there is one: sockets need short paths.
-        where = "/tmp" if os.path.isdir("/tmp") else None
-        self.folder = Path(tempfile.mkdtemp(prefix="bx-bench-", dir=where)).resolve()
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=PLACE)).resolve()
         self.supervisor.listen_to_signals()
         try:
             self._prepare()

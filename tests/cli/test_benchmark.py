@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from executor.benchmark.ground import PLACE, PREFIX
 from executor.supervisor.spawn import PROJECT
 from tests.support.processes import manage
 
@@ -22,7 +22,7 @@ def environment(tmp_path):
 
 
 def folders() -> set[str]:
-    return {path.name for path in Path(tempfile.gettempdir()).glob("bx-bench-*")}
+    return {path.name for path in Path(PLACE).glob(f"{PREFIX}*")}
 
 
 @pytest.mark.parametrize(
