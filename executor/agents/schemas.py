@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import jsonschema
 import referencing
 from jsonschema.exceptions import ValidationError as Unfit
 from pydantic import RootModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
+from referencing.exceptions import Unresolvable
 
-if TYPE_CHECKING:  # a worker that runs other tasks need not wait for it to load
-    from jsonschema.exceptions import ValidationError as Unfit
+from executor import secrets
 
 ERRORS = 20  # of one task that are told
+# What these say of a value depends on what is inside of it.
+BY_WHAT_IS_INSIDE = {"anyOf", "oneOf", "not", "contains", "const", "enum", "uniqueItems", "dependentSchemas"}
 
 
 class ToolParameters(RootModel[dict[str, Any]]):
@@ -29,10 +31,9 @@ class ToolParameters(RootModel[dict[str, Any]]):
         made = super().model_validate(obj, **how)
         if cls.validator is None:
             return made
-        from referencing.exceptions import Unresolvable
-
         try:
-            wrong = [problem for fault in cls.validator.iter_errors(made.root) for problem in _problems(fault)]
+            faults = [fault for fault in cls.validator.iter_errors(made.root) if not _cannot_know(fault)]
+            wrong = [problem for fault in faults for problem in _problems(fault)]
         except (Unresolvable, RecursionError):
             return made  # a schema that cannot be followed here: its server will judge
         if wrong:
@@ -68,6 +69,11 @@ def _shown(schema: dict[str, Any]) -> dict[str, Any]:
         "properties": {name: part if isinstance(part, dict) else {} for name, part in parts},
         "required": required if isinstance(required, list) else [],
     }
+
+
+def _cannot_know(fault: Unfit) -> bool:
+    """Whether the fault may come from a secret, whose value is not known here: its server will judge."""
+    return fault.validator in BY_WHAT_IS_INSIDE and any(secrets.places(fault.instance))
 
 
 def _problems(fault: Unfit) -> Iterator[InitErrorDetails]:

@@ -33,6 +33,23 @@ def test_each_fault_is_told_with_its_place():
     assert place == ("colour",) and reason.endswith("to, size")
 
 
+def test_a_secret_fits_wherever_its_value_might():
+    schema = {
+        "type": "object",
+        "properties": {"key": {"type": "string", "minLength": 20}, "login": {"type": "object"}},
+        "required": ["key"],
+        "anyOf": [
+            {"properties": {"login": {"properties": {"code": {"pattern": "^[0-9]+$"}}}}},
+            {"properties": {"login": {"maxProperties": 0}}},
+        ],
+    }
+    secret = {"$secret": "KEY"}
+    at_secrets = [place for place, _ in faults(schema, {"key": secret, "login": {"code": secret}})]
+    assert at_secrets == [("key",)]  # which is left to the worker
+    assert faults(schema, {"key": "k" * 20, "login": {"code": "x"}})
+    assert faults(schema, {"login": {"code": secret}}) == [(("key",), "Field required")]
+
+
 @pytest.mark.parametrize(
     "schema",
     [
