@@ -5,6 +5,7 @@ Each line of its output is JSON: {"done": n, "of": n} while it goes on, {"result
 
 from __future__ import annotations
 
+import asyncio
 import os
 import statistics
 import sys
@@ -122,6 +123,28 @@ def add(tasks: int, port: str, pid: str) -> dict:
     return {"tasks": tasks, "seconds": round(seconds, 3), "body_mb": round(len(body) / 1e6, 1), **megabytes}
 
 
+def sandbox(tasks: int) -> dict:
+    """What the walls cost a program, by the median of each."""
+    from executor.sandbox import server
+    from executor.sandbox.cost import cost
+
+    try:
+        found = asyncio.run(cost(tasks, tell=lambda done: tell(done=done, of=tasks)))
+    finally:
+        server.stop()
+    plain, contained = found["plain"], found["sandboxed"]
+    return {
+        "tasks": tasks,
+        "more_ms": found["more"],
+        "plain_ms": plain,
+        "contained_ms": contained,
+        "by": found["launcher"],
+    }
+
+
+WORK = {"noop": noop, "noop5": noop5, "sleep": sleep, "latency": latency, "add": add, "sandbox": sandbox}
+
+
 def wait_for_workers(count: int) -> None:
     from executor.models import WorkerNode
 
@@ -140,7 +163,7 @@ def main(name: str, tasks: str, *rest: str) -> None:
     from executor.benchmark.plan import WORKLOADS
 
     wait_for_workers(WORKLOADS[name].workers)
-    tell(result={"noop": noop, "noop5": noop5, "sleep": sleep, "latency": latency, "add": add}[name](int(tasks), *rest))
+    tell(result=WORK[name](int(tasks), *rest))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,9 @@ WORKLOADS = {
         ),
         Workload("sleep", "tasks of 1 s each, all at once in one worker", 500, 1, 500, "seconds", "s"),
         Workload("add", "tasks added by one call of the API", 100_000, 0, 0, "seconds", "s", web=True),
+        Workload(
+            "sandbox", "programs that do nothing, each once contained and once not", 40, 0, 0, "more_ms", "ms more"
+        ),
         Workload("latency", "times add(start=true) until the task starts", 200, 2, 20, "p50_ms", "ms (p50)"),
     )
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Callable
 
 from .probe import program_user, standing
 from .run import Program, run
@@ -12,12 +13,18 @@ from .run import Program, run
 NOTHING = ["/bin/sh", "-c", ":"]
 
 
-async def cost(rounds: int = 40, launcher: str | None = None, argv: list[str] | None = None) -> dict:
-    """Median milliseconds of `plain` and `sandboxed`, and what is between them as `more`; with the launcher's name."""
+async def cost(
+    rounds: int = 40,
+    launcher: str | None = None,
+    argv: list[str] | None = None,
+    tell: Callable[[int], None] = lambda done: None,
+) -> dict:
+    """Median milliseconds of `plain` and `sandboxed`, and what is between them as `more`; with the launcher's name.
+    `tell` hears after each round how many are done."""
     launcher = launcher or (await asyncio.to_thread(standing)).launcher
     argv = argv or NOTHING
     plain, contained = [], []
-    for _ in range(rounds + 3):
+    for number in range(-3, rounds):  # the first warm up
         started = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -30,6 +37,7 @@ async def cost(rounds: int = 40, launcher: str | None = None, argv: list[str] | 
         started = time.perf_counter()
         await run(Program(argv=argv, timeout=10), launcher, program_user())
         contained.append(time.perf_counter() - started)
+        tell(max(0, number + 1))
     milliseconds = [round(statistics.median(times[3:]) * 1000, 2) for times in (plain, contained)]
     return {
         "launcher": launcher,

@@ -31,6 +31,7 @@ def folders() -> set[str]:
         ("noop", 200, {"tasks_per_second": (1, 100_000), "seconds": (0.001, 120)}),
         ("sleep", 20, {"seconds": (1, 60)}),
         ("add", 500, {"seconds": (0.001, 60), "peak_over_idle_mb": (-50, 2_000), "idle_mb": (10, 2_000)}),
+        ("sandbox", 5, {"more_ms": (0.1, 10_000), "plain_ms": (0.1, 10_000)}),
         ("latency", 5, {"p50_ms": (0.1, 20_000), "p99_ms": (0.1, 20_000)}),
     ],
 )
@@ -59,7 +60,7 @@ def test_your_own_data_is_not_touched(environment, tmp_path):
 
 def test_an_unknown_workload_is_refused_in_words(environment):
     done = manage("benchmark", "nope", env=environment)
-    assert done.returncode == 2 and "there are noop, noop5, sleep, add, latency" in done.stderr
+    assert done.returncode == 2 and "there are noop, noop5, sleep, add, sandbox, latency" in done.stderr
     assert "Traceback" not in done.stderr
 
 
