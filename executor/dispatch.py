@@ -33,7 +33,7 @@ delayed: ContextVar[bool] = ContextVar("delayed", default=False)
 
 @contextmanager
 def open_batches(batch_ids: Iterable) -> Iterator[BatchQueue]:
-    """One transaction over these batches that ends with their free slots filled."""
+    """One transaction over these batches that ends with tickets out for their free slots."""
     with BatchQueue(batch_ids) as queue:
         yield queue
         fill(queue)
@@ -41,9 +41,9 @@ def open_batches(batch_ids: Iterable) -> Iterator[BatchQueue]:
 
 
 def fill(queue: BatchQueue) -> None:
-    """Dispatch, in every batch that runs, as many tasks as it has slots for."""
+    """Let tickets go out for every batch that has tasks waiting and slots for them."""
     for book in queue.books.values():
-        queue.dispatch(book, queue.next(book))
+        queue.dispatch(book, queue.due_tickets(book))
 
 
 def deliver(queue: BatchQueue) -> None:

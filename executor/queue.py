@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import Count, QuerySet, Sum
@@ -24,11 +24,13 @@ from executor.errors import Conflict, NotFound
 from executor.exchange import Claimed, NewTask, Outcome, Progress, Ticket, Waiting
 from executor.models import BatchTask, TaskAttempt
 from executor.sql import ROWS_A_STATEMENT, hex_of, insert, marks, rows_of_values, time_of, time_param, turn
-from executor.states import FINAL, MOVES, BatchState, TaskStatus
+from executor.states import FINAL, MOVES, BatchState, Priority, TaskStatus
 
 RETRY_CAP = 300.0  # seconds; no backoff is longer
+CALLS = 2  # tickets of one batch and priority that wait for a worker; one may be lost
 WISH_CAP = 366 * 86_400.0  # seconds; no pause that an error asked for is longer
 
+_BEST_FIRST = sorted(Priority, reverse=True)
 _TASK = "executor_batchtask"
 _NEW = (
     *("task_id", "batch_id", "number", "custom_id", "name", "function", "params", "priority", "status", "created_at"),
@@ -39,6 +41,18 @@ _NEXT = f"""
     SELECT task_id, attempt, priority, number FROM {_TASK}
     WHERE batch_id = %s AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
     ORDER BY priority DESC, number LIMIT %s
+"""
+_NEXT_OF = f"""
+    SELECT task_id, attempt, priority, number FROM {_TASK}
+    WHERE batch_id = %s AND priority = %s AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
+    ORDER BY number LIMIT %s
+"""
+_HOW_MANY = f"""
+    SELECT count(*) FROM (
+        SELECT 1 FROM {_TASK}
+        WHERE batch_id = %s AND priority = %s AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
+        LIMIT %s
+    ) AS waiting
 """
 _TICKETS_OUT = f"""
     SELECT priority, count(*) FROM {_TASK}
@@ -115,6 +129,11 @@ class BatchQueue:
                 for book in self.books.values():
                     if book.close(cursor):
                         self.changed[book.batch_id] = book.counters["seq"]
+
+    @property
+    def now(self) -> datetime:
+        """The database's time when the batches were locked. There must be one."""
+        return next(iter(self.books.values())).now
 
     def book(self, batch_id) -> Book:
         """The open book of a batch.
@@ -201,15 +220,39 @@ class BatchQueue:
 
     # --- what goes next --------------------------------------------------------------------------
 
-    def next(self, book: Book, limit: int | None = None) -> list[Waiting]:
-        """The tasks that may get a slot now, best first: no more than the slots which neither a running task nor a
-        ticket of the same or a higher priority takes."""
-        wanted = book.free if limit is None else min(limit, book.free)
+    def due_tickets(self, book: Book) -> list[Waiting]:
+        """The tasks whose tickets should go out now, best first.
+
+        A ticket calls a worker that has nothing to do; who comes takes what else waits along. So a few of each
+        priority are enough, and no more than the slots which nothing of the same or a higher priority may take.
+        """
+        if book.free <= 0 or not book.counters["queued"]:
+            return []
+        chosen: list[Waiting] = []
+        ahead = 0
+        waiting = [priority for priority in _BEST_FIRST if book.counters[QUEUED_OF[priority]]]
+        with connection.cursor() as cursor:
+            out = self._tickets_out(book, cursor)
+            for priority in waiting:
+                room = book.free - ahead
+                if room <= 0:
+                    break
+                if (wanted := min(CALLS, room) - out.get(priority, 0)) > 0:
+                    cursor.execute(_NEXT_OF, [book.batch_id, priority, wanted])
+                    chosen += [Waiting(hex_of(task_id), *rest) for task_id, *rest in cursor.fetchall()]
+                if priority != waiting[-1]:
+                    cursor.execute(_HOW_MANY, [book.batch_id, priority, room])
+                    ahead += out.get(priority, 0) + cursor.fetchone()[0]
+        return chosen
+
+    def next(self, book: Book, limit: int) -> list[Waiting]:
+        """Up to `limit` tasks that may get a slot now, best first: no more than the slots which neither a running task
+        nor a ticket of the same or a higher priority takes."""
+        wanted = min(limit, book.free)
         if wanted <= 0 or not book.counters["queued"]:
             return []
         with connection.cursor() as cursor:
-            cursor.execute(_TICKETS_OUT, [book.batch_id])
-            out = dict(cursor.fetchall())
+            out = self._tickets_out(book, cursor)
             cursor.execute(_NEXT, [book.batch_id, wanted])
             chosen: list[Waiting] = []
             for task_id, *rest in cursor.fetchall():
@@ -251,6 +294,22 @@ class BatchQueue:
             claimed += self.claim(book, chosen, worker)
         return claimed
 
+    def take(self, slots: int, worker: str, priorities: Container[int] = tuple(Priority)) -> list[Claimed]:
+        """Claim for up to so many more slots what waits without a ticket: the best first, of all these batches in
+        turn."""
+        coming: list[tuple[int, int, str, Waiting]] = []
+        for batch_id, book in self.books.items():
+            tasks = self.next(book, slots)
+            best = self.best(book, tasks, len(tasks))
+            coming += [(-task.priority, place, batch_id, task) for place, task in enumerate(best)]
+        if len(self.books) > 1:
+            coming.sort()
+        chosen: dict[str, list[Waiting]] = defaultdict(list)
+        for _, _, batch_id, task in coming[:slots]:
+            if task.priority in priorities:
+                chosen[batch_id].append(task)
+        return [task for batch_id, tasks in chosen.items() for task in self.claim(self.books[batch_id], tasks, worker)]
+
     def best(self, book: Book, tasks: list[Waiting], slots: int) -> list[Waiting]:
         """The best for so many slots: of these tasks, which come best first, or of those that wait with a higher
         priority, wherever their tickets are. A worker that died may have had them."""
@@ -263,10 +322,11 @@ class BatchQueue:
         if not tasks:
             return []
         assert len(tasks) <= book.free
-        ids = [task.task_id for task in tasks]
+        rows: list[tuple] = []
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM.format(ids=marks(ids)), [worker, time_param(book.now), *ids])
-            rows = cursor.fetchall()
+            for ids in _chunks([task.task_id for task in tasks]):
+                cursor.execute(_CLAIM.format(ids=marks(ids)), [worker, time_param(book.now), *ids])
+                rows += cursor.fetchall()
         claimed = []
         for row in rows:
             task = Claimed(hex_of(row[0]), book.batch_id, *row[1:-1], book.owner)
@@ -501,6 +561,11 @@ class BatchQueue:
                 cursor.execute(_WITHDRAW.format(ids=marks(chunk)), chunk)
 
     # --- shared ----------------------------------------------------------------------------------
+
+    def _tickets_out(self, book: Book, cursor) -> dict[int, int]:
+        """How many tickets of a batch are out, by priority."""
+        cursor.execute(_TICKETS_OUT, [book.batch_id])
+        return dict(cursor.fetchall())
 
     def _valid(self, book: Book, tickets: Sequence[Ticket]) -> list[Waiting]:
         """The tasks of those tickets that are for the next attempt of a queued task, best first."""

@@ -133,7 +133,7 @@ class FakeWorker:
     """A worker by hand: known to the database, it claims and settles when the test says so, and runs nothing."""
 
     def __init__(self, concurrency: int = 100):
-        self.name = new_name("fake")
+        self.name, self.concurrency = new_name("fake"), concurrency
         register(self.name, concurrency)
 
     @property
@@ -145,10 +145,14 @@ class FakeWorker:
         with open_batches({ticket.batch_id for ticket in tickets}) as queue:
             return queue.redeem(tickets, self.name)
 
-    def take(self, batch: Batch, count: int | None = None) -> list[Claimed]:
-        """Pop tickets and claim."""
-        tickets = tickets_out(batch)[:count]
-        return self.redeem(*tickets) if tickets else []
+    def take(self, *batches: Batch, slots: int | None = None) -> list[Claimed]:
+        """Pop tickets and claim, for so many slots, what they are for and what waits besides."""
+        slots = self.concurrency if slots is None else slots
+        if not (tickets := tickets_out(*batches)[:slots]):
+            return []
+        with open_batches({ticket.batch_id for ticket in tickets}) as queue:
+            claimed = queue.redeem(tickets, self.name)
+            return claimed + queue.take(slots - len(claimed), self.name)
 
     def settle(self, *outcomes: Outcome) -> int:
         """Record outcomes; how many were accepted."""

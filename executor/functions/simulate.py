@@ -44,7 +44,7 @@ async def simulate(params: SimulateParameters, context: TaskContext) -> dict:
 
     The result says how long it slept and which attempt succeeded.
     """
-    chance = random.Random(None if params.seed is None else f"{params.seed}-{context.number}-{context.attempt}")
+    chance = random if params.seed is None else random.Random(f"{params.seed}-{context.number}-{context.attempt}")
     seconds = max(0.0, params.duration + chance.uniform(-params.jitter, params.jitter))
     await _sleep(seconds, context)
     if context.retry_count < params.fail_times:

@@ -115,13 +115,13 @@ class BatchWorker(BaseWorker):
         self._heartbeat.start()
         threading.Thread(target=tell_sandbox, args=(self.node_name,), name="sandbox", daemon=True).start()
 
-    def _enter(self, entries: Sequence[Outcome | Progress | Ticket]) -> None:
-        """Hand over to the ledger. While there is none nothing can be recorded, nor would it be accepted: tickets are
-        issued again, tasks are others' by now, and only the slots come back."""
+    def _enter(self, entries: Sequence[Outcome | Progress | Ticket], spare: int = 0) -> None:
+        """Hand over to the ledger, with slots that are free besides. While there is none nothing can be recorded, nor
+        would it be accepted: tickets are issued again, tasks are others' by now, and only the slots come back."""
         if not self._away:
-            self._ledger.enter(entries)
+            self._ledger.enter(entries, spare)
         else:
-            self._on_commit([], sum(not isinstance(entry, Progress) for entry in entries))
+            self._on_commit([], spare + sum(not isinstance(entry, Progress) for entry in entries))
 
     def _call_soon(self, callback, *args) -> None:
         try:
@@ -155,8 +155,8 @@ class BatchWorker(BaseWorker):
                 await asyncio.wait({stopping}, timeout=pause)
                 continue
             if tickets:
-                self._free -= len(tickets)
-                self._enter(tickets)
+                spare, self._free = self._free - len(tickets), 0
+                self._enter(tickets, spare)
             elif self._burst and self._free == self.concurrency:
                 break
             elif self._burst:

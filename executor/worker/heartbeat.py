@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psutil
 from django.conf import settings
@@ -21,7 +21,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from executor import dispatch, housekeeping, sandbox
 from executor.models import BatchTask, WorkerNode
-from executor.sql import database_now, hex_of
+from executor.sql import database_now, hex_of, time_param
 from executor.states import BatchState, TaskStatus
 
 from .attempt import Stop
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 LOOK = 0.4  # seconds between looks at the own tasks: a cancel reaches a running attempt in under a second
 REPAIR = 1.0  # seconds between repairs, over all workers together
 FORGET = 600.0  # seconds between looks for what is too old to be kept
+
+_WELL = "SELECT 1 FROM executor_workernode WHERE name = %s AND state IN (%s, %s) AND heartbeat_at >= %s"
 
 
 def new_name(kind: str = "w") -> str:
@@ -68,11 +70,12 @@ def beat(name: str, **changes) -> bool:
     return bool(node.update(heartbeat_at=database_now(), **changes))
 
 
-def is_well(name: str) -> bool:
+def is_well(name: str, now: datetime) -> bool:
     """Whether this worker's claims would stand: one that slept too long finds out here, before it claims more."""
-    cutoff = database_now() - timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
-    alive = (WorkerNode.State.ACTIVE, WorkerNode.State.DRAINING)
-    return WorkerNode.objects.filter(name=name, state__in=alive, heartbeat_at__gte=cutoff).exists()
+    cutoff = now - timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
+    with connection.cursor() as cursor:
+        cursor.execute(_WELL, [name, WorkerNode.State.ACTIVE, WorkerNode.State.DRAINING, time_param(cutoff)])
+        return cursor.fetchone() is not None
 
 
 class Heartbeat(threading.Thread):

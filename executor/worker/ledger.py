@@ -30,8 +30,9 @@ PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds between tries while the database 
 
 
 class Ledger(threading.Thread):
-    """Takes entries from the event loop; `answer(claimed, slots)` is called, in this thread, after each commit with
-    the tasks that were claimed and with how many slots came back unused. `broken()` is called when it cannot go on."""
+    """Takes entries from the event loop, each with the slot that it frees or wants, and slots that are free besides;
+    `answer(claimed, slots)` is called, in this thread, after each commit with the tasks that were claimed and with how
+    many slots came back unused. `broken()` is called when it cannot go on."""
 
     def __init__(
         self,
@@ -42,10 +43,12 @@ class Ledger(threading.Thread):
     ):
         super().__init__(name="ledger", daemon=True)
         self.worker, self.queues = worker, queues
+        self._priorities = {priority for priority in Priority if priority.label in queues}
         self.draining = False  # the worker ends: tickets go back
         self.suspended = False  # nothing new is taken, as `rq suspend` asked for
         self._answer, self._broken = answer, broken
         self._entries: list[Outcome | Progress | Ticket | None] = []
+        self._spare = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
 
@@ -53,10 +56,12 @@ class Ledger(threading.Thread):
     def paused(self) -> bool:
         return self.draining or self.suspended
 
-    def enter(self, entries: Sequence[Outcome | Progress | Ticket]) -> None:
-        """Hand over outcomes and progress to record, and tickets to redeem; returns at once."""
+    def enter(self, entries: Sequence[Outcome | Progress | Ticket], spare: int = 0) -> None:
+        """Hand over outcomes and progress to record, tickets to redeem, and so many slots for what else waits;
+        returns at once."""
         with self._lock:
             self._entries += entries
+            self._spare += spare
         self._wake.set()
 
     def finish(self) -> None:
@@ -81,6 +86,7 @@ class Ledger(threading.Thread):
             self._wake.wait()
             with self._lock:
                 group, self._entries = self._entries[:GROUP], self._entries[GROUP:]
+                spare, self._spare = self._spare, 0
                 if not self._entries:
                     self._wake.clear()
             ending = None in group
@@ -88,11 +94,13 @@ class Ledger(threading.Thread):
             tickets = [entry for entry in group if isinstance(entry, Ticket)]
             told = [entry for entry in group if isinstance(entry, Progress)]
             if outcomes or tickets or told:
-                claimed = self._commit(outcomes, tickets, told)
-                self._answer(claimed, len(outcomes) + len(tickets) - len(claimed))
+                slots = len(outcomes) + len(tickets) + spare
+                claimed = self._commit(outcomes, tickets, told, slots)
+                self._answer(claimed, slots - len(claimed))
 
-    def _commit(self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress]) -> list[Claimed]:
-        slots = len(outcomes) + len(tickets)
+    def _commit(
+        self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress], slots: int
+    ) -> list[Claimed]:
         if outcomes and not self.paused:
             # The slots that become free here are given away in the same transaction: first to tickets that wait.
             tickets = tickets + _waiting_tickets(self.queues, len(outcomes))
@@ -115,27 +123,18 @@ class Ledger(threading.Thread):
         with BatchQueue(batches) as queue:
             queue.report(told, self.worker)
             queue.settle(outcomes, self.worker)
-            if self.draining or not is_well(self.worker):
+            if self.draining or not queue.books or not is_well(self.worker, queue.now):
                 for batch_id in queue.books:
                     queue.reissue(batch_id, [ticket.task_id for ticket in tickets if ticket.batch_id == batch_id])
                 claimed = []
             else:
                 claimed = queue.redeem(tickets, self.worker)
                 if len(tickets) < slots and not self.paused:
-                    claimed += self._keep_slots(queue, slots - len(claimed))
+                    # Instead of sending a ticket around for each task. Every batch that waits has had its ticket
+                    # taken now, so that none is passed over.
+                    claimed += queue.take(slots - len(claimed), self.worker, self._priorities)
             fill(queue)
         deliver(queue)
-        return claimed
-
-    def _keep_slots(self, queue: BatchQueue, slots: int) -> list[Claimed]:
-        """Claim the next tasks of these batches at once, instead of sending tickets around. Only where no ticket
-        waited, so that no other batch is passed over."""
-        claimed: list[Claimed] = []
-        for book in queue.books.values():
-            coming = queue.next(book, slots - len(claimed))
-            coming = queue.best(book, coming, len(coming))
-            ours = [task for task in coming if Priority(task.priority).label in self.queues]
-            claimed += queue.claim(book, ours, self.worker)
         return claimed
 
 

@@ -7,9 +7,9 @@ import pytest
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
 from executor.errors import BadRequest, Conflict, NotFound
-from executor.models import AuditEntry, Batch, BatchTask
+from executor.models import AuditEntry, Batch
 from executor.states import Priority
-from tests.factories import FakeWorker, add_tasks, make_batch, retry, start, task_in, tickets_out
+from tests.factories import FakeWorker, add_tasks, make_batch, numbers, retry, start, task_in
 from tests.queue.interleave import rival_goes_first
 
 
@@ -109,7 +109,7 @@ def test_update_changes_priority_limit_and_name_at_once(execute, batch):
     execute("start", batch="Six", max_concurrent=1)
     data = execute("update", batch="Six", function="nap", priority="critical", max_concurrent="3", name="Renamed").data
     assert data["changed"] == 3
-    assert [BatchTask.objects.get(pk=ticket.task_id).number for ticket in tickets_out(batch)][:3] == [2, 4, 6]
+    assert numbers(FakeWorker().take(batch)) == [2, 4, 6]
     found = execute("status", batch="Renamed").data
     assert (found["batch_id"], found["max_concurrent"]) == (str(batch.pk), 3)
     assert set(batch.tasks.filter(function="nap").values_list("priority", flat=True)) == {Priority.CRITICAL}

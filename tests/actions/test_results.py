@@ -12,7 +12,7 @@ from executor.errors import BadRequest, NotFound
 from executor.models import Batch
 from executor.presenters import RESULT_COLUMNS
 from executor.selection import TaskFilter
-from tests.factories import FakeWorker, add_tasks, cancel, make_batch, start, stop, tickets_out
+from tests.factories import FakeWorker, add_tasks, cancel, make_batch, start, stop
 
 SEEDS_FIELDS = {
     "task_id", "number", "custom_id", "name", "function", "priority", "status", "result", "error", "retry_count",
@@ -27,7 +27,7 @@ def mixed(db) -> Batch:
     for number in range(1, 13):
         add_tasks(batch, custom_id=f"row-{number}", name=f"=name {number}", max_retries=0, priority=2)
     start(batch)
-    held = worker.redeem(*tickets_out(batch))
+    held = worker.take(batch)
     worker.complete(held[0], result='{"text": "=1+1", "list": [1, null]}')
     worker.complete(held[1], result='"-5 is text"')
     worker.complete(held[2], result="-5")

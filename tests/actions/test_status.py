@@ -5,7 +5,7 @@ import json
 import pytest
 
 from executor.models import Batch
-from tests.factories import FakeWorker, add_tasks, cancel, make_batch, start, stop, tickets_out
+from tests.factories import FakeWorker, add_tasks, cancel, make_batch, start, stop
 
 STATS = {
     "total_tasks", "queued", "running", "completed", "failed", "cancelled", "start_time", "end_time",
@@ -30,7 +30,7 @@ def _batch() -> tuple[Batch, FakeWorker]:
     for _ in range(2):
         worker.fail(*worker.take(batch), execution_time=5.0)
     cancel(batch.tasks.get(number=4))
-    worker.redeem(*tickets_out(batch))
+    worker.take(batch)
     return batch, worker
 
 
@@ -96,7 +96,7 @@ def test_the_next_call_can_be_made_as_it_is_written(execute):
     start(batch)
     assert following() == "wait"
     worker = FakeWorker()
-    worker.complete(*worker.take(batch, 1))
+    worker.complete(*worker.take(batch, slots=1))
     stop(batch)
     assert following() == "start"
     start(batch)

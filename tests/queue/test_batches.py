@@ -88,7 +88,7 @@ def test_starting_a_finished_batch_leaves_it_finished():
 def test_adding_to_a_running_batch_goes_out_at_once():
     batch, _ = running_batch(2, max_concurrent=5)
     add_tasks(batch, 2)
-    assert len(tickets_out(batch)) == 3
+    assert len(FakeWorker().take(batch)) == 3
 
 
 def test_a_second_start_changes_the_limit_and_nothing_else():
@@ -160,7 +160,7 @@ def test_after_a_stop_nothing_is_dispatched_and_nothing_claimed():
 def test_a_stopped_batch_goes_on_where_it_was():
     batch, _ = running_batch(*[2] * 4, max_concurrent=2)
     worker = FakeWorker()
-    worker.complete(*worker.take(batch, 1))
+    worker.complete(*worker.take(batch, slots=1))
     stop(batch)
     start(batch)
     while claimed := worker.take(batch):

@@ -8,7 +8,7 @@ from django.db import connection
 
 from executor.dispatch import open_batches
 from executor.models import BatchTask
-from executor.queue import BatchQueue
+from executor.queue import CALLS, BatchQueue
 from executor.states import Priority, TaskStatus
 from tests.factories import (
     FakeWorker,
@@ -21,7 +21,6 @@ from tests.factories import (
     prioritise,
     running_batch,
     start,
-    stop,
     ticket_for,
     tickets_out,
 )
@@ -65,17 +64,55 @@ def test_no_more_than_the_limit_run_at_any_instant_with_several_workers(seed):
     assert full > 10, "the limit was never reached: this proved nothing"
 
 
-def test_tickets_are_issued_for_the_free_slots_and_no_more():
-    batch = make_batch(max_concurrent=3)
+def test_tickets_call_workers_as_long_as_slots_are_free():
+    batch = make_batch(max_concurrent=4)
     add_tasks(batch, 10)
     assert tickets_out(batch) == []
     start(batch)
+    assert len(tickets_out(batch)) == CALLS
     worker = FakeWorker()
-    assert len(tickets_out(batch)) == 3
-    claimed = worker.take(batch, 2)
+    claimed = worker.take(batch, slots=2)
+    assert len(tickets_out(batch)) == CALLS, "another worker may come"
+    claimed += worker.take(batch, slots=1)
     assert len(tickets_out(batch)) == 1
+    claimed += worker.take(batch, slots=1)
+    assert tickets_out(batch) == [] and len(claimed) == 4
     worker.complete(claimed[0])
-    assert len(tickets_out(batch)) == 2
+    assert len(tickets_out(batch)) == 1
+
+
+def test_who_comes_with_one_ticket_takes_along_what_else_waits():
+    batch, _ = running_batch(*[MEDIUM] * 5, *[LOW] * 5, max_concurrent=10)
+    with open_batches([batch.pk]) as queue:
+        name = FakeWorker().name
+        claimed = queue.redeem(tickets_out(batch)[:1], name)
+        claimed += queue.take(10, name, priorities={MEDIUM})
+    assert numbers(claimed) == [1, 2, 3, 4, 5], "and nothing of a priority that it does not serve"
+
+
+def test_two_batches_share_the_slots_of_a_worker_in_turn():
+    one, _ = running_batch(*[MEDIUM] * 10, max_concurrent=10)
+    two, _ = running_batch(*[MEDIUM] * 10, max_concurrent=10)
+    claimed = FakeWorker().take(one, two, slots=8)
+    assert [sum(task.batch_id == batch.pk.hex for task in claimed) for batch in (one, two)] == [4, 4]
+
+
+def test_the_better_of_two_batches_gets_the_slots_of_a_worker():
+    low, _ = running_batch(*[LOW] * 10, max_concurrent=10)
+    high, _ = running_batch(*[HIGH] * 10, max_concurrent=10)
+    claimed = FakeWorker().take(low, high, slots=8)
+    mine = [task for task in claimed if task.batch_id == low.pk.hex]
+    assert len(mine) <= CALLS < len(claimed) - CALLS, "its tickets were taken, and nothing else of it"
+
+
+def test_each_priority_calls_a_worker_of_its_own():
+    """A worker may serve some queues only: tickets of one priority must not keep those of another from going out."""
+    batch, _ = running_batch(*[CRITICAL] * 5, *[LOW] * 5, max_concurrent=7)
+    assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * CALLS + [LOW] * CALLS
+    batch, _ = running_batch(*[CRITICAL] * 5, *[LOW] * 5, max_concurrent=6)
+    assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * CALLS + [LOW]
+    batch, _ = running_batch(*[CRITICAL] * 5, *[LOW] * 5, max_concurrent=5)
+    assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * CALLS
 
 
 def test_a_ticket_for_which_there_is_no_slot_goes_back_and_comes_again():
@@ -201,7 +238,7 @@ def test_a_new_priority_moves_a_task_and_its_ticket():
     assert [ticket.task_id for ticket in tickets_out(batch)] == [tasks[0].pk.hex]
     assert prioritise(CRITICAL, tasks[2]) == 1
     assert tickets_out(batch)[0] == ticket_for(tasks[2])
-    assert numbers(FakeWorker().take(batch, 1)) == [3]
+    assert numbers(FakeWorker().take(batch, slots=1)) == [3]
 
 
 def test_a_task_whose_priority_changes_gets_its_ticket_anew():
@@ -225,7 +262,7 @@ def test_the_same_priority_again_changes_nothing():
 def test_two_batches_do_not_share_their_limits():
     one, _ = running_batch(*[MEDIUM] * 4, max_concurrent=2)
     two, _ = running_batch(*[MEDIUM] * 4, max_concurrent=3)
-    claimed = FakeWorker().redeem(*tickets_out(one, two))
+    claimed = FakeWorker().take(one, two)
     assert sorted(task.batch_id for task in claimed) == sorted([one.pk.hex] * 2 + [two.pk.hex] * 3)
 
 
@@ -247,7 +284,5 @@ def test_more_slots_than_a_statement_takes_parameters_are_filled(few_parameters)
         for _ in range(30):
             queue.add(batch.pk, [new_task() for _ in range(50)])
     start(batch)
-    assert batch.tasks.filter(dispatched_at__isnull=False).count() == 1_500
-    stop(batch)
-    assert not batch.tasks.filter(dispatched_at__isnull=False).exists()
     assert cancel(*batch.tasks.all()[:900])[0] == 900
+    assert len(FakeWorker(2_000).take(batch)) == 600

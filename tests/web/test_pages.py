@@ -324,7 +324,7 @@ def test_start_and_stop(operator):
     started = look(operator, batch_url(batch)).submit(button="Start")
     assert started.url == batch_url(batch) and "runs" in started.messages[0]
     assert now(batch).state == "running" and not started.has_button("Start")
-    FakeWorker().take(batch, 1)
+    FakeWorker().take(batch, slots=1)
     stopped = look(operator, batch_url(batch)).submit(button="Stop")
     assert now(batch).state == "stopping" and stopped.has_button("Start")
 
