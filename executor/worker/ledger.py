@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from executor import tickets as rq
 from executor.dispatch import deliver, fill
 from executor.exchange import Claimed, Outcome, Progress, Ticket
+from executor.failpoints import failpoint
 from executor.queue import BatchQueue
 from executor.states import Priority
 
@@ -112,9 +113,12 @@ class Ledger(threading.Thread):
         self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress], slots: int
     ) -> list[Claimed]:
         batches = {entry.batch_id for entry in (*outcomes, *tickets, *told)}
+        failpoint("before-finish", outcomes)
         with BatchQueue(batches) as queue:
             queue.report(told, self.worker)
             queue.settle(outcomes, self.worker)
+            failpoint("finish-uncommitted", outcomes)
+            failpoint("before-claim", tickets)
             if self.draining or not is_well(self.worker):
                 for batch_id in queue.books:
                     queue.reissue(batch_id, [ticket.task_id for ticket in tickets if ticket.batch_id == batch_id])
@@ -123,7 +127,10 @@ class Ledger(threading.Thread):
                 claimed = queue.redeem(tickets, self.worker)
                 if len(tickets) < slots and not self.paused:
                     claimed += self._keep_slots(queue, slots - len(claimed))
+            failpoint("claim-uncommitted", claimed)
             fill(queue)
+        failpoint("after-finish", outcomes)
+        failpoint("after-claim", claimed)
         deliver(queue)
         return claimed
 
