@@ -20,7 +20,7 @@ from executor.dispatch import deliver, fill
 from executor.exchange import Claimed, Outcome, Progress, Ticket
 from executor.failpoints import failpoint
 from executor.queue import BatchQueue
-from executor.states import Priority
+from executor.states import Priority, TaskStatus
 
 from .heartbeat import is_well
 
@@ -47,6 +47,8 @@ class Ledger(threading.Thread):
         self.suspended = False  # nothing new is taken, as `rq suspend` asked for
         self._answer, self._broken = answer, broken
         self._entries: list[Outcome | Progress | Ticket | None] = []
+        # Claims of commits that were not answered, to be given back: nobody runs them, should they stand.
+        self._doubtful: list[Outcome] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
 
@@ -104,7 +106,7 @@ class Ledger(threading.Thread):
                 logger.warning("%d outcomes wait for the database: %s", len(outcomes), error)
                 connection.close()
                 tickets = []  # the database will find that they are lost; a claim must not come late
-                if not outcomes:
+                if not outcomes and not self._doubtful:
                     break
                 time.sleep(pause)
         return []
@@ -112,11 +114,11 @@ class Ledger(threading.Thread):
     def _record(
         self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress], slots: int
     ) -> list[Claimed]:
-        batches = {entry.batch_id for entry in (*outcomes, *tickets, *told)}
+        batches = {entry.batch_id for entry in (*outcomes, *tickets, *told, *self._doubtful)}
         failpoint("before-finish", outcomes)
         with BatchQueue(batches) as queue:
             queue.report(told, self.worker)
-            queue.settle(outcomes, self.worker)
+            queue.settle([*outcomes, *self._doubtful], self.worker)
             failpoint("finish-uncommitted", outcomes)
             failpoint("before-claim", tickets)
             if self.draining or not is_well(self.worker):
@@ -127,10 +129,12 @@ class Ledger(threading.Thread):
                 claimed = queue.redeem(tickets, self.worker)
                 if len(tickets) < slots and not self.paused:
                     claimed += self._keep_slots(queue, slots - len(claimed))
+            self._doubtful += [_given_back(task) for task in claimed]
             failpoint("claim-uncommitted", claimed)
             fill(queue)
         failpoint("after-finish", outcomes)
         failpoint("after-claim", claimed)
+        self._doubtful = []
         deliver(queue)
         return claimed
 
@@ -144,6 +148,10 @@ class Ledger(threading.Thread):
             ours = [task for task in coming if Priority(task.priority).label in self.queues]
             claimed += queue.claim(book, ours, self.worker)
         return claimed
+
+
+def _given_back(task: Claimed) -> Outcome:
+    return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.QUEUED, released=True)
 
 
 def _waiting_tickets(queues: Sequence[str], room: int) -> list[Ticket]:
