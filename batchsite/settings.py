@@ -177,6 +177,9 @@ BATCH_EMBEDDER_MODEL = os.environ.get("BATCH_EMBEDDER_MODEL", "")
 BATCH_EMBEDDER_KEY = os.environ.get("BATCH_EMBEDDER_KEY", "")
 BATCH_MAX_DOCUMENT = int(_number("BATCH_MAX_DOCUMENT", 50 * 1024 * 1024))  # bytes of one file
 
+# Tests alone: where a process dies, sleeps or fails (executor/failpoints.py).
+BATCH_DEBUG_FAILPOINTS = os.environ.get("BATCH_DEBUG_FAILPOINTS", "")
+
 # Agents: a JSON file that names MCP servers and Agent Zero instances, and the same as a setting (docs/agents.md).
 BATCH_AGENT_TOOLS = os.environ.get("BATCH_AGENT_TOOLS", "")
 AGENT_TOOLS: dict = {}

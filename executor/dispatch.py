@@ -20,6 +20,7 @@ from django.db.models import Min
 from executor import bell, tickets
 from executor.errors import WorkerLost
 from executor.exchange import Outcome, Ticket
+from executor.failpoints import failpoint
 from executor.models import Batch, BatchTask, WorkerNode
 from executor.queue import BatchQueue
 from executor.sql import database_now, hex_of
@@ -49,6 +50,7 @@ def fill(queue: BatchQueue) -> None:
 def deliver(queue: BatchQueue) -> None:
     """What follows a commit: take tickets back, issue tickets, ring the bell. A Redis that is away changes nothing but
     the time."""
+    failpoint("before-push", queue.issued)
     try:
         if queue.withdrawn:
             tickets.withdraw(queue.withdrawn)
@@ -85,6 +87,7 @@ def rescue_lost_workers() -> None:
             dead = node.filter(heartbeat_at__lt=cutoff).update(state=WorkerNode.State.DEAD)
             if not dead and node.exists():
                 continue
+            failpoint("mid-repair", batches)
             error = f"The worker {name} was not heard of for {settings.BATCH_HEARTBEAT_LIMIT:g} s."
             lost = [
                 Outcome(hex_of(task_id), hex_of(batch_id), attempt, TaskStatus.FAILED, error=error,

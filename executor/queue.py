@@ -22,6 +22,7 @@ from django.db.models import Count, QuerySet, Sum
 from executor.books import QUEUED_OF, Book, open_books
 from executor.errors import Conflict, NotFound
 from executor.exchange import Claimed, NewTask, Outcome, Progress, Ticket, Waiting
+from executor.failpoints import failpoint
 from executor.models import BatchTask, TaskAttempt
 from executor.sql import ROWS_A_STATEMENT, hex_of, insert, marks, rows_of_values, time_of, time_param, turn
 from executor.states import FINAL, MOVES, BatchState, Priority, TaskStatus
@@ -177,6 +178,7 @@ class BatchQueue:
             for number, task in enumerate(tasks, first)
         )
         insert(_TASK, _NEW, rows)
+        failpoint("add-uncommitted")
         for number, task in enumerate(tasks, first):
             book.enters(TaskStatus.QUEUED, task.priority)
             book.note(number, TaskStatus.QUEUED, 0)

@@ -16,19 +16,31 @@ from executor.supervisor.spawn import PROJECT
 
 # A module may import those of the rows above it, and those that stand before it in its own row.
 ROWS = (
-    ("errors", "states", "wording", "json_text", "tasklog"),
+    ("errors", "states", "wording", "json_text", "tasklog", "failpoints"),
     ("models", "exchange"),
     ("sql", "parameters", "access", "books", "selection"),
     ("queue",),
     ("tickets", "bell"),
-    ("dispatch", "housekeeping"),
-    ("knowledge", "memory", "sandbox", "agents", "secrets", "functions"),
+    ("dispatch", "housekeeping", "invariants"),
+    ("knowledge", "memory", "sandbox", "secrets", "agents", "functions"),
     ("estimate", "presenters", "intake"),
     ("reads", "columns"),
     ("feed", "worker"),
     ("actions",),
     # The adapters: they translate, and make no rules of their own.
-    ("intake_formats", "forms", "security", "body_limit", "health", "templatetags", "supervisor", "cli", "benchmark"),
+    (
+        "intake_formats",
+        "forms",
+        "security",
+        "body_limit",
+        "health",
+        "templatetags",
+        "supervisor",
+        "cli",
+        "ground",
+        "benchmark",
+        "chaos",
+    ),
     ("api", "views", "urls", "consumers", "routing", "admin", "management", "checks"),
     ("apps",),
 )

@@ -1,1 +1,1 @@
-"""What `manage.py benchmark` measures, and the ground it does it on: everything real, everything temporary."""
+"""What `manage.py benchmark` measures, on a temporary installation of its own."""

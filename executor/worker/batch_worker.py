@@ -22,6 +22,7 @@ from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 
 from executor.exchange import Claimed, Outcome, Progress, Ticket
+from executor.failpoints import failpoint
 from executor.models import WorkerNode
 from executor.tickets import RedisError, TicketTaker, redis_client
 
@@ -154,6 +155,7 @@ class BatchWorker(BaseWorker):
                 pause = min(pause * 2, 2.0)
                 await asyncio.wait({stopping}, timeout=pause)
                 continue
+            failpoint("ticket-popped", tickets)
             if tickets:
                 spare, self._free = self._free - len(tickets), 0
                 self._enter(tickets, spare)

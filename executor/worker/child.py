@@ -70,6 +70,7 @@ def _let_server_go() -> None:
 def _answer(call: dict, line: Line) -> dict:
     from django.db import close_old_connections
 
+    from executor.failpoints import failpoint
     from executor.functions import TaskContext, lookup
     from executor.worker.results import encode, failure_of
 
@@ -77,6 +78,7 @@ def _answer(call: dict, line: Line) -> dict:
     try:
         function = lookup(call["function"])
         context = TaskContext(**call["context"], sink=line)
+        failpoint("mid-work")
         return {"result": encode(function.call(**function.arguments(call["params"], context)))}
     except BaseException as error:
         return failure_of(error)

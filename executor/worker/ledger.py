@@ -18,8 +18,9 @@ from django.db import DatabaseError, InterfaceError, connection
 from executor import tickets as rq
 from executor.dispatch import deliver, fill
 from executor.exchange import Claimed, Outcome, Progress, Ticket
+from executor.failpoints import failpoint
 from executor.queue import BatchQueue
-from executor.states import Priority
+from executor.states import Priority, TaskStatus
 
 from .heartbeat import is_well
 
@@ -49,6 +50,8 @@ class Ledger(threading.Thread):
         self._answer, self._broken = answer, broken
         self._entries: list[Outcome | Progress | Ticket | None] = []
         self._spare = 0
+        # Claims of commits that were not answered, to be given back: nobody runs them, should they stand.
+        self._doubtful: list[Outcome] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
 
@@ -111,7 +114,7 @@ class Ledger(threading.Thread):
                 logger.warning("%d outcomes wait for the database: %s", len(outcomes), error)
                 connection.close()
                 tickets = []  # the database will find that they are lost; a claim must not come late
-                if not outcomes:
+                if not outcomes and not self._doubtful:
                     break
                 time.sleep(pause)
         return []
@@ -119,10 +122,13 @@ class Ledger(threading.Thread):
     def _record(
         self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress], slots: int
     ) -> list[Claimed]:
-        batches = {entry.batch_id for entry in (*outcomes, *tickets, *told)}
+        batches = {entry.batch_id for entry in (*outcomes, *tickets, *told, *self._doubtful)}
+        failpoint("before-finish", outcomes)
         with BatchQueue(batches) as queue:
             queue.report(told, self.worker)
-            queue.settle(outcomes, self.worker)
+            queue.settle([*outcomes, *self._doubtful], self.worker)
+            failpoint("finish-uncommitted", outcomes)
+            failpoint("before-claim", tickets)
             if self.draining or not queue.books or not is_well(self.worker, queue.now):
                 for batch_id in queue.books:
                     queue.reissue(batch_id, [ticket.task_id for ticket in tickets if ticket.batch_id == batch_id])
@@ -133,9 +139,18 @@ class Ledger(threading.Thread):
                     # Instead of sending a ticket around for each task. Every batch that waits has had its ticket
                     # taken now, so that none is passed over.
                     claimed += queue.take(slots - len(claimed), self.worker, self._priorities)
+            self._doubtful += [_given_back(task) for task in claimed]
+            failpoint("claim-uncommitted", claimed)
             fill(queue)
+        failpoint("after-finish", outcomes)
+        failpoint("after-claim", claimed)
+        self._doubtful = []
         deliver(queue)
         return claimed
+
+
+def _given_back(task: Claimed) -> Outcome:
+    return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.QUEUED, released=True)
 
 
 def _waiting_tickets(queues: Sequence[str], room: int) -> list[Ticket]:

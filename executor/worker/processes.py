@@ -13,6 +13,7 @@ from collections import deque
 import orjson
 
 from executor.errors import ProcessDied, TaskError
+from executor.failpoints import failpoint
 from executor.functions import TaskContext
 from executor.functions.context import Sink
 
@@ -136,6 +137,7 @@ class ProcessPool:
             starting.add_done_callback(_kill_late)
             raise
         self._all.add(child)
+        failpoint("child-started")
         return await child.connect()
 
     def _discard(self, child: Child) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from executor.benchmark.ground import PLACE, PREFIX
+from executor.ground.installation import PLACE, PREFIX
 from executor.supervisor.spawn import PROJECT
 from tests.support.processes import manage
 

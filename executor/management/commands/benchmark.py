@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from executor.benchmark.ground import CannotMeasure, Ground, Interrupted
+from executor.benchmark.ground import Ground
 from executor.benchmark.plan import WORKLOADS, Workload
+from executor.ground.installation import CannotGoOn, Interrupted
 
 
 class Command(BaseCommand):
@@ -37,7 +38,7 @@ class Command(BaseCommand):
             with _progress() as progress:
                 for name in workloads or WORKLOADS:
                     results[name] = _measure(WORKLOADS[name], tasks, repeat, database, progress)
-        except CannotMeasure as error:
+        except CannotGoOn as error:
             raise CommandError(str(error)) from None
         except (Interrupted, KeyboardInterrupt):
             self.stderr.write("Stopped.")

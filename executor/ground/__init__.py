@@ -1,0 +1,1 @@
+"""A temporary installation to try things on: everything real, everything gone afterwards."""

@@ -1,0 +1,77 @@
+"""Workers that die, sleep or fail at a named place, and those that make it good. Faults are noticed in a second or two
+instead of half a minute."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from executor.supervisor.spawn import PROJECT
+from tests.support.processes import RunningWorker
+from tests.support.waiting import eventually
+
+LIMIT = 1.5  # seconds of silence after which a worker is dead
+TICKET_LIMIT = 1.0
+FAST = {
+    "BATCH_HEARTBEAT": "0.3",
+    "BATCH_HEARTBEAT_LIMIT": str(LIMIT),
+    "BATCH_TICKET_LIMIT": str(TICKET_LIMIT),
+    "BATCH_GRACE": "1",
+}
+
+
+@pytest.fixture
+def start(worker):
+    """Start a worker; `at="after-claim=kill"` says what befalls it."""
+
+    def begin(at: str = "", **more) -> RunningWorker:
+        env = {**FAST, "BATCH_DEBUG_FAILPOINTS": at, **more.pop("env", {})}
+        return worker(env=env, **{"concurrency": 4, **more})
+
+    return begin
+
+
+@pytest.fixture
+def mark(tmp_path) -> str:
+    """A file in which tasks write down what they do."""
+    return str(tmp_path / "marks")
+
+
+@pytest.fixture
+def script(shared_db, child_environment):
+    """Run a few lines of Python in a process of its own, as a web server or a command would, and give its end."""
+
+    def execute(code: str, at: str = "", timeout: float = 30, **env: str) -> subprocess.CompletedProcess:
+        lines = "import django; django.setup()\nfrom tests.support.batches import item, run, submit\n" + code
+        return subprocess.run(
+            [sys.executable, "-c", lines],
+            cwd=PROJECT,
+            env={**child_environment, **FAST, "BATCH_DEBUG_FAILPOINTS": at, **env},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return execute
+
+
+def dies(one: RunningWorker, timeout: float = 20) -> None:
+    """Wait until a worker was killed by its failpoint."""
+    assert one.process.wait(timeout) == -signal.SIGKILL, one.log[-4000:]
+
+
+def sleeps(pid: int, timeout: float = 10) -> int:
+    """Wait until a process has stopped itself; its number."""
+    eventually(lambda: state_of(pid) == "T", timeout=timeout, what=f"process {pid} sleeps")
+    return pid
+
+
+def wakes(pid: int) -> None:
+    os.kill(pid, signal.SIGCONT)
+
+
+def state_of(pid: int) -> str:
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]

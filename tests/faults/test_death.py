@@ -1,0 +1,122 @@
+"""F1: a worker dies at each of its points, and so does whoever adds and who repairs. Nothing is lost, and an attempt is
+charged from the claim on, and not before."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from executor import tickets
+from executor.models import Batch, BatchTask, TaskAttempt
+from executor.states import TaskStatus
+from tests.faults.conftest import LIMIT, TICKET_LIMIT, dies
+from tests.support.batches import assert_true_to_itself, item, marks, submit
+from tests.support.waiting import eventually
+
+SLACK = 6.0  # seconds for the start of another worker, and for the work itself
+
+# point → the attempts of two tasks that run one after the other
+POINTS = {
+    "ticket-popped": (1, 1),
+    "before-claim": (1, 1),
+    "claim-uncommitted": (1, 1),
+    "after-claim": (2, 1),
+    "child-started": (2, 1),
+    "before-finish": (2, 1),
+    "finish-uncommitted": (2, 1),
+    "after-finish": (1, 2),  # with the first one's outcome the second one was claimed
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_worker_that_is_killed_there_loses_nothing(start, mark, point):
+    batch = submit(*[item("sync_nap", seconds=0.01, mark=mark) for _ in range(2)], max_concurrent=1)
+    dies(start(f"{point}=kill", wait=False))
+    died = time.monotonic()
+    start(wait=False)
+    tasks = batch.wait(timeout=LIMIT + TICKET_LIMIT + SLACK).tasks()
+    assert time.monotonic() - died < LIMIT + TICKET_LIMIT + SLACK
+    assert tuple(task["attempt"] for task in tasks) == POINTS[point]
+    assert [task["retry_count"] for task in tasks] == [attempts - 1 for attempts in POINTS[point]]
+    kinds = TaskAttempt.objects.filter(task__batch_id=batch.id).values_list("error_kind", flat=True)
+    assert set(kinds) <= {"worker_lost"}
+    # Each attempt ran once at most, and the completed one did.
+    began = [(m.number, m.attempt) for m in marks(Path(mark)) if m.word == "start"]
+    assert len(began) == len(set(began)) and set(enumerate(POINTS[point], 1)) <= set(began)
+    assert_true_to_itself(batch.id)
+
+
+def test_a_child_that_is_killed_in_its_work_is_noticed_at_once_and_its_worker_lives(start):
+    one = start("mid-work=kill")
+    batch = submit(item("sync_ok", max_retries=1))
+    task = batch.wait(timeout=10).task()
+    # Each new child is killed at its first call: a task that does that to its child itself has no other end.
+    assert (task["status"], task["attempt"], task["error_kind"]) == ("failed", 2, "process_died")
+    took = TaskAttempt.objects.get(task_id=task["task_id"], number=2)
+    assert (took.ended_at - took.started_at).total_seconds() < 1.0 and "signal 9" in took.error
+    assert one.alive
+    assert_true_to_itself(batch.id)
+
+
+# --- others that may die ----------------------------------------------------------------------------------
+
+
+def test_a_call_that_dies_before_its_commit_has_stored_nothing(script):
+    done = script("submit(*[item('ok')] * 50)", at="add-uncommitted=kill")
+    assert done.returncode == -9, done.stderr
+    assert not Batch.objects.exists() and not BatchTask.objects.exists()
+
+
+def test_a_call_that_dies_between_its_commit_and_its_tickets_is_made_good(script, start):
+    done = script("submit(*[item('ok')] * 5)", at="before-push=kill")
+    assert done.returncode == -9, done.stderr
+    batch = Batch.objects.get()
+    assert batch.tasks.filter(dispatched_at__isnull=False).count() == 5
+    assert not tickets.waiting()
+    start(wait=False)
+    eventually(lambda: batch.tasks.filter(status=TaskStatus.COMPLETED).count() == 5, timeout=TICKET_LIMIT + SLACK)
+    assert set(batch.tasks.values_list("attempt", flat=True)) == {1}
+    assert_true_to_itself(str(batch.pk))
+
+
+def test_a_repair_that_dies_midway_charges_nothing_and_the_next_one_does_it_once(start, script):
+    batch = submit(item("nap", seconds=0.01))
+    dies(start("after-claim=kill", wait=False))
+    silent = time.monotonic()
+    eventually(lambda: time.monotonic() - silent > LIMIT)
+    done = script("from executor import dispatch; dispatch.repair()", at="mid-repair=kill")
+    assert done.returncode == -9, done.stderr
+    assert batch.statuses() == ["running"] and not TaskAttempt.objects.exists()
+    start(wait=False)
+    [task] = batch.wait(timeout=SLACK).tasks()
+    assert (task["attempt"], task["retry_count"]) == (2, 1)
+    assert_true_to_itself(batch.id)
+
+
+def test_many_repairs_at_once_charge_once_and_issue_no_ticket_twice(start, script):
+    """Four loops of repair in two processes, besides the one of the worker that lives."""
+    batch = submit(*[item("nap", seconds=0.05) for _ in range(8)], max_concurrent=4)
+    dies(start("after-claim=kill", wait=False))
+    heir = start(wait=False)
+    code = """
+import threading, time
+from django.db import connection
+from executor import dispatch
+def loop():
+    until = time.monotonic() + 2.5
+    while time.monotonic() < until:
+        dispatch.repair()
+    connection.close()
+loops = [threading.Thread(target=loop) for _ in range(4)]
+[each.start() for each in loops]
+[each.join() for each in loops]
+"""
+    done = script(code)
+    assert done.returncode == 0, done.stderr
+    tasks = batch.wait(timeout=SLACK).tasks()
+    lost = TaskAttempt.objects.filter(task__batch_id=batch.id)
+    assert {task["retry_count"] for task in tasks} == {0, 1}
+    assert set(lost.values_list("error_kind", flat=True)) == {"worker_lost"}
+    assert lost.count() == sum(task["retry_count"] for task in tasks) <= 4
+    assert heir.alive
+    assert_true_to_itself(batch.id)

@@ -1,0 +1,36 @@
+"""The database has committed, and the answer is lost on the way: what was done is done once, and nothing hangs."""
+
+from pathlib import Path
+
+import pytest
+
+from executor.models import TaskAttempt
+from tests.support.batches import assert_true_to_itself, item, marks, run, submit
+
+
+@pytest.mark.parametrize("point", ["after-claim", "after-finish", "before-claim", "claim-uncommitted", "before-finish"])
+def test_a_worker_whose_commit_is_not_answered_goes_on(start, mark, point):
+    """With `after-…` the commit took place; with the others it did not."""
+    one = start(f"{point}=raise")
+    batch = submit(*[item("nap", seconds=0.05, mark=mark) for _ in range(6)], max_concurrent=2)
+    tasks = batch.wait(timeout=8).tasks()
+    assert {task["status"] for task in tasks} == {"completed"}
+    assert not any(task["retry_count"] for task in tasks), "nobody is to blame"
+    began = [(m.number, m.attempt) for m in marks(Path(mark)) if m.word == "start"]
+    assert len(began) == len(set(began)) == 6, "a task ran twice"
+    assert set(TaskAttempt.objects.values_list("outcome", flat=True)) <= {"released"}
+    assert one.alive and f"failpoint {point}" in one.log
+    assert_true_to_itself(batch.id)
+    # It has all of its slots.
+    full = submit(*[item("nap", seconds=0.3) for _ in range(4)], max_concurrent=4).wait_running(4)
+    assert_true_to_itself(full.wait().id)
+
+
+def test_a_call_whose_answer_is_lost_is_made_again_with_its_key_and_done_once(script):
+    """The answer went with the caller's process; whoever calls again gets it."""
+    call = "run('add_batch', tasks=[item('ok')] * 3, name='once', start=True, idempotency_key='k')"
+    done = script(call, at="before-push=kill")
+    assert done.returncode == -9, done.stderr
+    again = run("add_batch", tasks=[item("ok")] * 3, name="once", start=True, idempotency_key="k")
+    found = run("status", batch="once")
+    assert found["batch_id"] == again["batch_id"] and found["stats"]["total_tasks"] == 3

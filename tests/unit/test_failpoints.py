@@ -1,0 +1,43 @@
+"""Failpoints are dead unless they are armed, and then act once, at the passage that was named."""
+
+import pytest
+from django.db import OperationalError
+
+from executor import failpoints
+from executor.failpoints import POINTS, arm, failpoint
+
+
+@pytest.fixture(autouse=True)
+def _disarmed():
+    yield
+    arm("")
+
+
+def test_nothing_happens_unless_armed():
+    for point in POINTS:
+        failpoint(point)
+
+
+def test_it_acts_once_at_the_nth_passage_that_counts():
+    arm("before-push=raise@2, mid-repair=raise")
+    failpoint("before-push")
+    failpoint("before-push", [])
+    with pytest.raises(OperationalError, match="before-push"):
+        failpoint("before-push", ["something"])
+    failpoint("before-push")
+    with pytest.raises(OperationalError):
+        failpoint("mid-repair")
+
+
+@pytest.mark.parametrize("wrong", ["nowhere=kill", "before-push", "before-push=explode", "before-push=kill@often"])
+def test_a_wrong_word_is_refused(wrong):
+    with pytest.raises(ValueError):
+        arm(wrong)
+
+
+def test_every_point_is_passed_somewhere():
+    from executor.supervisor.spawn import PROJECT
+
+    code = "".join(path.read_text() for path in (PROJECT / "executor").rglob("*.py") if path.name != "failpoints.py")
+    assert not [point for point in POINTS if f'failpoint("{point}"' not in code]
+    assert not failpoints._armed
