@@ -36,6 +36,17 @@ class Stop(Enum):
     LOST = "lost"  # the claim is somebody else's: nothing is recorded
 
 
+def not_started(task: Claimed, why: Stop) -> Outcome | None:
+    """The outcome of a claim that ends before its function was called."""
+    match why:
+        case Stop.CANCELLED:
+            how = {"error": "Cancelled before it started.", "error_kind": TaskCancelled.kind}
+            return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.CANCELLED, **how)
+        case Stop.RELEASED:
+            return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.QUEUED, released=True)
+    return None
+
+
 class Attempt:
     """A claimed task while it runs on this worker's event loop; `ended` is called once with its outcome, `told` now
     and then with its progress."""

@@ -26,10 +26,11 @@ from executor.failpoints import failpoint
 from executor.models import WorkerNode
 from executor.tickets import RedisError, TicketTaker, redis_client
 
-from .attempt import Attempt, Stop
+from .attempt import Attempt, Stop, not_started
 from .heartbeat import Heartbeat, new_name, register, tell_sandbox
 from .ledger import Ledger
 from .processes import ProcessPool
+from .slots import PATIENCE, Slots
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,9 @@ class BatchWorker(BaseWorker):
         self.node_name = name  # a worker that was declared dead goes on under another
         self.attempts: dict[str, Attempt] = {}
         self._outcomes: list[Outcome] = []
-        self._free = self.concurrency
+        self._slots = Slots(self.concurrency)
+        self._patience: asyncio.TimerHandle | None = None
+        self._started_at = 0.0
         self._burst = self._suspended = False
         self._away = True  # no ledger and no heartbeat: not begun yet, or declared dead and not back yet
 
@@ -104,7 +107,7 @@ class BatchWorker(BaseWorker):
         self._ledger = Ledger(self.node_name, self.queue_names(), answer, broken=partial(os._exit, 1))
         self._heartbeat = Heartbeat(
             self.node_name,
-            running=lambda: {task_id: attempt.task.attempt for task_id, attempt in self.attempts.copy().items()},
+            running=self._held,
             stop=partial(self._call_soon, self._stop_attempt),
             lost=partial(self._call_soon, self._on_declared_dead),
             overdue=lambda: max((attempt.overdue for attempt in self.attempts.copy().values()), default=0.0),
@@ -115,6 +118,11 @@ class BatchWorker(BaseWorker):
         self._ledger.start()
         self._heartbeat.start()
         threading.Thread(target=tell_sandbox, args=(self.node_name,), name="sandbox", daemon=True).start()
+
+    def _held(self) -> dict[str, int]:
+        """The claims of this worker: task id → attempt number. Called from another thread."""
+        running = [attempt.task for attempt in self.attempts.copy().values()]
+        return {task.task_id: task.attempt for task in (*self._slots.waiting(), *running)}
 
     def _enter(self, entries: Sequence[Outcome | Progress | Ticket], spare: int = 0) -> None:
         """Hand over to the ledger, with slots that are free besides. While there is none nothing can be recorded, nor
@@ -136,13 +144,13 @@ class BatchWorker(BaseWorker):
         stopping = asyncio.create_task(self._stopping.wait())
         pause = 0.1
         while not self._stopping.is_set():
-            if self._free <= 0 or self._suspended:
+            if self._slots.free <= 0 or self._suspended:
                 self._room.clear()
                 room = asyncio.create_task(self._room.wait())
                 await asyncio.wait({room, stopping}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT)
                 room.cancel()
                 continue
-            take = asyncio.create_task(taker.take(self._free, 0 if self._burst else WAIT))
+            take = asyncio.create_task(taker.take(self._slots.free, 0 if self._burst else WAIT))
             await asyncio.wait({take, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not take.done():
                 take.cancel()  # a ticket that is lost on the way is issued again
@@ -157,9 +165,10 @@ class BatchWorker(BaseWorker):
                 continue
             failpoint("ticket-popped", tickets)
             if tickets:
-                spare, self._free = self._free - len(tickets), 0
+                spare = max(0, self._slots.free - len(tickets))
+                self._slots.held += len(tickets) + spare
                 self._enter(tickets, spare)
-            elif self._burst and self._free == self.concurrency:
+            elif self._burst and not self._slots.held:
                 break
             elif self._burst:
                 await asyncio.sleep(0.05)
@@ -169,43 +178,71 @@ class BatchWorker(BaseWorker):
     def _on_commit(self, claimed: list[Claimed], slots: int) -> None:
         """The ledger has committed: start what was claimed, take back the slots that were not used."""
         for task in claimed:
-            self.attempts[task.task_id] = Attempt(task, self._processes, self._on_ended, self._on_told)
+            self._slots.wait(task)
+        self._start_waiting()
         if slots:
-            self._free += slots
+            self._slots.came_back(slots)
             self._room.set()
-        if self._free == self.concurrency:
-            self._quiet.set()
-        else:
+        if self._slots.held:
             self._quiet.clear()
+        else:
+            self._quiet.set()
+
+    def _start_waiting(self) -> None:
+        """Start what waits in the places that are free."""
+        while len(self.attempts) < self.concurrency and (task := self._slots.next()):
+            self.attempts[task.task_id] = Attempt(task, self._processes, self._on_ended, self._on_told)
+            self._started_at = self._loop.time()
+        if self._patience is None and self._slots.waiting():
+            self._patience = self._loop.call_later(PATIENCE, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        """Give back what waits behind tasks that are not short after all: another worker may have a place for it."""
+        self._patience = None
+        if self._loop.time() - self._started_at >= PATIENCE:
+            self._give_back(Stop.RELEASED)
+        self._start_waiting()
+
+    def _give_back(self, why: Stop) -> None:
+        """End the claims that wait for a place."""
+        self._record([not_started(task, why) for task in self._slots.empty()])
 
     def _on_ended(self, attempt: Attempt, outcome: Outcome | None) -> None:
         if self.attempts.get(attempt.task.task_id) is attempt:
             del self.attempts[attempt.task.task_id]
         self._done += 1
-        if outcome is None:
-            self._on_commit([], 1)
-            return
-        if not self._outcomes:
-            # Those that end in the same turn of the loop are recorded in the same commit.
-            self._loop.call_soon(self._hand_over)
-        self._outcomes.append(outcome)
+        self._record([outcome])
+        self._start_waiting()
 
     def _on_told(self, progress: Progress) -> None:
         self._enter([progress])
 
+    def _record(self, outcomes: list[Outcome | None]) -> None:
+        """Leave outcomes for the ledger; None where the claim is somebody else's and only its slot comes back."""
+        known = [outcome for outcome in outcomes if outcome is not None]
+        if known and not self._outcomes:
+            # Those that end in the same turn of the loop are recorded in the same commit.
+            self._loop.call_soon(self._hand_over)
+        self._outcomes += known
+        if len(known) < len(outcomes):
+            self._on_commit([], len(outcomes) - len(known))
+
     def _hand_over(self) -> None:
         outcomes, self._outcomes = self._outcomes, []
-        self._enter(outcomes)
+        self._enter(outcomes, self._slots.offer(outcome.execution_time for outcome in outcomes))
 
     def _stop_attempt(self, task_id: str, why: Stop) -> None:
         if attempt := self.attempts.get(task_id):
             attempt.stop(why)
+        elif task := self._slots.leave(task_id):
+            self._record([not_started(task, why)])
 
     def _on_declared_dead(self) -> None:
         """We slept past our heartbeat and our tasks were given away: end them, and go on under a new name."""
         if self._away:
             return  # it was said twice
         self._away = True
+        self._give_back(Stop.LOST)
         for attempt in list(self.attempts.values()):
             attempt.stop(Stop.LOST)
         self._heartbeat.say(WorkerNode.State.STOPPED)
@@ -236,12 +273,14 @@ class BatchWorker(BaseWorker):
         self._stopping.set()
         if not self._away:
             self._ledger.draining = True
+            self._give_back(Stop.RELEASED)
             self._heartbeat.say(WorkerNode.State.DRAINING)
 
     async def _drain(self) -> None:
         """Let running tasks end, or release them when the grace period is over; then record everything."""
         self._ledger.draining = True
-        if self._free < self.concurrency:
+        self._give_back(Stop.RELEASED)
+        if self._slots.held:
             quiet, now = asyncio.create_task(self._quiet.wait()), asyncio.create_task(self._now.wait())
             grace = None if self._burst and not self._stopping.is_set() else settings.BATCH_GRACE
             await asyncio.wait({quiet, now}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)

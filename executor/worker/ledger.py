@@ -31,7 +31,7 @@ PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds between tries while the database 
 
 
 class Ledger(threading.Thread):
-    """Takes entries from the event loop, each with the slot that it frees or wants, and slots that are free besides;
+    """Takes entries from the event loop, each with the slot that it frees or wants, and how many are wanted besides;
     `answer(claimed, slots)` is called, in this thread, after each commit with the tasks that were claimed and with how
     many slots came back unused. `broken()` is called when it cannot go on."""
 
@@ -60,8 +60,8 @@ class Ledger(threading.Thread):
         return self.draining or self.suspended
 
     def enter(self, entries: Sequence[Outcome | Progress | Ticket], spare: int = 0) -> None:
-        """Hand over outcomes and progress to record, tickets to redeem, and so many slots for what else waits;
-        returns at once."""
+        """Hand over outcomes and progress to record, tickets to redeem, and for how many tasks more than these (or
+        fewer) there is room; returns at once."""
         with self._lock:
             self._entries += entries
             self._spare += spare
@@ -106,7 +106,7 @@ class Ledger(threading.Thread):
     ) -> list[Claimed]:
         if outcomes and not self.paused:
             # The slots that become free here are given away in the same transaction: first to tickets that wait.
-            tickets = tickets + _waiting_tickets(self.queues, len(outcomes))
+            tickets = tickets + _waiting_tickets(self.queues, slots - len(tickets))
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
                 return self._record(outcomes, tickets, told, slots)
@@ -155,6 +155,6 @@ def _given_back(task: Claimed) -> Outcome:
 
 def _waiting_tickets(queues: Sequence[str], room: int) -> list[Ticket]:
     try:
-        return rq.take_waiting(queues, room)
+        return rq.take_waiting(queues, room) if room > 0 else []
     except rq.RedisError:
         return []  # going on with our own batches is all that can be done

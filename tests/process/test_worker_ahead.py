@@ -1,0 +1,58 @@
+"""Short tasks are claimed ahead, so that a commit serves many of them; long ones never run more at once for it."""
+
+from pathlib import Path
+
+import pytest
+
+from executor.models import BatchFrame, TaskAttempt
+from tests.support.batches import assert_true_to_itself, item, marks, most_at_once, run, submit
+
+SLOTS = 5
+
+
+@pytest.fixture(scope="module")
+def transactional_db(module_db):
+    """In this module the database is not emptied after each test: the worker needs its row."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker(start_worker):
+    return start_worker(concurrency=SLOTS)
+
+
+def test_one_commit_serves_more_short_tasks_than_there_are_slots(transactional_db):
+    batch = submit(*[item("simulate", duration=0)] * 600, max_concurrent=500).wait()
+    assert batch.counts()["completed"] == 600
+    frames = BatchFrame.objects.filter(batch_id=batch.id).count()
+    assert frames < 600 / SLOTS / 2, "each commit served its slots and no more"
+    assert_true_to_itself(batch.id)
+
+
+def test_no_more_than_the_slots_run_at_once_when_long_tasks_follow_short_ones(transactional_db, mark):
+    short, long = [item("simulate", duration=0)] * 200, [item("nap", seconds=0.4, mark=mark)] * 12
+    batch = submit(*short, *long, *short, max_concurrent=500).wait()
+    assert batch.counts()["completed"] == 412
+    assert most_at_once(marks(Path(mark))) == SLOTS
+    assert_true_to_itself(batch.id)
+
+
+def test_what_waits_behind_long_tasks_goes_back_uncharged(transactional_db, mark):
+    batch = submit(
+        *[item("simulate", duration=0)] * 300, *[item("nap", seconds=0.6, mark=mark)] * 30, max_concurrent=500
+    )
+    batch.wait()
+    tasks = batch.tasks()
+    assert {task["status"] for task in tasks} == {"completed"} and not any(task["retry_count"] for task in tasks)
+    released = TaskAttempt.objects.filter(task__batch_id=batch.id)
+    assert released.exists() and set(released.values_list("outcome", flat=True)) == {"released"}
+    assert_true_to_itself(batch.id)
+
+
+def test_a_claim_that_waits_in_the_worker_is_cancelled_like_any_other(transactional_db, mark):
+    batch = submit(
+        *[item("simulate", duration=0)] * 300, *[item("nap", seconds=30, mark=mark)] * 30, max_concurrent=500
+    )
+    batch.wait_running(SLOTS)
+    run("cancel", batch=batch.id)
+    assert batch.wait(timeout=5).counts()["cancelled"] >= 30 - SLOTS
+    assert_true_to_itself(batch.id)
