@@ -10,11 +10,13 @@ them: at the n-th passage of that point by a process (the first, when no number 
 
 from __future__ import annotations
 
-import os
 import signal
+import threading
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
+
+from executor.sql import turn
 
 POINTS = {
     "ticket-popped": "a worker has taken tickets from Redis and told nobody",
@@ -62,7 +64,19 @@ def failpoint(point: str, when: object = True) -> None:
     del _armed[point]
     if action == "raise":
         raise OperationalError(f"failpoint {point}")
-    os.kill(os.getpid(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
+    if action == "pause" and not connection.in_atomic_block:
+        quiet = threading.Thread(target=_until_nobody_writes)  # an event loop may not ask the database itself
+        quiet.start()
+        quiet.join()
+    # To this very thread: one sent to the process might stop it a moment after this line.
+    signal.pthread_kill(threading.get_ident(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
+
+
+def _until_nobody_writes() -> None:
+    """No other thread of ours is just writing, and takes SQLite's only write lock into our sleep."""
+    with turn(), transaction.atomic():
+        pass
+    connection.close()
 
 
 arm(settings.BATCH_DEBUG_FAILPOINTS)

@@ -21,6 +21,8 @@ except ImportError:  # no such locks on this system: SQLite's own waiting does
 
 ROWS_A_STATEMENT = 500  # SQLite takes no more than 32,766 values
 
+PATIENCE = 10.0  # seconds that a writer waits in line before it asks SQLite itself
+
 _local = threading.local()
 
 
@@ -41,11 +43,42 @@ def turn() -> Iterator[None]:
         return
     if getattr(_local, "path", None) != path:
         _local.path, _local.file = path, open(f"{path}-turn", "wb")  # noqa: SIM115 - kept as long as the thread
-    fcntl.flock(_local.file, fcntl.LOCK_EX)
+    file = _local.file
+    if not _comes_up(file):
+        _local.path = None  # the file stays with the one who still stands in line
+        yield
+        return
     try:
         yield
     finally:
-        fcntl.flock(_local.file, fcntl.LOCK_UN)
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _comes_up(file) -> bool:
+    """Wait for one's turn; False when it does not come. Whoever was frozen with the lock in its hand must not hold up
+    all others without an end: SQLite's own lock then says that the database is locked."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        pass
+    # A lock file knows no timeout: somebody else stands in line for us.
+    decision, came = threading.Lock(), threading.Event()
+    decided: list[bool] = []
+
+    def stand() -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with decision:
+            if decided:
+                fcntl.flock(file, fcntl.LOCK_UN)
+            decided.append(True)
+        came.set()
+
+    threading.Thread(target=stand, name="turn", daemon=True).start()
+    came.wait(PATIENCE)
+    with decision:
+        decided.append(False)
+    return decided[0]
 
 
 def database_now() -> datetime:

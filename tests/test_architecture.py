@@ -16,9 +16,9 @@ from executor.supervisor.spawn import PROJECT
 
 # A module may import those of the rows above it, and those that stand before it in its own row.
 ROWS = (
-    ("errors", "states", "wording", "json_text", "tasklog", "failpoints"),
+    ("errors", "states", "wording", "json_text", "tasklog"),
     ("models", "exchange"),
-    ("sql", "parameters", "access", "books", "selection"),
+    ("sql", "failpoints", "parameters", "access", "books", "selection"),
     ("queue",),
     ("tickets", "bell"),
     ("dispatch", "housekeeping", "invariants"),

@@ -1,0 +1,115 @@
+"""A stop and a cancel in every window of a task's way: the worker sleeps there while they come, and then goes on."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.faults.conftest import FAST, sleeps, state_of, wakes
+from tests.support.batches import assert_true_to_itself, is_alive, item, marks, run, submit
+from tests.support.waiting import eventually
+
+# Nobody is taken for dead while he sleeps here.
+PATIENT = {"BATCH_HEARTBEAT_LIMIT": "60"}
+SOON = 2.0
+
+
+@pytest.fixture
+def sleeper(start):
+    """Start a worker that sleeps at these points, each once."""
+
+    def begin(*points: str):
+        one = start(",".join(f"{point}=pause" for point in points), env=PATIENT, concurrency=2)
+        eventually(lambda: one.node().info)  # it has written what it writes at its start
+        return one
+
+    return begin
+
+
+def test_a_stop_between_ticket_and_claim_is_obeyed(sleeper, mark):
+    one = sleeper("ticket-popped")
+    batch = submit(item("nap", mark=mark), item("nap", mark=mark), max_concurrent=2)
+    sleeps(one.pid)
+    assert run("stop", batch=batch.id)["state"] == "stopped"
+    wakes(one.pid)
+    other = submit(item("nap", seconds=0.05)).wait()  # the worker has seen to the ticket before this one
+    assert not marks(Path(mark)) and batch.statuses() == ["queued"] * 2
+    run("start", batch=batch.id)
+    assert {task["attempt"] for task in batch.wait().tasks()} == {1}
+    for each in (batch, other):
+        assert_true_to_itself(each.id)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_stop_between_claim_and_start_lets_it_end_or_gives_it_back(sleeper, mark, force):
+    one = sleeper("after-claim")
+    batch = submit(*[item("nap", seconds=1.0, mark=mark) for _ in range(3)], max_concurrent=1)
+    sleeps(one.pid)
+    assert run("stop", batch=batch.id, force=force)["state"] == "stopping"
+    wakes(one.pid)
+    batch.wait("stopped", timeout=4)
+    tasks = batch.tasks()
+    assert [task["status"] for task in tasks] == ["queued" if force else "completed", "queued", "queued"]
+    assert [(task["attempt"], task["retry_count"]) for task in tasks] == [(1, 0), (0, 0), (0, 0)]
+    assert_true_to_itself(batch.id)
+
+
+def test_a_hundred_stops_and_starts_cost_nothing(start):
+    start()
+    batch = submit(*[item("nap", seconds=0.02) for _ in range(60)], max_concurrent=4)
+    for _ in range(100):
+        run("stop", batch=batch.id)
+        run("start", batch=batch.id)
+    tasks = batch.wait().tasks()
+    assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
+    assert_true_to_itself(batch.id)
+
+
+# point → the task, and what a cancel that comes there leads to
+CANCELS = {
+    "ticket-popped": ("nap", "cancelled", 0),
+    "after-claim": ("nap", "cancelled", 1),
+    "child-started": ("sync_nap", "cancelled", 1),
+    "before-finish": ("ok", "cancelled", 1),  # it has worked to its end, and nobody has been told so yet
+    "after-finish": ("ok", "completed", 1),  # too late
+}
+
+
+@pytest.mark.parametrize("point", CANCELS)
+def test_a_cancel_wins_until_the_end_is_committed(sleeper, point):
+    function, status, attempt = CANCELS[point]
+    one = sleeper(point)
+    batch = submit(item(function, **({"seconds": 30} if "nap" in function else {})))
+    sleeps(one.pid)
+    told = run("cancel", batch=batch.id)
+    wakes(one.pid)
+    task = batch.wait(timeout=SOON).task()
+    assert (task["status"], task["attempt"]) == (status, attempt)
+    assert told["cancelled"] + told["cancelling"] == (status == "cancelled")
+    assert submit(item("sync_ok")).wait().statuses() == ["completed"]
+    assert one.alive
+    assert_true_to_itself(batch.id)
+
+
+def test_a_cancel_kills_a_child_that_sleeps_in_its_work(start):
+    one = start("mid-work=pause", env=PATIENT)
+    batch = submit(item("sync_nap", seconds=0.01)).wait_running()
+    [child] = eventually(
+        lambda: [each for each in psutil.Process(one.pid).children(recursive=True) if state_of(each.pid) == "T"]
+    )
+    assert run("cancel", batch=batch.id)["cancelling"] == 1
+    batch.wait(timeout=SOON)
+    eventually(lambda: not is_alive(child.pid), timeout=1)
+    assert (batch.task()["status"], batch.task()["attempt"]) == ("cancelled", 1)
+    assert_true_to_itself(batch.id)
+
+
+def test_a_cancel_of_a_task_whose_worker_has_died_is_carried_out_by_the_rescue(start):
+    dead = start("after-claim=kill", wait=False)
+    batch = submit(item("nap", seconds=30))
+    assert dead.process.wait(20) == -9
+    assert run("cancel", batch=batch.id)["cancelling"] == 1
+    start(wait=False)
+    batch.wait(timeout=float(FAST["BATCH_HEARTBEAT_LIMIT"]) + 5)
+    assert (batch.task()["status"], batch.task()["attempt"]) == ("cancelled", 1)
+    assert_true_to_itself(batch.id)

@@ -1,0 +1,49 @@
+"""F15: a worker sleeps past its heartbeat with work in its hands, its tasks go to others, and it wakes up."""
+
+from pathlib import Path
+
+from executor.models import BatchFrame, WorkerNode
+from tests.faults.conftest import sleeps, wakes
+from tests.support.batches import assert_true_to_itself, item, marks, submit
+from tests.support.waiting import eventually
+
+
+def test_an_outcome_that_comes_after_the_next_attempt_began_and_one_after_it_ended_are_refused(start, mark):
+    """The sleeper has the outcome of the first task in its hand, and that of the second comes the moment it wakes."""
+    batch = submit(item("nap", seconds=0.05, mark=mark), item("nap", seconds=1.2, mark=mark), max_concurrent=2)
+    sleeper = start("before-finish=pause")
+    sleeps(sleeper.pid)
+    heir = start()
+    eventually(lambda: sleeper.node().state == WorkerNode.State.DEAD, timeout=6)
+    eventually(lambda: batch.statuses() == ["completed", "running"], timeout=6, told=batch.told)
+    before = BatchFrame.objects.filter(batch_id=batch.id).count()
+    wakes(sleeper.pid)
+    eventually(lambda: WorkerNode.objects.filter(pid=sleeper.pid, state="active").exclude(pk=sleeper.worker_name))
+    assert batch.statuses()[0] == "completed"
+    tasks = batch.wait().tasks()
+    assert [(task["attempt"], task["worker"], task["retry_count"]) for task in tasks] == [(2, heir.worker_name, 1)] * 2
+    # What the sleeper said made no frame: the only one that followed is that of the second task's true end.
+    assert BatchFrame.objects.filter(batch_id=batch.id).count() == before + 1
+    began = [(m.number, m.attempt) for m in marks(Path(mark)) if m.word == "start"]
+    assert sorted(began) == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert_true_to_itself(batch.id)
+
+
+def test_a_claim_that_is_found_after_the_sleep_is_not_run_to_its_end(start, mark):
+    """It fell asleep between its claim and the start of the task; the task has meanwhile been run by another."""
+    batch = submit(item("nap", seconds=0.05, mark=mark))
+    sleeper = start("after-claim=pause")
+    sleeps(sleeper.pid)
+    heir = start()
+    [task] = batch.wait(timeout=8).tasks()
+    frames = BatchFrame.objects.filter(batch_id=batch.id).count()
+    wakes(sleeper.pid)
+    eventually(lambda: WorkerNode.objects.filter(pid=sleeper.pid, state="active").exclude(pk=sleeper.worker_name))
+    assert (task["attempt"], task["worker"]) == (2, heir.worker_name)
+    assert BatchFrame.objects.filter(batch_id=batch.id).count() == frames
+    assert batch.tasks() == [task]
+    assert_true_to_itself(batch.id)
+    # The one that woke up works again, with all of its slots.
+    heir.terminate()
+    again = submit(*[item("nap", seconds=0.3) for _ in range(4)], max_concurrent=4).wait_running(4)
+    assert {task["attempt"] for task in again.wait().tasks()} == {1}

@@ -1,0 +1,29 @@
+"""The line of writers on SQLite: it orders them, and nobody waits in it without an end."""
+
+import fcntl
+import time
+
+import pytest
+from django.db import connection
+
+from executor import sql
+from tests.factories import add_tasks, make_batch
+from tests.queue.interleave import Rival
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_writer_that_is_frozen_with_its_turn_does_not_hold_up_the_others_for_ever(monkeypatch):
+    monkeypatch.setattr(sql, "PATIENCE", 0.3)
+    batch = make_batch()
+    with open(f"{connection.settings_dict['NAME']}-turn", "wb") as frozen:
+        fcntl.flock(frozen, fcntl.LOCK_EX)
+        began = time.monotonic()
+        add_tasks(batch)
+        assert time.monotonic() - began < 5
+    assert len(add_tasks(batch)) == 1
+    with sql.turn():  # and the line is in order again
+        rival = Rival(lambda: add_tasks(batch))
+        rival.start()
+        assert connection.vendor == "postgresql" or rival.still_waits(0.1)
+    rival.join()
