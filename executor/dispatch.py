@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import Min, Q
 
 from executor import bell, tickets
 from executor.errors import WorkerLost
@@ -61,19 +61,22 @@ def deliver(queue: BatchQueue) -> None:
     bell.ring(queue.changed)
 
 
-def repair() -> None:
+def repair(rescue: bool = True) -> None:
     """One round of repair: rescue the tasks of lost workers, let waiting tasks go whose time has come, issue lost
     tickets again, fill what is free."""
-    rescue_lost_workers()
+    if rescue:
+        rescue_lost_workers()
     release_due_tasks()
     reissue_lost_tickets()
 
 
 def rescue_lost_workers() -> None:
     """Fail, as WorkerLost, every running task whose worker is dead, silent for too long, or gone."""
-    cutoff = database_now() - timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
-    silent = WorkerNode.objects.filter(state__in=_ALIVE, heartbeat_at__lt=cutoff)
-    well = WorkerNode.objects.filter(state__in=_ALIVE, heartbeat_at__gte=cutoff).values("name")
+    now, limit = database_now(), timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
+    # A heartbeat of the future is one from before the clock was set back.
+    heard = Q(heartbeat_at__range=(now - limit, now + limit))
+    silent = WorkerNode.objects.filter(~heard, state__in=_ALIVE)
+    well = WorkerNode.objects.filter(heard, state__in=_ALIVE).values("name")
     orphans = BatchTask.objects.filter(status=TaskStatus.RUNNING).exclude(worker__in=well)
     names = set(silent.values_list("name", flat=True))
     names.update(orphans.order_by().values_list("worker", flat=True).distinct())
@@ -84,7 +87,7 @@ def rescue_lost_workers() -> None:
             # The same question again, now in the transaction and by the statement that acts on it: it may have been
             # heard of since. Marking it dead tells a sleeper, when it wakes, that its children must go.
             node = WorkerNode.objects.filter(name=name, state__in=_ALIVE)
-            dead = node.filter(heartbeat_at__lt=cutoff).update(state=WorkerNode.State.DEAD)
+            dead = node.filter(~heard).update(state=WorkerNode.State.DEAD)
             if not dead and node.exists():
                 continue
             failpoint("mid-repair", batches)

@@ -99,6 +99,8 @@ class Heartbeat(threading.Thread):
         self._ending = False
         self._process = psutil.Process()
         self._strangers: set[str] = set()
+        self._heard: tuple[datetime, float] | None = None  # our last heartbeat by the database's clock and by ours
+        self._judges_at = 0.0
 
     def say(self, state: str) -> None:
         """Change the worker's state; the database hears of it at once."""
@@ -119,7 +121,7 @@ class Heartbeat(threading.Thread):
                 self._look()
                 self._end_if_blocked()
                 if now >= next_repair:
-                    dispatch.repair()
+                    dispatch.repair(rescue=self._may_judge())
                     next_repair = time.monotonic() + self._until_repair()
                 if now >= next_forget:
                     more = housekeeping.forget()
@@ -147,6 +149,18 @@ class Heartbeat(threading.Thread):
         if not beat(self.worker, state=self.state, running=len(self._running()), **use):
             logger.error("this worker was silent for too long; its tasks went to others")
             self._lost()
+        self._may_judge()
+        self._heard = database_now(), time.monotonic()
+
+    def _may_judge(self) -> bool:
+        """Whether others' silence means anything. When our own last heartbeat is long ago, or the database's clock took
+        a step since, the others may be as well as we are: they get time to be heard first."""
+        now, patience = time.monotonic(), settings.BATCH_HEARTBEAT_LIMIT / 2
+        if self._heard is not None:
+            passed, told = now - self._heard[1], (database_now() - self._heard[0]).total_seconds()
+            if max(passed, abs(told - passed)) > patience:
+                self._judges_at = now + patience
+        return now >= self._judges_at
 
     def _look(self) -> None:
         """Stop the attempts that somebody cancelled, whose batch is stopped by force, or that are not ours any more."""
