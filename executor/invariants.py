@@ -144,13 +144,13 @@ def _attempts(batch: Batch, findings: Findings) -> None:
 
 
 def _log(batch: Batch, orders: Orders | None, findings: Findings) -> None:
-    rows = {
-        number: (LETTER[status], attempt, priority)
-        for number, status, attempt, priority in BatchTask.objects.filter(batch=batch).values_list(
-            "number", "status", "attempt", "priority"
-        )
-    }
-    fold = _Fold(findings, orders, {number: row[2] for number, row in rows.items()})
+    fields = ("number", "status", "attempt", "priority", "retry_delay")
+    rows, priorities, waits = {}, {}, set()
+    for number, status, attempt, priority, delay in BatchTask.objects.filter(batch=batch).values_list(*fields):
+        rows[number], priorities[number] = (LETTER[status], attempt), priority
+        if delay:
+            waits.add(number)
+    fold = _Fold(findings, orders, priorities, waits)
     last = None
     for seq, changes, counts in _frames(batch):
         fold.frame(seq, changes)
@@ -158,7 +158,7 @@ def _log(batch: Batch, orders: Orders | None, findings: Findings) -> None:
     findings.equal(6, "frames", batch.stats.seq, fold.seq)
     findings.equal(6, "tasks in the log", batch.stats.last_number, len(fold.known))
     for number in fold.now.keys() | rows.keys():
-        told, row = fold.now.get(number), rows.get(number, (None, None))[:2]
+        told, row = fold.now.get(number), rows.get(number)
         if told != row:
             findings.expect(6, False, f"task {number} is {row} in its row and {told} in the log")
     if last is not None:
@@ -175,11 +175,12 @@ def _frames(batch: Batch) -> Iterator[tuple[int, list, str]]:
 class _Fold:
     """The tasks as the log tells them, frame by frame."""
 
-    def __init__(self, findings: Findings, orders: Orders | None, priorities: dict[int, int]):
+    def __init__(self, findings: Findings, orders: Orders | None, priorities: dict[int, int], waits: set[int]):
         self.seq = 0
         self.now: dict[int, tuple[str, int]] = {}  # number → letter, attempt
         self.known: set[int] = set()
         self._findings, self._orders, self._priorities = findings, orders, priorities
+        self._waits = waits  # those that wait before a retry, if only for less than the log tells
         self._claims: Counter = Counter()
         self._running = 0
         self._ready: Counter = Counter()  # priority → queued tasks that wait for nothing but a slot
@@ -211,7 +212,7 @@ class _Fold:
         if number in self._is_ready:
             self._is_ready.discard(number)
             self._ready[self._priorities.get(number, 0)] -= 1
-        if letter == _QUEUED and not retry_in:
+        if letter == _QUEUED and (retry_in is None or (not retry_in and number not in self._waits)):
             self._is_ready.add(number)
             self._ready[self._priorities.get(number, 0)] += 1
         self.known.add(number)
