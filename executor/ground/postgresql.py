@@ -67,8 +67,9 @@ def main(folder: Path) -> int:
     initdb = [programs / "bin/initdb", "-D", folder / "data", "-U", "postgres", "--auth=trust", "-E", "utf8"]
     subprocess.run([*initdb, "--locale=C"], stdout=subprocess.DEVNULL, check=True, cwd=folder, timeout=PATIENCE, **who)
     server = Server(folder, programs, who)
-    while server.answers():
-        print(f"postgresql://postgres@/postgres?host={folder}", flush=True)  # noqa: T201
+    while (up := server.answers()) or server.again:  # it may be made to crash while it still recovers
+        if up:
+            print(f"postgresql://postgres@/postgres?host={folder}", flush=True)  # noqa: T201
         code = server.process.wait()
         if not server.again:
             return code
