@@ -413,7 +413,8 @@ class BatchQueue:
             if cancel or outcome.status == TaskStatus.CANCELLED:
                 status, error, kind = TaskStatus.CANCELLED, error or "Cancelled while it ran.", "cancelled"
             elif outcome.released:
-                status = TaskStatus.QUEUED
+                status, retry_in = TaskStatus.QUEUED, outcome.retry_after
+                run_after = book.now + timedelta(seconds=retry_in) if retry_in else None
             elif outcome.retryable and retries < allowed:
                 status, retries = TaskStatus.QUEUED, retries + 1
                 retry_in = _pause(outcome.retry_after, delay, retries)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from typing import TypeVar
 
 import redis
 import redis.asyncio
@@ -29,10 +31,15 @@ from executor.states import Priority
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 ENTRY = "executor.worker.single.run_ticket"  # the one function that a ticket may name
 QUEUES = tuple(priority.label for priority in sorted(Priority, reverse=True))  # critical first
 _NAME = re.compile(r"([0-9a-f]{32})-([0-9]{1,9})-([0-9a-f]{32})")
+HANGS = 5.0  # seconds that a Redis which did not answer is left alone
 WAITS_AT_MOST = 3600  # seconds; a ticket nobody took by then is dropped by Redis and issued again
+
+_hangs_until = 0.0
 
 # Take up to ARGV[1] names from the queues in their order; a name that was taken leaves no record behind.
 _TAKE = """
@@ -92,7 +99,7 @@ def client_options() -> dict:
     hangs into minutes of silence."""
     return {
         "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
-        "socket_timeout": 5,
+        "socket_timeout": 1,
         "socket_connect_timeout": 2,
         "health_check_interval": 15,
     }
@@ -125,6 +132,22 @@ def _record_of(queue: str) -> dict:
     return job.to_dict(include_meta=False, include_result=False)
 
 
+def _ask(question: Callable[[], T]) -> T:
+    """Put a question to Redis. When it hung a moment ago it is not asked: nobody who has other things to do waits for
+    each ticket anew. A server that is gone says so at once and needs no such care.
+
+    Raises RedisError.
+    """
+    global _hangs_until
+    if time.monotonic() < _hangs_until:
+        raise redis.ConnectionError("it did not answer a moment ago")
+    try:
+        return question()
+    except redis.TimeoutError:
+        _hangs_until = time.monotonic() + HANGS
+        raise
+
+
 def issue(tickets: Sequence[Ticket], client: redis.Redis | None = None) -> None:
     """Push tickets on the queues of their priorities, in one round trip.
 
@@ -152,7 +175,7 @@ def issue(tickets: Sequence[Ticket], client: redis.Redis | None = None) -> None:
         for priority, batch in names.items():
             pipe.sadd(Queue.redis_queues_keys, queue_key(priority))
             pipe.rpush(queue_key(priority), *batch)
-        pipe.execute()
+        _ask(pipe.execute)
 
 
 def withdraw(tickets: Iterable[Ticket]) -> None:
@@ -166,7 +189,7 @@ def withdraw(tickets: Iterable[Ticket]) -> None:
             for priority in Priority:
                 pipe.lrem(queue_key(priority), 0, name)
             pipe.delete(Job.key_for(name))
-        pipe.execute()
+        _ask(pipe.execute)
 
 
 def waiting() -> set[str]:
@@ -196,7 +219,7 @@ def take_waiting(queues: Sequence[str], room: int) -> list[Ticket]:
 
     Raises RedisError.
     """
-    return _tickets_of(_take_script()(keys=_keys_of(queues), args=[room]))
+    return _tickets_of(_ask(lambda: _take_script()(keys=_keys_of(queues), args=[room])))
 
 
 @cache

@@ -12,7 +12,7 @@ import orjson
 from django.conf import settings
 from pydantic import ValidationError
 
-from executor.errors import TaskCancelled, TaskError, TaskTimeout
+from executor.errors import TaskCancelled, TaskError, TaskTimeout, UnknownFunction
 from executor.exchange import Claimed, Outcome, Progress
 from executor.functions import TaskContext, resolve
 from executor.secrets import MARK, Curtain, reveal
@@ -25,6 +25,9 @@ from .words import Words
 logger = logging.getLogger(__name__)
 
 DEAF = 2.0  # seconds after which a function that ignores its cancellation is left to itself
+
+
+STRANGE, STRANGE_PAUSE = 20, 3.0  # so often, after so many seconds, a worker without the function gives a task back
 
 
 class Stop(Enum):
@@ -164,6 +167,10 @@ class Attempt:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
             error = TaskError(f"The parameters are wrong: {wrong}", retryable=False)
             error.kind = "bad_params"
+        if isinstance(error, UnknownFunction) and self.task.attempt <= STRANGE:
+            # Perhaps a newer worker knows it: while versions change, nobody's retries are spent on that.
+            how = {"error": message_of(error), "error_kind": error.kind, "retry_after": STRANGE_PAUSE}
+            return self._made(TaskStatus.QUEUED, released=True, **how)
         told = failure_of(error)
         if isinstance(error, TaskError):
             # Of an error that was raised on purpose the traceback says nothing more, unless it came from a child.

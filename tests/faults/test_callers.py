@@ -1,0 +1,191 @@
+"""Callers that hang up, a web server that is killed, a Redis that hangs, and workers of two versions side by side."""
+
+import json
+import signal
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from django.contrib.auth.models import User
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from executor.models import Batch
+from executor.states import STATUS_OF_LETTER
+from tests.support.batches import assert_true_to_itself, frames_of, item, submit
+from tests.support.processes import RunningWeb
+from tests.support.waiting import eventually
+from tests.web.test_socket import cookie
+
+# --- F26: a caller hangs up ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hang_up(live_server_url, api_token):
+    """Send a part of a call and go without waiting for the answer."""
+
+    def send(method: str, path: str, body: bytes = b"", part: float = 1.0) -> None:
+        host, port = urlsplit(live_server_url).netloc.split(":")
+        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {api_token}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        with socket.create_connection((host, int(port))) as line:
+            line.sendall(head.encode() + body[: int(len(body) * part)])
+
+    return send
+
+
+@pytest.fixture
+def api(live_server_url, api_token):
+    with httpx.Client(base_url=live_server_url, headers={"Authorization": f"Bearer {api_token}"}, timeout=30) as client:
+        yield client
+
+
+CALL = {"tasks": [item("ok") for _ in range(2000)], "name": "cut", "idempotency_key": "cut"}
+
+
+def test_half_of_a_call_stores_nothing(hang_up, api):
+    hang_up("POST", "/api/add_batch", json.dumps(CALL).encode(), part=0.7)
+    answer = api.post("/api/add_batch", json=CALL).json()["data"]
+    assert answer["count"] == 2000 and Batch.objects.count() == 1
+    assert_true_to_itself(answer["batch_id"])
+
+
+def test_a_call_whose_caller_hung_up_is_done_whole_and_once(hang_up, api):
+    hang_up("POST", "/api/add_batch", json.dumps(CALL).encode())
+    answer = api.post("/api/add_batch", json=CALL).json()["data"]
+    assert Batch.objects.get(name="cut").tasks.count() == 2000
+    assert str(Batch.objects.get(name="cut").pk) == answer["batch_id"]
+
+
+def test_callers_that_hang_up_while_they_wait_leave_nothing_behind(hang_up, api):
+    batch = submit(item("ok"), start=False)
+    for _ in range(30):
+        hang_up("GET", f"/api/batches/{batch.id}/events?after={batch.status()['seq']}&wait=30")
+    began = time.monotonic()
+    assert api.get(f"/api/batches/{batch.id}").status_code == 200
+    assert time.monotonic() - began < 2
+
+
+# --- F10: the web server is killed --------------------------------------------------------------------------
+
+
+class Client(threading.Thread):
+    """A page that folds what the socket tells it, and comes back with its place when the line is cut."""
+
+    def __init__(self, where: list[str], batch: str, headers: dict):
+        super().__init__(daemon=True)
+        self.where, self.batch, self.headers = where, batch, headers
+        self.seq, self.now, self.cuts, self.holes = None, {}, 0, 0
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            try:
+                self._watch()
+            except (ConnectionClosed, OSError, TimeoutError):
+                self.cuts += 1
+                self.over.wait(0.1)
+
+    def _watch(self) -> None:
+        place = "" if self.seq is None else f"?after={self.seq}"
+        site = self.where[0]
+        address = f"{site.replace('http', 'ws')}/ws/batches/{self.batch}{place}"
+        with connect(address, additional_headers=self.headers, origin=site, open_timeout=5, close_timeout=0.5) as line:
+            while not self.over.is_set():
+                message = json.loads(line.recv(10))
+                if message["t"] == "frames":
+                    self.holes += message["s0"] != (self.seq or 0) + 1
+                    self.now.update({change[0]: change[1] for change in message["changes"]})
+                self.seq = message.get("seq", self.seq)
+                line.send(json.dumps({"ack": self.seq}))
+
+
+def test_fifty_pages_catch_up_after_the_web_server_was_killed(shared_db, operator, child_environment, start, tmp_path):
+    web = RunningWeb(env=child_environment, folder=tmp_path)
+    web.wait_until_answering()
+    batch = submit(*[item("nap", seconds=0.05) for _ in range(120)], start=False)
+    headers = {"Cookie": cookie(User.objects.get(username="operator"))}
+    where = [web.url]
+    pages = [Client(where, batch.id, headers) for _ in range(50)]
+    try:
+        for page in pages:
+            page.start()
+        eventually(lambda: all(page.seq is not None for page in pages), timeout=20)
+        start(concurrency=8)
+        from tests.support.batches import run
+
+        run("start", batch=batch.id, max_concurrent=4)
+        eventually(lambda: batch.counts()["completed"] > 20)
+        web.process.send_signal(signal.SIGKILL)
+        web.process.wait(10)
+        web = RunningWeb(env=child_environment, folder=tmp_path)
+        web.wait_until_answering()
+        where[0] = web.url
+        back = time.monotonic()
+        end = batch.wait(timeout=20).status()["seq"]
+        eventually(lambda: all(page.seq == end for page in pages), timeout=20)
+        assert time.monotonic() - back < 20
+    finally:
+        for page in pages:
+            page.over.set()
+        web.end()
+        for page in pages:
+            page.join(10)
+    assert all(page.cuts for page in pages) and not any(page.holes for page in pages)
+    told = {task["number"]: task["status"] for task in batch.tasks()}
+    for page in pages:
+        seen = {number: str(STATUS_OF_LETTER[letter]) for number, letter in page.now.items()}
+        assert {**{number: "queued" for number in told}, **seen} == told
+    assert [frame["seq"] for frame in frames_of(batch.id)] == list(range(1, end + 1))
+
+
+# --- F7: Redis hangs ----------------------------------------------------------------------------------------
+
+
+def test_calls_are_answered_while_redis_hangs(api, surroundings):
+    times = []
+    surroundings.valkey_process.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(6):
+            began = time.monotonic()
+            answer = api.post("/api/add_batch", json={"tasks": [item("ok")], "start": True})
+            times.append(time.monotonic() - began)
+            assert answer.status_code == 200 and answer.json()["data"]["dispatch"] == "delayed"
+        began = time.monotonic()
+        assert api.get("/readyz").json()["status"] == "degraded"
+        times.append(time.monotonic() - began)
+    finally:
+        surroundings.valkey_process.send_signal(signal.SIGCONT)
+    assert max(times) < 6 and sorted(times)[len(times) // 2] < 1, times
+
+
+# --- F30: two versions --------------------------------------------------------------------------------------
+
+
+def test_a_task_that_an_old_worker_does_not_know_waits_for_a_newer_one(start):
+    old = start(env={"BATCH_APPS": ""})
+    batch = submit(item("ok", max_retries=0), item("simulate", duration=0))
+    eventually(lambda: batch.tasks()[0]["attempt"] and batch.tasks()[0]["status"] == "queued", told=batch.told)
+    assert batch.task(1)["attempts"][0]["outcome"] == "released" and batch.tasks()[0]["retry_count"] == 0
+    eventually(lambda: batch.statuses()[1] == "completed")
+    new = start()
+    old.terminate(timeout=None)
+    tasks = batch.wait(timeout=10).tasks()
+    assert [(task["status"], task["retry_count"]) for task in tasks] == [("completed", 0)] * 2
+    assert tasks[0]["worker"] == new.worker_name
+    assert_true_to_itself(batch.id)
+
+
+def test_a_rolling_restart_of_all_workers_under_load_charges_nobody(start):
+    batch = submit(*[item("nap", seconds=0.1, max_retries=0) for _ in range(150)], max_concurrent=6)
+    workers = [start() for _ in range(2)]
+    for at in range(2):
+        fresh = start()
+        assert workers[at].terminate() == 0
+        workers.append(fresh)
+    tasks = batch.wait(timeout=30).tasks()
+    assert {(task["status"], task["retry_count"]) for task in tasks} == {("completed", 0)}
+    assert_true_to_itself(batch.id)
