@@ -6,14 +6,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import orjson
 import pytest
+from django.db import connection
 
+from executor.errors import Unavailable
+from executor.models import Batch
 from executor.supervisor.embedded import embedded_valkey
 from executor.supervisor.spawn import PROJECT, kill_group, spawn
 from tests.faults.conftest import FAST
+from tests.support.batches import assert_true_to_itself, item, submit
 from tests.support.environment import ON_POSTGRESQL
 from tests.support.waiting import eventually
 
@@ -94,8 +100,6 @@ def small_disk(tmp_path):
     """A folder with few megabytes: a file system of its own for root."""
     folder = tmp_path / "small"
     folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", folder]).returncode:
         pytest.skip("no file system can be mounted here")
     yield folder
@@ -105,41 +109,59 @@ def small_disk(tmp_path):
 @pytest.fixture
 def short(tmp_path_factory):
     """A folder whose path is short enough for sockets."""
-    import tempfile
-    from pathlib import Path
-
     folder = Path(tempfile.mkdtemp(prefix="bx-power-", dir="/tmp"))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_a_full_disk_tears_nothing_and_work_goes_on_when_there_is_room(small_disk, short):
-    site = Site(small_disk, short)
-    try:
-        site.start_valkey()
-        assert site.run("manage.py", "migrate", "--verbosity", "0").returncode == 0
-        site.start_worker()
-        assert site.run("-c", ADD, "60", "before").returncode == 0
-        ballast = small_disk / "ballast"
-        with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
-            while file.write(b"x" * 4096):
-                pass
-        done = site.run("-c", ADD, "20000", "too many")
-        assert done.returncode == 3, (done.stdout, done.stderr)
-        ballast.unlink()
-        freed = time.monotonic()
-        assert site.run("-c", ADD, "20", "after").returncode == 0
-        found = eventually(
-            lambda: (seen := site.look()) and seen["statuses"] == {"completed": 80} and seen,
-            timeout=30,
-            every=0.2,
-            told=lambda: f"{site.look()}\n{(short / 'worker.log').read_text()[-3000:]}",
-        )
-        assert time.monotonic() - freed < 30
-        assert not found["breaches"] and sorted(found["names"]) == ["after", "before"]
-    finally:
-        site.kill_all()
+if os.geteuid() == 0:  # nobody else can mount a small disk
+
+    def test_a_full_disk_tears_nothing_and_work_goes_on_when_there_is_room(small_disk, short):
+        site = Site(small_disk, short)
+        try:
+            site.start_valkey()
+            assert site.run("manage.py", "migrate", "--verbosity", "0").returncode == 0
+            site.start_worker()
+            assert site.run("-c", ADD, "60", "before").returncode == 0
+            eventually(lambda: site.look()["statuses"].get("completed"), timeout=30, every=0.2)
+            ballast = small_disk / "ballast"
+            with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(b"x" * 4096):
+                    pass
+            done = site.run("-c", ADD, "20000", "too many")
+            assert done.returncode == 3, (done.stdout, done.stderr)
+            ballast.unlink()
+            freed = time.monotonic()
+            assert site.run("-c", ADD, "20", "after").returncode == 0
+            found = eventually(
+                lambda: (seen := site.look()) and seen["statuses"] == {"completed": 80} and seen,
+                timeout=30,
+                every=0.2,
+                told=lambda: f"{site.look()}\n{(short / 'worker.log').read_text()[-3000:]}",
+            )
+            assert time.monotonic() - freed < 30
+            assert not found["breaches"] and sorted(found["names"]) == ["after", "before"]
+        finally:
+            site.kill_all()
+
+
+if not ON_POSTGRESQL:
+
+    def test_a_call_for_which_there_is_no_room_stores_nothing(shared_db):
+        """The same without a disk of its own, and without workers."""
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA page_count")
+            pages = cursor.fetchone()[0]
+            cursor.execute(f"PRAGMA max_page_count = {pages + 5}")
+            try:
+                with pytest.raises(Unavailable, match="full"):
+                    submit(*[item("ok") for _ in range(5000)], name="too many")
+            finally:
+                cursor.execute("PRAGMA max_page_count = 1073741823")
+        assert not Batch.objects.exists()
+        batch = submit(*[item("ok") for _ in range(500)])
+        assert_true_to_itself(batch.id)
 
 
 def test_everything_is_killed_at_once_and_goes_on_when_it_is_started_again(short):
