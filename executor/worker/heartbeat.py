@@ -131,7 +131,8 @@ class Heartbeat(threading.Thread):
                 connection.close()
             except Exception:
                 logger.exception("a heartbeat failed")  # the next one may not; a silent worker loses its tasks
-            self._wake.wait(max(0.05, min(LOOK if self._running() else 1.0, next_repair - time.monotonic())))
+            due = min(next_repair, next_beat) - time.monotonic()
+            self._wake.wait(max(0.05, min(LOOK if self._running() else 1.0, due)))
         try:
             beat(self.worker, state=WorkerNode.State.STOPPED, running=0)
         except (DatabaseError, InterfaceError):
