@@ -10,7 +10,7 @@ from tests.support.waiting import eventually
 
 def test_an_outcome_that_comes_after_the_next_attempt_began_and_one_after_it_ended_are_refused(start, mark):
     """The sleeper has the outcome of the first task in its hand, and that of the second comes the moment it wakes."""
-    batch = submit(item("nap", seconds=0.05, mark=mark), item("nap", seconds=1.2, mark=mark), max_concurrent=2)
+    batch = submit(item("nap", seconds=0.05, mark=mark), item("nap", seconds=3, mark=mark), max_concurrent=2)
     sleeper = start("before-finish=pause")
     sleeps(sleeper.pid)
     heir = start()
