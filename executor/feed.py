@@ -203,7 +203,8 @@ def _read_since(batch_id: str, after: int | None) -> Update:
     batch = reads.batch(batch_id)
     if after is None:
         return Update(batch["seq"], batch=batch, snapshot=True, at=_now())
-    missed = reads.frames(batch_id, after, REPLAY_BYTES)
+    # Up to the frame that the batch was read with: a page must not see the batch finished before its last task.
+    missed = reads.frames(batch_id, after, REPLAY_BYTES, batch["seq"])
     size = sum(len(frame[2]) for frame in missed.frames)
     if missed.gone or size > REPLAY_BYTES:
         return Update(batch["seq"], batch=batch, snapshot=True, at=_now())
@@ -211,8 +212,7 @@ def _read_since(batch_id: str, after: int | None) -> Update:
         return Update(after, after + 1, batch=batch, at=_now())
     changes = {change[0]: change for frame in missed.frames for change in orjson.loads(frame[2])}
     seq, at = missed.frames[-1][:2]
-    # The batch was read before its frames: with a later frame it would be older than what it comes with.
-    return Update(seq, after + 1, at=_iso(at), changes=changes, batch=reads.batch(batch_id))
+    return Update(seq, after + 1, at=_iso(at), changes=changes, batch=batch)
 
 
 def _iso(at) -> str:

@@ -324,14 +324,16 @@ class BatchQueue:
         if not tasks:
             return []
         assert len(tasks) <= book.free
-        rows: list[tuple] = []
+        rows: dict[str, tuple] = {}
         with connection.cursor() as cursor:
             for ids in _chunks([task.task_id for task in tasks]):
                 cursor.execute(_CLAIM.format(ids=marks(ids)), [worker, time_param(book.now), *ids])
-                rows += cursor.fetchall()
+                rows |= {hex_of(row[0]): row for row in cursor.fetchall()}
         claimed = []
-        for row in rows:
-            task = Claimed(hex_of(row[0]), book.batch_id, *row[1:-1], book.owner)
+        # In the order they were given, which the database does not keep: it is the order in which they will start.
+        for task_id in [task.task_id for task in tasks if task.task_id in rows]:
+            row = rows[task_id]
+            task = Claimed(task_id, book.batch_id, *row[1:-1], book.owner)
             book.leaves(TaskStatus.QUEUED, task.priority)
             book.enters(TaskStatus.RUNNING, task.priority)
             if task.attempt == 1:

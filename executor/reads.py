@@ -180,12 +180,14 @@ class Frames:
     gone: bool = False
 
 
-def frames(batch_id, after: int, max_bytes: int = FRAMES_BYTES) -> Frames:
-    """The frames of a batch after `after`, up to a size.
+def frames(batch_id, after: int, max_bytes: int = FRAMES_BYTES, last: int | None = None) -> Frames:
+    """The frames of a batch after `after`, up to a size, and up to frame `last` where somebody knows the batch as it
+    was then.
 
     Raises NotFound.
     """
-    last = BatchStats.objects.filter(batch_id=batch_id).values_list("seq", flat=True).first()
+    if last is None:
+        last = BatchStats.objects.filter(batch_id=batch_id).values_list("seq", flat=True).first()
     if last is None:
         raise NotFound(f"There is no batch {batch_id}.")
     if after >= last:
