@@ -14,6 +14,7 @@ from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E40
 from django.conf import settings  # noqa: E402
 
 from executor.body_limit import BodyLimit, limit_daphne  # noqa: E402
+from executor.origin import SameOrigin  # noqa: E402
 from executor.routing import websocket_urlpatterns  # noqa: E402
 
 if "daphne.server" in sys.modules:
@@ -22,6 +23,6 @@ if "daphne.server" in sys.modules:
 application = ProtocolTypeRouter(
     {
         "http": BodyLimit(django_application, settings.BATCH_MAX_BODY),
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "websocket": AllowedHostsOriginValidator(SameOrigin(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))),
     }
 )

@@ -72,10 +72,13 @@ _FIELD_OF = {
 }
 
 
-def check(items: Iterable[Any], caller: Caller, defaults: dict[str, Any] | None = None) -> list[NewTask]:
-    """The tasks of these items, in order.
+def check(
+    items: Iterable[Any], caller: Caller, defaults: dict[str, Any] | None = None, owner: str | None = None
+) -> list[NewTask]:
+    """The tasks of these items, in order, for a batch of that owner, or else of the caller.
 
-    Raises BadTasks with every bad item, NotAllowed when a function needs a scope that the caller has not.
+    Raises BadTasks with every bad item, NotAllowed when a function needs a scope that the caller has not, or works with
+    what belongs to somebody else.
     """
     tasks: list[NewTask] = []
     errors: list[dict] = []
@@ -84,7 +87,7 @@ def check(items: Iterable[Any], caller: Caller, defaults: dict[str, Any] | None 
     for index, item in enumerate(items):
         if index >= settings.BATCH_MAX_TASKS:
             raise BadTasks(f"A call takes at most {settings.BATCH_MAX_TASKS:,} tasks.", fix="Send more calls.")
-        task, problems = _check_one(item, defaults, caller)
+        task, problems = _check_one(item, defaults, caller, owner or caller.key)
         if task is not None and task.custom_id is not None:
             first = custom_ids.setdefault(task.custom_id, index)
             if first != index:
@@ -108,7 +111,7 @@ def check(items: Iterable[Any], caller: Caller, defaults: dict[str, Any] | None 
 
 
 def _check_one(
-    item: Any, defaults: dict[str, Any] | None, caller: Caller
+    item: Any, defaults: dict[str, Any] | None, caller: Caller, owner: str
 ) -> tuple[NewTask | None, list[tuple[str, str]]]:
     if not isinstance(item, dict):
         return None, [("", f"must be an object, not {type(item).__name__}")]
@@ -129,6 +132,11 @@ def _check_one(
         raise NotAllowed(
             f"{spec.function} needs the scope {scope!r}, which {caller.name} does not have.",
             fix="Ask an administrator for a token with that scope.",
+        )
+    if owner != caller.key and any(each.personal for each in called):
+        raise NotAllowed(
+            f"{spec.function} works with what belongs to the batch's owner, and that is not {caller.name}.",
+            fix="Add it to a batch of your own.",
         )
     task = NewTask(
         task_id=f"{uuid_utils.uuid7().int:032x}",

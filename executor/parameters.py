@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Base64Bytes, BeforeValidator, Field
 
 from executor.sql import storable
 from executor.states import Priority, TaskStatus
@@ -62,8 +63,19 @@ def _statuses(value: Any) -> Any:
     return words
 
 
+def _base64(value: Any) -> Any:
+    """Checked here: the standard decoder passes over what is none."""
+    if isinstance(value, str):
+        try:
+            base64.b64decode("".join(value.split()), validate=True)
+        except ValueError as error:
+            raise ValueError(f"is not Base64 ({error})") from None
+    return value
+
+
 Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
+Base64 = Annotated[Base64Bytes, BeforeValidator(_base64, json_schema_input_type=str)]
 Moment = Annotated[datetime, AfterValidator(in_utc)]
 Words = Annotated[list[Text], BeforeValidator(_words, json_schema_input_type=list[str] | str)]
 Ids = Annotated[list[Text], BeforeValidator(_ids, json_schema_input_type=list[str] | str)]

@@ -69,6 +69,11 @@ class Curtain:
         longest_first = sorted(self._names, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         self._held = ""
+        self._values = values
+
+    def another(self) -> Curtain:
+        """The same for another stream."""
+        return Curtain(self._values)
 
     def text(self, text: str) -> str:
         """The text without them."""

@@ -32,6 +32,7 @@ ROWS = (
         "intake_formats",
         "forms",
         "security",
+        "origin",
         "body_limit",
         "health",
         "templatetags",

@@ -49,12 +49,15 @@ _ITEM = ("function", "params", "name", "priority", "max_retries", "retry_delay",
 @action("submit", {"function": "simulate", "params": {"duration": 1}, "priority": "high"}, audited=True, keyed=True)
 def add(call: Call, parameters: AddParameters) -> Response:
     """Add one task to a batch."""
-    [task] = intake.check([{name: getattr(parameters, name) for name in _ITEM}], call.caller)
-    batch = call.batch(parameters.batch) if parameters.batch else _default_batch(call)
+    named = call.batch(parameters.batch) if parameters.batch else None
+    item = {name: getattr(parameters, name) for name in _ITEM}
+    [task] = intake.check([item], call.caller, owner=named and named.owner)
+    batch = named or _default_batch(call)
     with open_batches([batch.batch_id]) as queue:
         intake.refuse_taken_ids(batch.batch_id, [task])
         [number] = queue.add(batch.batch_id, [task])
         if parameters.start:
+            call.require_start(queue.book(batch.batch_id))
             queue.start(batch.batch_id, parameters.max_concurrent)
         state = queue.book(batch.batch_id).state
     call.audit.update(tasks=1, function=task.function)

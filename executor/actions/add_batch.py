@@ -80,14 +80,14 @@ def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
     if parameters.batch and (lost := [name for name in ("name", "metadata") if getattr(parameters, name)]):
         errors = [{"field": name, "reason": "is for a new batch; `batch` names one that exists"} for name in lost]
         raise BadRequest(f"With `batch`, {' and '.join(lost)} would be lost.", fix="Use `update`.", errors=errors)
-    tasks = intake.check(items, call.caller, parameters.defaults)
-    if parameters.batch:
-        batch = call.batch(parameters.batch)
-    else:
-        batch = new_batch(call, parameters.name, parameters.metadata, parameters.max_concurrent)
+    named = call.batch(parameters.batch) if parameters.batch else None
+    tasks = intake.check(items, call.caller, parameters.defaults, owner=named and named.owner)
+    batch = named or new_batch(call, parameters.name, parameters.metadata, parameters.max_concurrent)
     with open_batches([batch.batch_id]) as queue:
         intake.refuse_taken_ids(batch.batch_id, tasks)
         numbers = queue.add(batch.batch_id, tasks)
+        if parameters.start or parameters.max_concurrent:
+            call.require_start(queue.book(batch.batch_id))
         if parameters.start:
             queue.start(batch.batch_id, parameters.max_concurrent)
         elif parameters.max_concurrent:

@@ -10,9 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from executor.access import Caller
+from executor.books import Book
 from executor.errors import BadRequest
 from executor.models import Batch
 from executor.selection import find_batch
+from executor.states import BatchState
 
 
 @dataclass(slots=True)
@@ -54,6 +56,14 @@ class Call:
                 )
         self.batch_id = found.batch_id
         return found
+
+    def require_start(self, book: Book) -> None:
+        """Handing in tasks is enough to start them, but not in somebody else's batch, nor against a stop.
+
+        Raises NotAllowed.
+        """
+        if book.owner != self.caller.key or book.state in (BatchState.STOPPING, BatchState.STOPPED):
+            self.caller.require("control")
 
 
 class Parameters(BaseModel):

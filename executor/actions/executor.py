@@ -32,22 +32,26 @@ class BatchExecutor:
     def __init__(self, caller: Caller):
         self.caller = caller
 
-    def execute(self, action: str, **kwargs) -> Response:
-        """Run an action.
+    def execute(self, /, action: str, **kwargs) -> Response:
+        """Run an action; see `call`."""
+        return self.call(action, kwargs)
+
+    def call(self, action: str, arguments: dict[str, Any]) -> Response:
+        """Run an action with arguments from outside, whatever their names.
 
         Raises BadRequest for an unknown action or wrong arguments, NotAllowed, and what the action raises.
         """
-        entry, parameters = self._prepare(action, kwargs)
+        entry, parameters = self._prepare(action, arguments)
         if entry.is_async:
             return async_to_sync(entry.run)(Call(self.caller), parameters)
         return self._run(entry, parameters)
 
-    async def aexecute(self, action: str, **kwargs) -> Response:
+    async def aexecute(self, /, action: str, **kwargs) -> Response:
         """Run an action from a coroutine; see `execute`."""
         if action in ACTIONS and ACTIONS[action].is_async:
             entry, parameters = self._prepare(action, kwargs)
             return await entry.run(Call(self.caller), parameters)
-        return await sync_to_async(self.execute)(action, **kwargs)
+        return await sync_to_async(self.call)(action, kwargs)
 
     def _prepare(self, name: str, kwargs: dict[str, Any]) -> tuple[Action, Parameters]:
         entry = ACTIONS.get(name)

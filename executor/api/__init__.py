@@ -8,7 +8,7 @@ from django.urls import re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from executor.errors import ExecutorError, NotFound
+from executor.errors import BadRequest, ExecutorError, NotFound
 
 from .access import SessionCaller, TokenCaller, caller_of_request
 from .actions import add_action_routes
@@ -50,12 +50,32 @@ def nowhere(request: HttpRequest) -> HttpResponse:
     return problem(NotFound("There is nothing at this address.", fix="See /api/docs."))
 
 
+def _in_words(view: Callable) -> Callable:
+    """The view, answering a method that it does not have as a problem too."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if response.status_code != 405:
+            return response
+        methods = response.headers.get("Allow", "")
+        wrong = BadRequest(f"There is no {request.method} at this address.", fix=f"It takes {methods}.")
+        wrong.code, wrong.status = "method_not_allowed", 405
+        told = problem(wrong)
+        told["Allow"] = methods
+        return told
+
+    return answered
+
+
 def _open_to_tokens(urls: tuple) -> tuple:
     """The site's views need a login by default; the API checks its callers itself, but for its documentation page."""
     patterns, app, namespace = urls
     for pattern in patterns:
         if pattern.name == "openapi-json":
             pattern.callback = _for_callers(pattern.callback)
+    for pattern in patterns:
+        pattern.callback = _in_words(pattern.callback)
     patterns = [*patterns, re_path("", nowhere)]
     for pattern in patterns:
         if pattern.name != "openapi-view":

@@ -43,7 +43,7 @@ def add_action_routes(api: NinjaAPI) -> None:
         action = arguments.pop("action", None)
         if not isinstance(action, str):
             raise BadRequest("`action` is missing.", fix=f"Actions: {', '.join(sorted(ACTIONS))}.")
-        return answer(BatchExecutor(request.auth).execute(action, **_with_key(request, action, arguments)))
+        return answer(BatchExecutor(request.auth).call(action, _with_key(request, action, arguments)))
 
 
 def _route(entry: Action) -> Callable:
@@ -52,7 +52,7 @@ def _route(entry: Action) -> Callable:
             arguments: dict[str, Any] = {**request.GET.dict(), "tasks": _lines(request)}
         else:
             arguments = _arguments(request)
-        return answer(BatchExecutor(request.auth).execute(entry.name, **_with_key(request, entry.name, arguments)))
+        return answer(BatchExecutor(request.auth).call(entry.name, _with_key(request, entry.name, arguments)))
 
     route.__name__ = entry.name
     return route

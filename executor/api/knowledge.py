@@ -116,7 +116,7 @@ def listed(
 def document(
     request: HttpRequest,
     document_id: str,
-    after: int = Query(0, ge=0, description="The number of the last chunk you have."),
+    after: int = Query(0, ge=0, le=2**31 - 1, description="The number of the last chunk you have."),
     limit: int = Query(100, ge=1, le=500),
 ):
     request.auth.require("read")

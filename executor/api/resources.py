@@ -19,6 +19,8 @@ from executor.worker.results import artifact_path
 
 from .rendering import answer
 
+_FROM = Query(0, ge=0, le=2**53)
+
 router = Router()
 LONGEST_WAIT = 60.0  # seconds
 
@@ -93,7 +95,7 @@ def export(request: HttpRequest, batch_id: str, format: str = "json", filter_sta
 def events(
     request: HttpRequest,
     batch_id: str,
-    after: int = Query(0, ge=0),
+    after: int = _FROM,
     wait: float = Query(0, ge=0, le=LONGEST_WAIT),
 ):
     """`seq` is the last frame of this answer: ask on with `after=seq`. `more` says that there are more already. Where
@@ -131,7 +133,7 @@ def task(request: HttpRequest, task_id: str):
 
 
 @router.get("/tasks/{task_id}/log", tags=["tasks"], summary="The live log of the task's last attempt.")
-def log(request: HttpRequest, task_id: str, after: int = Query(0, ge=0), attempt: int | None = Query(None, ge=1)):
+def log(request: HttpRequest, task_id: str, after: int = _FROM, attempt: int | None = Query(None, ge=1, le=2**31 - 1)):
     """Text from byte `after` on; ask on with `after=next`. `skipped` bytes before it are not kept. `done` says that
     nothing more will come."""
     request.auth.require("read")

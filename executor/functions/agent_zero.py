@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 
-from pydantic import AliasChoices, Base64Bytes, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from executor.agents import configuration
 from executor.errors import ToolFailed
+from executor.parameters import Base64
 
 from .context import TaskContext
 from .registry import task_function
@@ -18,7 +19,7 @@ class Attachment(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     filename: str = Field(min_length=1, max_length=200, pattern=r"^[^/\\\x00]+$", description="Its name for the agent.")
-    base64: Base64Bytes | None = Field(None, description="Its bytes in Base64.")
+    base64: Base64 | None = Field(None, description="Its bytes in Base64.")
     url: str | None = Field(None, pattern="^https?://", description="Or where it is, on the open Internet.")
 
     @model_validator(mode="after")

@@ -6,9 +6,10 @@ from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from django.conf import settings
-from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from executor.errors import CodeFailed, CodeFiles, CodeKilled, CodeMemory, CodeTimeout, SandboxUnavailable
+from executor.parameters import Base64
 from executor.sandbox import policy, probe, programs
 from executor.sandbox.run import Finished, Program, run
 
@@ -42,7 +43,7 @@ Word = Annotated[str, AfterValidator(_no_zero)]
 class Base64File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    base64: Base64Bytes = Field(description="The file's bytes in Base64.")
+    base64: Base64 = Field(description="The file's bytes in Base64.")
 
 
 class CodeExecutionParameters(BaseModel):
@@ -111,7 +112,8 @@ async def code_execution(params: CodeExecutionParameters, context: TaskContext) 
     """
     standing = probe.known() or await asyncio.to_thread(probe.standing)
     policy.demand(standing)
-    finished = await run(_program(params, standing.python), standing.launcher, probe.program_user(), context.log)
+    program, user = _program(params, standing.python), probe.program_user()
+    finished = await run(program, standing.launcher, user, context.log, context.curtain)
     result = _result(finished) | {"sandbox": standing.shown()}
     _judge(finished, result, params)
     return result

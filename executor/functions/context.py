@@ -8,6 +8,8 @@ from typing import Protocol
 
 from django.conf import settings
 
+from executor.secrets import Curtain
+
 
 class Sink(Protocol):
     """Where log lines and progress go. Both may be called from any thread."""
@@ -15,6 +17,8 @@ class Sink(Protocol):
     def log(self, text: str) -> None: ...
 
     def progress(self, done: float, total: float | None, text: str) -> None: ...
+
+    def curtain(self) -> Curtain | None: ...
 
 
 class Silence:
@@ -25,6 +29,9 @@ class Silence:
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         pass
+
+    def curtain(self) -> None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,11 @@ class TaskContext:
     def progress(self, done: float, total: float | None = None, text: str = "") -> None:
         """Say how far it is: `progress(3, 10, "resizing")` shows a bar on the task's row."""
         self.sink.progress(done, total, text)
+
+    def curtain(self) -> Curtain | None:
+        """What hides the task's secrets in a stream of text; for who cuts it, since half a secret is not known as
+        one."""
+        return self.sink.curtain()
 
     def artifact(self, name: str) -> Path:
         """The path of a file of this attempt that is kept beside the database.

@@ -20,7 +20,7 @@ class MemoryDeleteParameters(BaseModel):
     )
 
 
-@task_function("memory_delete", example={"ids": "3mXq81ZpTd,9aWb02LkRs"})
+@task_function("memory_delete", example={"ids": "3mXq81ZpTd,9aWb02LkRs"}, personal=True)
 async def memory_delete(params: MemoryDeleteParameters, context: TaskContext) -> dict:
     """Forget memories by their ids. Ids that are not yours, or not there any more, are passed over.
 

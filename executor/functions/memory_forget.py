@@ -25,6 +25,7 @@ class MemoryForgetParameters(BaseModel):
 @task_function(
     "memory_forget",
     example={"query": "invoices of the customer ACME", "threshold": 0.75, "filter": "area == 'main'"},
+    personal=True,
     unavailable=missing,
 )
 async def memory_forget(params: MemoryForgetParameters, context: TaskContext) -> dict:

@@ -24,7 +24,10 @@ class MemoryLoadParameters(BaseModel):
 
 
 @task_function(
-    "memory_load", example={"query": "How does the customer want invoices?", "threshold": 0.6}, unavailable=missing
+    "memory_load",
+    example={"query": "How does the customer want invoices?", "threshold": 0.6},
+    personal=True,
+    unavailable=missing,
 )
 async def memory_load(params: MemoryLoadParameters, context: TaskContext) -> dict:
     """Find what was remembered about something, the nearest first.

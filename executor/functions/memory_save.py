@@ -46,6 +46,7 @@ class MemorySaveParameters(BaseModel):
 @task_function(
     "memory_save",
     example={"text": "The customer prefers invoices as PDF.", "area": "main", "customer": "ACME"},
+    personal=True,
     unavailable=missing,
 )
 async def memory_save(params: MemorySaveParameters, context: TaskContext) -> dict:

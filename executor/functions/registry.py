@@ -24,9 +24,9 @@ from .context import TaskContext
 class TaskFunction:
     """A registered task function.
 
-    `parameters` is its pydantic model. `scope` names the scope that a caller needs beyond `submit`. `unavailable`
-    returns why it cannot run here, or an empty string. `delegate` turns parameters into (name, parameters) of the
-    function that really runs.
+    `parameters` is its pydantic model. `scope` names the scope that a caller needs beyond `submit`. A `personal` one
+    works with what belongs to the batch's owner, who alone may call it there. `unavailable` returns why it cannot run
+    here, or an empty string. `delegate` turns parameters into (name, parameters) of the function that really runs.
     """
 
     name: str
@@ -40,6 +40,7 @@ class TaskFunction:
     built_in: bool
     example: dict = field(default_factory=dict)
     scope: str = ""
+    personal: bool = False
     unavailable: Callable[[], str] = lambda: ""
     delegate: Callable[[dict], tuple[str, dict]] | None = None
 
@@ -86,6 +87,7 @@ def task_function(
     *,
     example: dict | None = None,
     scope: str = "",
+    personal: bool = False,
     unavailable: Callable[[], str] = lambda: "",
     delegate: Callable[[dict], tuple[str, dict]] | None = None,
 ) -> Callable[[Callable], Callable]:
@@ -119,6 +121,7 @@ def task_function(
             built_in=call.__module__.startswith(__package__ + "."),
             example=example or {},
             scope=scope,
+            personal=personal,
             unavailable=unavailable,
             delegate=delegate,
         )

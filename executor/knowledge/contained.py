@@ -1,22 +1,28 @@
-"""Reading a file in a process of its own: a hostile PDF costs that process its life, and nobody else anything."""
+"""Reading a file in a process of its own: a hostile file costs that process its life, and nobody else anything."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from .formats import Block, Format, Unreadable
+import orjson
 
-SECONDS = 120
+from .formats import Format, Unreadable
+from .reading import Reading
+from .splitting import Piece
+
+SECONDS = 60
+TOO_LONG = f"The file takes longer than {SECONDS} s to read: divide it."
 MEMORY = 2 * 1024**3  # bytes of address space
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def read_contained(kind: Format, data: bytes) -> list[Block]:
-    """The blocks of a file. Raises Unreadable."""
+def read_contained(kind: Format, data: bytes) -> Reading:
+    """What a file says. Raises Unreadable."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__, kind.name],
@@ -27,14 +33,16 @@ def read_contained(kind: Format, data: bytes) -> list[Block]:
             env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
         )
     except subprocess.TimeoutExpired:
-        raise Unreadable(f"The file took longer than {SECONDS} s to read.") from None
+        raise Unreadable(TOO_LONG) from None
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise Unreadable(TOO_LONG)
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it was killed"]
         raise Unreadable(f"The file cannot be read ({last[0][:300]}).")
-    answer = json.loads(done.stdout)
+    answer = orjson.loads(done.stdout)
     if "unreadable" in answer:
         raise Unreadable(answer["unreadable"])
-    return [Block(text, tuple(headings), position, flowing) for text, headings, position, flowing in answer["blocks"]]
+    return Reading(**{**answer, "pieces": [Piece(**piece) for piece in answer["pieces"]]})
 
 
 def _limit() -> None:
@@ -49,17 +57,17 @@ def _limit() -> None:
 
 def main(name: str) -> None:
     from .formats import BY_NAME
+    from .reading import read
 
     data = sys.stdin.buffer.read()
     _limit()
     try:
-        blocks = BY_NAME[name].read(data)
-        answer = {"blocks": [(block.text, block.headings, block.position, block.flowing) for block in blocks]}
+        answer = dataclasses.asdict(read(BY_NAME[name], data))
     except Unreadable as error:
         answer = {"unreadable": str(error)}
     except MemoryError:
         answer = {"unreadable": "The file needs too much memory to read."}
-    sys.stdout.write(json.dumps(answer))
+    sys.stdout.buffer.write(orjson.dumps(answer))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -17,8 +16,8 @@ from executor.models import AuditEntry, Chunk, Document
 from .arrays import packed
 from .contained import read_contained
 from .embedder import embedder
-from .formats import Block, Unreadable, format_of
-from .splitting import Piece, split
+from .formats import Unreadable, format_of
+from .splitting import Piece
 from .state import changing
 
 AT_ONCE = 512  # chunks that are embedded, or written, at once
@@ -55,13 +54,12 @@ def add(
     metadata = _checked(metadata or {})
     try:
         kind = format_of(name, data)
-        blocks = read_contained(kind, data) if kind.contained else kind.read(data)
+        reading = read_contained(kind, data)
     except Unreadable as error:
         raise BadRequest(f"{name}: {error}") from None
-    pieces = split(blocks)
+    pieces, content_hash = reading.pieces, reading.content_hash
     if not pieces:
         raise BadRequest(f"{name}: there is no text in it.")
-    content_hash = _hash(blocks)
     older = Document.objects.filter(area=area, source=source).exclude(content_hash=content_hash)
     if known := Document.objects.filter(area=area, content_hash=content_hash).first():
         if replace and older.exists():
@@ -71,12 +69,12 @@ def add(
     vectors, model = _vectors(pieces)
     document = Document(
         source=source,
-        title=(_clean_line(title, "title", 300) if title else _title(name, blocks))[:300],
+        title=(_clean_line(title, "title", 300) if title else reading.heading or PurePath(name).name)[:300],
         area=area,
         owner=owner,
         media_type=kind.media_type,
         size=len(data),
-        characters=sum(len(block.text) for block in blocks),
+        characters=reading.characters,
         chunk_count=len(pieces),
         content_hash=content_hash,
         metadata=metadata,
@@ -173,21 +171,6 @@ def _chunks(document, pieces, vectors, model, version, start, end) -> list[Chunk
         )
         for number, (piece, vector) in enumerate(zip(pieces[start:end], vectors[start:end], strict=True), start + 1)
     ]
-
-
-def _hash(blocks: list[Block]) -> str:
-    digest = hashlib.sha256()
-    for block in blocks:
-        digest.update("\x1f".join([*block.headings, block.text]).encode() + b"\x1e")
-    return digest.hexdigest()
-
-
-def _title(name: str, blocks: list[Block]) -> str:
-    """The heading that stands above everything, or else the file's name."""
-    first = {block.headings[:1] for block in blocks}
-    if len(first) == 1 and (headings := first.pop()):
-        return headings[0] or PurePath(name).name
-    return PurePath(name).name
 
 
 def _clean_line(text: str, what: str, longest: int) -> str:

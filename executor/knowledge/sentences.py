@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 
 # The end of a sentence: its mark, closing quotes or brackets, then space and something that can begin one; or a mark of
-# scripts that put no space between sentences.
-_END = re.compile(r"""[.!?…]+["'»“”’)\]]*(?=\s+["'«“„‘(\[]*[^\W\d_a-z])|[.!?…]+["'»“”’)\]]*(?=\s+\d)|[。！？]|\n""")
+# scripts that put no space between sentences. Nothing is tried twice (the possessive `++`, and a run of marks only from
+# its beginning): whoever uploads a million dots must not stop the clock.
+_END = re.compile(r"""(?<![.!?…])[.!?…]++["'»“”’)\]]*+(?=\s++(?:["'«“„‘(\[]*+[^\W\d_a-z]|\d))|[。！？]|\n""")
+_WORD = re.compile(r"\S|\Z")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|approx|No|Nr|Vol|Fig|pp?)\.$"
 )
@@ -29,10 +31,11 @@ def sentences(text: str) -> Iterator[str]:
 def pieces(text: str, longest: int) -> Iterator[str]:
     """The sentences, those that are too long divided between words, and words that are too long cut."""
     for sentence in sentences(text):
-        while len(sentence) > longest:
-            cut = sentence.rfind(" ", longest // 2, longest + 1)
-            cut = cut if cut > 0 else longest
-            yield sentence[:cut].rstrip()
-            sentence = sentence[cut:].lstrip()
-        if sentence:
-            yield sentence
+        start = 0
+        while len(sentence) - start > longest:
+            cut = sentence.rfind(" ", start + longest // 2, start + longest + 1)
+            cut = cut if cut > 0 else start + longest
+            yield sentence[start:cut].rstrip()
+            start = _WORD.search(sentence, cut).start()
+        if start < len(sentence):
+            yield sentence[start:]

@@ -6,18 +6,28 @@ import asyncio
 import codecs
 import os
 from collections.abc import Callable
+from typing import Protocol
 
 KEPT = 32 * 1024  # bytes of the head and of the tail that are kept
 READ = 64 * 1024
 
 
-class Output:
-    """One stream of a program, through a pipe whose other end is `writable` until `handed_over`."""
+class Curtain(Protocol):
+    """Hides what must not be seen in a text that comes in pieces."""
 
-    def __init__(self, tell: Callable[[str], None]):
+    def stream(self, text: str) -> str: ...
+
+    def rest(self) -> str: ...
+
+
+class Output:
+    """One stream of a program, through a pipe whose other end is `writable` until `handed_over`. The curtain hides
+    secrets before anything is cut: half a secret would not be known as one."""
+
+    def __init__(self, tell: Callable[[str], None], curtain: Curtain | None = None):
         self._readable, self.writable = os.pipe()
         os.set_blocking(self._readable, False)
-        self._tell = tell
+        self._tell, self._curtain = tell, curtain
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._head, self._tail, self._size = bytearray(), bytearray(), 0
         self.ended = asyncio.Event()
@@ -45,10 +55,23 @@ class Output:
         except BlockingIOError:
             return
         if not chunk:
-            if rest := self._decoder.decode(b"", final=True):
+            rest = self._decoder.decode(b"", final=True)
+            if self._curtain is not None:
+                rest = self._curtain.stream(rest) + self._curtain.rest()
+                self._keep(rest.encode())
+            if rest:
                 self._tell(rest)
             self.close()
             return
+        text = self._decoder.decode(chunk)
+        if self._curtain is not None:
+            text = self._curtain.stream(text)
+            chunk = text.encode()
+        self._keep(chunk)
+        if text:
+            self._tell(text)
+
+    def _keep(self, chunk: bytes) -> None:
         self._size += len(chunk)
         room = KEPT - len(self._head)
         if room > 0:
@@ -58,8 +81,6 @@ class Output:
             chunk_after = chunk
         self._tail += chunk_after[-KEPT:]
         del self._tail[:-KEPT]
-        if text := self._decoder.decode(chunk):
-            self._tell(text)
 
     @property
     def truncated(self) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from executor.errors import SandboxUnavailable
 
 from . import server
-from .output import Output
+from .output import Curtain, Output
 
 HEADER = struct.Struct("!I")
 DRAIN = 0.5  # seconds that the rest of the output is waited for when the program is dead
@@ -59,9 +59,14 @@ class Finished:
 
 
 async def run(
-    program: Program, launcher: str, user: int | None, tell: Callable[[str], None] = lambda text: None
+    program: Program,
+    launcher: str,
+    user: int | None,
+    tell: Callable[[str], None] = lambda text: None,
+    curtain: Callable[[], Curtain | None] = lambda: None,
 ) -> Finished:
-    """Run it and wait for its end; `tell` hears what it prints. A cancelled call ends the program and all it started.
+    """Run it and wait for its end; `tell` hears what it prints, each stream behind a `curtain` of its own. A cancelled
+    call ends the program and all it started.
 
     Raises SandboxUnavailable when nothing can be started at all.
     """
@@ -72,7 +77,7 @@ async def run(
     outputs: list[Output] = []
     try:
         with theirs:
-            outputs += [Output(tell), Output(tell)]
+            outputs += [Output(tell, curtain()), Output(tell, curtain())]
             server.hand_over(theirs, outputs[0].writable, outputs[1].writable)
         for output in outputs:
             output.handed_over()

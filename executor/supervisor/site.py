@@ -27,6 +27,7 @@ from executor.supervisor.supervisor import Supervisor
 
 QUEUES = ("critical", "high", "medium", "low")
 PATIENCE = 60.0  # seconds for one part to come up
+SITE = "site"  # the file in the data folder that says where the site was last
 ANY_ADDRESS = ("", "0.0.0.0", "::")
 
 
@@ -209,12 +210,13 @@ class Site:
     def _announce(self) -> None:
         host = f"[{self.wishes.host}]" if ":" in self.wishes.host else self.wishes.host or "0.0.0.0"
         self.log.plain(f"ready: http://{host}:{self.wishes.port}/")
+        near = _reachable(self.wishes.host)
+        near = f"http://[{near}]:{self.wishes.port}" if ":" in near else f"http://{near}:{self.wishes.port}"
+        (self.data / SITE).write_text(near)
         if self.wishes.login_link:
             someone = someone_in_charge()
             if someone:
-                near = _reachable(self.wishes.host)
-                near = f"[{near}]" if ":" in near else near
-                self.log.plain(f"login: http://{near}:{self.wishes.port}{login_link_path(someone)}")
+                self.log.plain(f"login: {near}{login_link_path(someone)}")
             else:
                 self.log.plain("login: no user may do everything; `manage.py createsuperuser` makes one")
         self.log.plain(f"agent token: {self.data / 'agent-token'}")

@@ -5,6 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
 
 from executor.access import user_of_login_link
 from executor.views.page import show
@@ -12,6 +13,7 @@ from executor.views.page import show
 
 @login_not_required
 @never_cache
+@require_GET  # a HEAD, as sent by who only looks where a link leads, must not use it up
 def login_once(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     user = user_of_login_link(uid, token)
     if user is not None:

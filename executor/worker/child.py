@@ -57,6 +57,9 @@ class Line:
     def progress(self, done: float, total: float | None, text: str) -> None:
         self.send({"progress": [float(done), None if total is None else float(total), str(text)[:200]]})
 
+    def curtain(self) -> None:
+        return None  # the worker, which hears all of it, hides what must be hidden
+
 
 def _let_server_go() -> None:
     """Close our end of the pipe by which the server knows that somebody needs it. Every child is given one, and would

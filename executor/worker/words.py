@@ -37,6 +37,9 @@ class Words:
     def log(self, text: str) -> None:
         self._write(self._curtain.stream(str(text)) if self._curtain else str(text))
 
+    def curtain(self) -> Curtain | None:
+        return self._curtain.another() if self._curtain else None
+
     def _write(self, text: str) -> None:
         task = self._task
         if self._log is None:

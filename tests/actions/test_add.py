@@ -4,7 +4,7 @@ import orjson
 import pytest
 from django.test import override_settings
 
-from executor.errors import BadRequest, BadTasks, NotFound
+from executor.errors import BadRequest, BadTasks, NotAllowed, NotFound
 from executor.models import AuditEntry, Batch, BatchTask
 from executor.states import Priority
 from tests.factories import FakeWorker, tickets_out
@@ -207,3 +207,51 @@ def test_who_did_what_is_written_down(execute_as):
         ("start", "user:7", Batch.objects.get().pk),
     ]
     assert entries[0].detail == {"tasks": 3}
+
+
+# --- somebody else's batch --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", ["memory_load", "custom_function"])
+def test_nobody_works_with_the_memories_of_a_batchs_owner_but_the_owner(execute, execute_as, function):
+    theirs = execute_as("user:7", "submit")("add", function="ok").data["batch_id"]
+    params = {"query": "PIN", "threshold": 0}
+    if function == "custom_function":
+        params = {"function": "memory_load", "params": params}
+    task = {"function": function, "params": params}
+    for call in (
+        lambda execute: execute("add", batch=theirs, **task),
+        lambda execute: execute("add_batch", batch=theirs, tasks=[OK, task]),
+    ):
+        with pytest.raises(NotAllowed, match="owner"):
+            call(execute)
+        call(execute_as("user:7", "submit"))
+    assert execute("add", **task).data["number"] == 1, "in a batch of one's own it goes"
+    assert BatchTask.objects.filter(batch_id=theirs).count() == 4
+
+
+def test_who_may_only_submit_starts_nothing_of_somebody_else(execute, execute_as):
+    theirs = execute("add", function="ok").data["batch_id"]
+    submitter = execute_as("user:7", "submit")
+    submitter("add", batch=theirs, function="ok")
+    for more in ({"start": True}, {"start": True, "max_concurrent": 50}):
+        with pytest.raises(NotAllowed, match="control"):
+            submitter("add", batch=theirs, function="ok", **more)
+        with pytest.raises(NotAllowed, match="control"):
+            submitter("add_batch", batch=theirs, tasks=[OK], **more)
+    with pytest.raises(NotAllowed, match="control"):
+        submitter("add_batch", batch=theirs, tasks=[OK], max_concurrent=50)
+    batch = Batch.objects.get(pk=theirs)
+    assert (batch.state, batch.max_concurrent, batch.stats.total_tasks) == ("open", 5, 2)
+    execute_as("user:8", "submit", "control")("add", batch=theirs, function="ok", start=True)
+    assert Batch.objects.get(pk=theirs).state == "running"
+
+
+def test_who_may_only_submit_does_not_undo_a_stop(execute, execute_as):
+    submitter = execute_as("user:7", "submit")
+    mine = submitter("add", function="ok", start=True).data["batch_id"]
+    submitter("add", function="ok", start=True)
+    execute("stop", batch=mine)
+    with pytest.raises(NotAllowed, match="control"):
+        submitter("add", function="ok", start=True)
+    assert submitter("add", function="ok").data["number"] == 3

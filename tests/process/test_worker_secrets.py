@@ -75,6 +75,17 @@ def test_the_log_does_not_show_one_that_comes_in_pieces(one):
     assert tasklog.read(UUID(batch.id).hex, 1, 1).text == "[secret PASSWORD]"
 
 
+@pytest.mark.parametrize("before", [32 * 1024 - 5, 10_000])
+def test_no_part_of_one_is_seen_where_an_output_is_cut(one, before):
+    """With 5 of its characters before the cut of the head; and with some after that of the tail."""
+    code = f"import os; x = os.environ['X']; print('-' * {before} + x * 9_000 + '-' * {before}, end='')"
+    batch = submit(item("code_execution", code=code, env={"X": secret()})).wait()
+    result = batch.task()["result"]
+    assert result["truncated"] and "[secr" in result["stdout"]
+    told = result["stdout"].replace("[secret PASSWORD]", "")
+    assert VALUE[:4] not in told and VALUE[-4:] not in told
+
+
 def test_a_plain_function_gets_it_in_its_child(one):
     batch = submit(item("sync_ok", value=secret())).wait()
     assert batch.statuses() == ["completed"]

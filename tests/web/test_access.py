@@ -229,6 +229,22 @@ def test_loginlink_prints_a_working_path(capsys):
     assert user_of_login_link(*address.strip("/").split("/")[-2:]) == user
 
 
+def test_loginlink_knows_where_the_site_was_last(capsys, settings, tmp_path):
+    User.objects.create_superuser("boss")
+    settings.DATA_DIR = tmp_path
+    (tmp_path / "site").write_text("http://127.0.0.1:8123")
+    call_command("loginlink")
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:8123/login/once/")
+    call_command("loginlink", site="https://tasks.example/")
+    assert capsys.readouterr().out.startswith("https://tasks.example/login/once/")
+
+
+def test_who_only_looks_where_a_login_link_leads_does_not_use_it_up(client):
+    link = login_link_path(User.objects.create_superuser("boss"))
+    assert client.head(link).status_code == 405
+    assert client.get(link).status_code == 302 and client.session["_auth_user_id"]
+
+
 def test_loginlink_without_a_name_takes_an_operator(capsys):
     with pytest.raises(CommandError, match="createsuperuser"):
         call_command("loginlink")

@@ -723,3 +723,38 @@ def test_every_change_leaves_who_did_it(api):
     entries = AuditEntry.objects.order_by("pk").values_list("action", "actor")
     assert [action for action, _ in entries] == ["add_batch", "start", "stop", "cancel", "retry", "clear", "update"]
     assert {actor for _, actor in entries} == {entries[0][1]} and entries[0][1].startswith("token:")
+
+
+# --- what a stranger tries --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["self", "action", "arguments", "entry"])
+def test_an_argument_named_as_something_of_ours_is_just_unknown(api, name):
+    assert name in refused(api.post("/api/status", json={name: 1}), 400, "bad_request")["detail"]
+    if name != "action":
+        assert (
+            name in refused(api.post("/api/execute", json={"action": "status", name: 1}), 400, "bad_request")["detail"]
+        )
+
+
+@pytest.mark.parametrize("query", ["after=99999999999999999999", "attempt=99999999999999999999999", "after=-1"])
+def test_a_number_that_no_log_can_have_is_refused(api, query):
+    task = done(api.post("/api/add", json={"function": "ok"}))["task_id"]
+    refused(api.get(f"/api/tasks/{task}/log?{query}"), 400, "bad_request")
+    batch = api.get(f"/api/tasks/{task}").json()["batch_id"]
+    if not query.startswith("attempt"):
+        refused(api.get(f"/api/batches/{batch}/events?{query}"), 400, "bad_request")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/api/status"), ("DELETE", "/api/batches"), ("PUT", "/api/add")])
+def test_a_method_that_an_address_does_not_have_is_told_as_a_problem(api, method, path):
+    answer = api.request(method, path)
+    assert method in refused(answer, 405, "method_not_allowed")["detail"]
+    assert answer.headers["Allow"]
+
+
+def test_a_file_that_is_no_base64_is_refused(api):
+    task = {"function": "code_execution", "params": {"code": "x", "files": {"a": {"base64": "%%%"}}}}
+    assert "Base64" in str(refused(api.post("/api/add", json=task), 400, "bad_tasks")["errors"])
+    task["params"]["files"]["a"]["base64"] = base64.encodebytes(bytes(range(256))).decode()
+    done(api.post("/api/add", json=task))

@@ -91,7 +91,9 @@ def test_who_has_no_role_is_refused(watch):
     assert watch(batch.id, user_cookie=nobody).closed_with() == 4403
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1.evil.example", "null"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://127.0.0.1.evil.example", "http://127.0.0.1:9", "null"]
+)
 def test_a_page_of_another_site_is_refused(watch, origin):
     batch = submit(item("ok"), start=False)
     with pytest.raises(InvalidStatus) as refused:

@@ -11,12 +11,11 @@ from .blocks import Block, Unreadable
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file. `contained` ones are parsed by much code from hostile bytes: in a process of its own."""
+    """A kind of file."""
 
     name: str
     media_type: str
     suffixes: tuple[str, ...]
-    contained: bool = False
 
     def read(self, data: bytes) -> list[Block]:
         """The blocks of a file. Raises Unreadable."""
@@ -26,10 +25,8 @@ class Format:
 FORMATS = (
     Format("markdown", "text/markdown", (".md", ".markdown", ".mdx")),
     Format("html", "text/html", (".html", ".htm", ".xhtml")),
-    Format("pdf", "application/pdf", (".pdf",), contained=True),
-    Format(
-        "docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", (".docx",), contained=True
-    ),
+    Format("pdf", "application/pdf", (".pdf",)),
+    Format("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", (".docx",)),
     Format("csv", "text/csv", (".csv", ".tsv")),
     Format("json", "application/json", (".json", ".jsonl", ".ndjson")),
     Format("text", "text/plain", (".txt", ".text", ".log", ".rst", ".adoc", ".org", ".tex")),

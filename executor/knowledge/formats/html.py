@@ -1,5 +1,7 @@
 """HTML: the text of its paragraphs, list items and table rows under their headings."""
 
+import re
+
 from selectolax.lexbor import LexborHTMLParser
 
 from .blocks import Block, Unreadable, clean, decode, one_line
@@ -11,11 +13,22 @@ _BLOCK_NAMES = """
 """
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_DEEPEST = 500  # ancestors that are looked at: a hostile page may have millions
+_DEEPEST = 500  # ancestors that are looked at, as browsers do
+_TOO_DEEP = 3_000  # elements within each other, which the parser takes the square of in time
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]{0,30})")
+# Those that never are closed, or need not be.
+_UNCLOSED_NAMES = """
+    area base br col embed hr img input link meta source track wbr html head body p li dt dd tr td th thead tbody
+    tfoot colgroup option optgroup rt rp
+"""
+_UNCLOSED = frozenset(_UNCLOSED_NAMES.split())
 
 
 def read(data: bytes) -> list[Block]:
-    tree = LexborHTMLParser(decode(data))
+    text = decode(data)
+    if _depth(text) > _TOO_DEEP:
+        raise Unreadable(f"More than {_TOO_DEEP:,} of its elements stand within each other.")
+    tree = LexborHTMLParser(text)
     if tree.body is None:
         raise Unreadable("The page has no body.")
     title = one_line(tree.css_first("title").text()) if tree.css_first("title") else ""
@@ -32,6 +45,16 @@ def read(data: bytes) -> list[Block]:
             above = tuple(each for _, each in headings) or ((title,) if title else ())
             blocks.append(Block(clean(body), above, {"paragraph": len(blocks) + 1}))
     return blocks or [Block(text, (), {"paragraph": 1}) for _, text in headings]
+
+
+def _depth(text: str) -> int:
+    """How deep the elements may stand within each other at most."""
+    depth = deepest = 0
+    for tag in _TAG.finditer(text):
+        if tag[2].lower() not in _UNCLOSED:
+            depth = max(0, depth + (-1 if tag[1] else 1))
+            deepest = max(deepest, depth)
+    return deepest
 
 
 def _texts(body):

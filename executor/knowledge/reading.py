@@ -1,0 +1,37 @@
+"""A file into what is stored of it: its pieces, and what tells it from others."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from .formats import Block, Format
+from .splitting import Piece, split
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a file says. `heading` stands above all of it; the same content has the same hash, whatever its format."""
+
+    pieces: list[Piece]
+    characters: int
+    content_hash: str
+    heading: str
+
+
+def read(kind: Format, data: bytes) -> Reading:
+    """Raises Unreadable."""
+    blocks = kind.read(data)
+    return Reading(split(blocks), sum(len(block.text) for block in blocks), _hash(blocks), _heading(blocks))
+
+
+def _hash(blocks: list[Block]) -> str:
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update("\x1f".join([*block.headings, block.text]).encode() + b"\x1e")
+    return digest.hexdigest()
+
+
+def _heading(blocks: list[Block]) -> str:
+    first = {block.headings[:1] for block in blocks}
+    return "".join(first.pop()) if len(first) == 1 else ""
