@@ -14,11 +14,14 @@ from executor.supervisor.probe import HealthProbe
 
 from .plan import Workload
 
-LIMIT = 420.0  # seconds for one run of a workload
+LIMIT = 3_600.0  # seconds for one run of a workload
 
 
 class Ground(Installation):
     """A temporary installation, and the workloads on it."""
+
+    def __init__(self, database: str):
+        super().__init__(database, BATCH_APPS="executor.benchmark")
 
     def start_workers(self, workload: Workload) -> None:
         for number in range(1, workload.workers + 1):

@@ -33,6 +33,13 @@ def folders() -> set[str]:
         ("add", 500, {"seconds": (0.001, 60), "peak_over_idle_mb": (-50, 2_000), "idle_mb": (10, 2_000)}),
         ("sandbox", 5, {"more_ms": (0.1, 10_000), "plain_ms": (0.1, 10_000)}),
         ("latency", 5, {"p50_ms": (0.1, 20_000), "p99_ms": (0.1, 20_000)}),
+        ("http", 5, {"p50_ms": (0.1, 20_000), "p99_ms": (0.1, 20_000)}),
+        ("plain", 20, {"used_percent": (0.1, 101), "seconds": (0.1, 120)}),
+        ("critical", 6_000, {"p50_ms": (0.1, 20_000), "low_claimed_before_it": (0, 0)}),
+        ("sockets", 100, {"p99_ms": (0.1, 60_000), "saw_the_end": (200, 200), "most_messages_per_second": (0.1, 10.5)}),
+        ("history", 300, {"status_p99_ms": (0.1, 20_000), "jsonl_rows_per_second": (1, 10**7)}),
+        ("idle", 1, {"percent_of_a_core": (0, 200), "memory_mb": (50, 2_000), "processes": (4, 20)}),
+        ("up", 1, {"seconds": (0.5, 60), "first_seconds": (0.5, 90)}),
     ],
 )
 def test_a_workload_gives_plausible_figures(environment, workload, tasks, figures):
@@ -60,7 +67,7 @@ def test_your_own_data_is_not_touched(environment, tmp_path):
 
 def test_an_unknown_workload_is_refused_in_words(environment):
     done = manage("benchmark", "nope", env=environment)
-    assert done.returncode == 2 and "there are noop, noop5, sleep, add, sandbox, latency" in done.stderr
+    assert done.returncode == 2 and "there are noop, noop5, sleep, plain, add, latency" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -20,8 +20,11 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser):
+        long = ", ".join(each.name for each in WORKLOADS.values() if each.long)
         told = "; ".join(f"{each.name}: {each.tasks:,} {each.summary}" for each in WORKLOADS.values())
-        parser.add_argument("workloads", nargs="*", metavar="workload", help=f"default: all. {told}")
+        parser.add_argument(
+            "workloads", nargs="*", metavar="workload", help=f"default: all but the long ones ({long}). {told}"
+        )
         parser.add_argument("--tasks", type=int, help="how many tasks, instead of each workload's own number")
         parser.add_argument("--repeat", type=int, default=1, help="run each so often and show the best")
         parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
@@ -36,7 +39,7 @@ class Command(BaseCommand):
         try:
             # No thread draws the bar: processes are started meanwhile.
             with _progress() as progress:
-                for name in workloads or WORKLOADS:
+                for name in workloads or (each.name for each in WORKLOADS.values() if not each.long):
                     results[name] = _measure(WORKLOADS[name], tasks, repeat, database, progress)
         except CannotGoOn as error:
             raise CommandError(str(error)) from None

@@ -1,0 +1,13 @@
+"""What the benchmark runs besides `simulate`."""
+
+import time
+
+from executor.functions import task_function
+
+
+@task_function()
+def compute(seconds: float = 0.01) -> None:
+    """Keep a processor busy for so long."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass

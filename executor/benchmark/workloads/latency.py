@@ -1,0 +1,71 @@
+"""How long a task waits for its start, with nothing else to do and behind a long queue."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from executor.benchmark.session import agent, execute, spread, tell
+
+PAUSE = 0.02  # seconds between two tasks
+NOW = {"function": "simulate", "params": {"duration": 0}, "start": True}
+
+
+def latency(tasks: int) -> dict:
+    """From the call of the action until the worker's claim."""
+    return {"tasks": tasks, **spread(_waits(tasks, lambda: execute("add", **NOW)))}
+
+
+def http(tasks: int, port: str, pid: str) -> dict:
+    """The same through the JSON API."""
+    client = agent(port)
+    return {
+        "tasks": tasks,
+        **spread(_waits(tasks, lambda: client.post("/api/add", json=NOW).json()["data"])),
+    }
+
+
+def critical(tasks: int) -> dict:
+    """From the call until the claim of a critical task in a batch with very many low ones, of which 20 run at a time
+    for 50 ms; and how many low ones were claimed after it was there."""
+    from executor.models import BatchTask
+
+    low = {"function": "simulate", "params": {"duration": 0.05}, "priority": "low", "max_retries": 0}
+    batch_id = execute("add_batch", tasks=[low] * tasks, name="behind")["batch_id"]
+    execute("start", batch=batch_id, max_concurrent=20)
+    waits, overtaken = [], 0
+    for number in range(1, 41):
+        time.sleep(0.2)
+        called = datetime.now(UTC)
+        row = _ended(execute("add", batch=batch_id, function="simulate", params={"duration": 0}, priority="critical"))
+        waits.append((row.started_at - called).total_seconds() * 1000)
+        meanwhile = BatchTask.objects.filter(batch_id=batch_id, priority=1, started_at__gt=row.created_at)
+        overtaken += meanwhile.filter(started_at__lt=row.started_at).count()
+        tell(done=number, of=40)
+    execute("stop", batch=batch_id, force=True)
+    return {"tasks": tasks, **spread(waits), "low_claimed_before_it": overtaken}
+
+
+def _waits(tasks: int, add: Callable[[], dict]) -> list[float]:
+    """Milliseconds from each call to the start of its task, one at a time."""
+    waits = []
+    for number in range(1, tasks + 1):
+        called = datetime.now(UTC)
+        row = _ended(add())
+        waits.append((row.started_at - called).total_seconds() * 1000)
+        tell(done=number, of=tasks)
+        time.sleep(PAUSE)
+    return waits
+
+
+def _ended(added: dict):
+    from executor.models import BatchTask
+
+    deadline = time.monotonic() + 30
+    while (row := BatchTask.objects.get(pk=added["task_id"])).status != "completed":
+        if time.monotonic() > deadline:
+            sys.exit("a task did not complete within 30 s")
+        time.sleep(0.005)
+    return row

@@ -1,0 +1,80 @@
+"""What everything together costs while there is nothing to do, and how soon it is there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import psutil
+
+from executor.benchmark.session import tell
+
+SETTLE = 5.0  # seconds for what follows a start
+
+
+def idle(tasks: int) -> dict:
+    """Everything that `manage.py up` starts, for so many seconds after its first ones."""
+    with tempfile.TemporaryDirectory() as data, _Up(data) as everything:
+        time.sleep(SETTLE)
+        processes = everything.processes()
+        before = sum(sum(process.cpu_times()[:2]) for process in processes)
+        for second in range(tasks):
+            tell(done=second, of=tasks)
+            time.sleep(1)
+        used = sum(sum(process.cpu_times()[:2]) for process in processes) - before
+        # What processes share is counted once.
+        memory = sum(process.memory_full_info().pss for process in processes)
+    return {
+        "tasks": tasks,
+        "percent_of_a_core": round(100 * used / tasks, 2),
+        "memory_mb": round(memory / 1e6),
+        "processes": len(processes),
+    }
+
+
+def up(tasks: int) -> dict:
+    """Seconds from `manage.py up` to its `ready:`, the best of some starts after the first."""
+    times = []
+    with tempfile.TemporaryDirectory() as data:
+        for number in range(tasks + 1):
+            started = time.monotonic()
+            with _Up(data):
+                times.append(time.monotonic() - started)
+            tell(done=number, of=tasks)
+    return {"tasks": tasks, "seconds": round(min(times[1:]), 2), "first_seconds": round(times[0], 2)}
+
+
+class _Up:
+    """`manage.py up`, ready when entered and ended when left."""
+
+    def __init__(self, data: str):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        ours = ("BATCH_", "DATABASE_URL", "REDIS_URL")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        argv = [sys.executable, "manage.py", "up", "--data", data, "--port", str(port)]
+        self._process = subprocess.Popen(
+            argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def __enter__(self) -> _Up:
+        for line in self._process.stdout:
+            if line.startswith("ready:"):
+                return self
+        sys.exit("`manage.py up` did not get ready")
+
+    def __exit__(self, *_) -> None:
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def processes(self) -> list[psutil.Process]:
+        parent = psutil.Process(self._process.pid)
+        return [parent, *parent.children(recursive=True)]

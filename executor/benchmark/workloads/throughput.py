@@ -1,0 +1,30 @@
+"""How many tasks a second, from the start of their batch to its end."""
+
+import os
+
+from executor.benchmark.session import NOTHING, run_batch
+
+BUSY = 0.01  # seconds of computing for each task of `plain`
+
+
+def noop(tasks: int, max_concurrent: int | None = 500) -> dict:
+    seconds = run_batch(NOTHING, tasks, max_concurrent)
+    return {"tasks": tasks, "seconds": round(seconds, 3), "tasks_per_second": round(tasks / seconds, 1)}
+
+
+def noop5(tasks: int) -> dict:
+    return noop(tasks, None)  # the default
+
+
+def sleep(tasks: int) -> dict:
+    """Tasks of one second, all of them at once."""
+    seconds = run_batch({"function": "simulate", "params": {"duration": 1}, "max_retries": 0}, tasks, tasks)
+    return {"tasks": tasks, "seconds": round(seconds, 3)}
+
+
+def plain(tasks: int) -> dict:
+    """Plain functions that compute, in child processes; what part of all processors does their work."""
+    item = {"function": "compute", "params": {"seconds": BUSY}, "max_retries": 0}
+    seconds = run_batch(item, tasks, tasks)
+    used = tasks * BUSY / (seconds * (os.cpu_count() or 1))
+    return {"tasks": tasks, "used_percent": round(100 * used, 1), "seconds": round(seconds, 3)}
