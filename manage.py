@@ -26,4 +26,15 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(take_data_folder(sys.argv))
+    words = take_data_folder(sys.argv)
+    try:
+        execute_from_command_line(words)
+    except Exception as error:
+        from django.db import Error
+
+        if not isinstance(error, Error) or "--traceback" in words:
+            raise
+        from executor.cli.problems import explained
+
+        told = explained(error)
+        sys.exit(f"{told.message} {told.fix}")

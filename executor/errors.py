@@ -32,6 +32,12 @@ TaskError                   how an attempt can end badly; recorded with the task
 
 from __future__ import annotations
 
+LONGEST = 2_000  # characters of a sentence about a call, which may repeat what was in it
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+
 
 class ExecutorError(Exception):
     """Something is wrong with the call; nothing was changed."""
@@ -42,7 +48,7 @@ class ExecutorError(Exception):
 
     def __init__(self, message: str, *, fix: str = "", errors: list[dict] | None = None):
         super().__init__(message)
-        self.message = message
+        self.message = shortened(message)
         self.fix = fix or self.fix
         self.errors = errors or []
 
@@ -54,7 +60,10 @@ class ExecutorError(Exception):
             "status": self.status,
             "code": self.code,
             "detail": self.message,
-            "errors": self.errors,
+            "errors": [
+                {name: shortened(told) if isinstance(told, str) else told for name, told in error.items()}
+                for error in self.errors
+            ],
             "fix": self.fix,
         }
 

@@ -44,7 +44,7 @@ def _ids(value: Any) -> Any:
 
 
 def _priority(value: Any) -> int:
-    text = str(value).strip().upper() if isinstance(value, str | int) else ""
+    text = str(value).strip().upper() if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if text in Priority.__members__:
         return Priority[text]
     if text.isdecimal() and int(text) in Priority.values:

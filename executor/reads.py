@@ -18,7 +18,7 @@ from executor import functions as registry
 from executor import presenters
 from executor.errors import BadRequest, NotFound
 from executor.models import Batch, BatchFrame, BatchStats, BatchTask, WorkerNode
-from executor.selection import TaskFilter, find_batch, uuid_of
+from executor.selection import TaskFilter, find_batch, known_word, uuid_of
 from executor.sql import database_now, storable
 from executor.states import BatchState
 
@@ -40,11 +40,12 @@ class Page:
 def batches(limit: int = 50, cursor: str | None = None, state: str = "", q: str = "") -> tuple[list[dict], str | None]:
     """Batches, the newest first, and the cursor of the next page.
 
-    Raises BadRequest for a cursor that is not one of ours.
+    Raises BadRequest for a cursor that is not one of ours, or a state that does not exist.
     """
     rows = Batch.objects.select_related("stats").order_by("-created_at", "-batch_id")
     if state:
-        rows = rows.filter(state__in=[word for word in state.split(",") if word in BatchState.values])
+        words = [word for word in state.split(",") if word]
+        rows = rows.filter(state__in=[known_word("state", word, BatchState.values) for word in words])
     if q:
         rows = rows.filter(name__icontains=q) if storable(q) else rows.none()
     if cursor:

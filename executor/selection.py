@@ -32,9 +32,9 @@ class TaskFilter:
         Raises BadRequest for a status or priority that does not exist.
         """
         if self.status:
-            tasks = tasks.filter(status__in=[_known("status", word, TaskStatus.values) for word in self.status])
+            tasks = tasks.filter(status__in=[known_word("status", word, TaskStatus.values) for word in self.status])
         if self.priority:
-            labels = [_known("priority", word, Priority.labels) for word in self.priority]
+            labels = [known_word("priority", word, Priority.labels) for word in self.priority]
             tasks = tasks.filter(priority__in=[Priority[label.upper()] for label in labels])
         if not (storable(self.function) and storable(self.q)):
             return tasks.none()
@@ -50,7 +50,8 @@ class TaskFilter:
         return tasks
 
 
-def _known(what: str, word: str, known: Sequence[str]) -> str:
+def known_word(what: str, word: str, known: Sequence[str]) -> str:
+    """The word of a filter as we spell it. Raises BadRequest."""
     if word.lower() not in known:
         raise BadRequest(f"There is no {what} {word!r}.", fix=f"Use one of: {', '.join(known)}.")
     return word.lower()

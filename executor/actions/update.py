@@ -6,6 +6,7 @@ from executor.dispatch import open_batches
 from executor.errors import BadRequest
 from executor.models import Batch
 from executor.parameters import Concurrency, Line, PriorityName
+from executor.states import Priority
 
 from .base import Call, Response, action
 from .selector import Selector
@@ -14,7 +15,7 @@ from .selector import Selector
 class UpdateParameters(Selector):
     priority: PriorityName | None = Field(None, description="The new priority of the selected queued tasks.")
     max_concurrent: Concurrency | None = Field(None, description="The batch's new limit.")
-    name: Line | None = Field(None, description="The batch's new name.")
+    name: Line | None = Field(None, min_length=1, description="The batch's new name.")
 
 
 @action("control", {"batch": "Numbers", "max_concurrent": 50}, audited=True)
@@ -45,4 +46,6 @@ def update(call: Call, parameters: UpdateParameters) -> Response:
         parts.append(f"up to {parameters.max_concurrent:,} tasks run at once")
     if parameters.name is not None:
         parts.append(f"the batch is called {parameters.name}")
+    if parameters.priority is not None:
+        wishes["priority"] = Priority(parameters.priority).label
     return Response(True, ", ".join(parts).capitalize() + ".", {"changed": changed, **wishes})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import Query, Router
+from pydantic import BeforeValidator
 
 from executor import reads, tasklog
 from executor.actions import BatchExecutor
@@ -77,10 +79,10 @@ def results(
     cursor: str | None = None,
     limit: int = 100,
     fields: str | None = None,
-    max_chars: int | None = None,
+    max_chars: Annotated[int | None, BeforeValidator(lambda text: text or None)] = None,
 ):
     asked = {"custom_ids": custom_ids, "task_ids": task_ids, "cursor": cursor, "fields": fields, "max_chars": max_chars}
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in asked.items() if value not in (None, "")}
     executor = BatchExecutor(request.auth)
     return executor.execute("results", batch=batch_id, filter_status=filter_status, limit=limit, **given).data
 

@@ -212,13 +212,9 @@ def test_who_did_what_is_written_down(execute_as):
 # --- somebody else's batch --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", ["memory_load", "custom_function"])
-def test_nobody_works_with_the_memories_of_a_batchs_owner_but_the_owner(execute, execute_as, function):
+def test_nobody_works_with_the_memories_of_a_batchs_owner_but_the_owner(execute, execute_as):
     theirs = execute_as("user:7", "submit")("add", function="ok").data["batch_id"]
-    params = {"query": "PIN", "threshold": 0}
-    if function == "custom_function":
-        params = {"function": "memory_load", "params": params}
-    task = {"function": function, "params": params}
+    task = {"function": "memory_load", "params": {"query": "PIN", "threshold": 0}}
     for call in (
         lambda execute: execute("add", batch=theirs, **task),
         lambda execute: execute("add_batch", batch=theirs, tasks=[OK, task]),

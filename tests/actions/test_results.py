@@ -214,7 +214,10 @@ def test_batches_are_listed_newest_first_and_found_by_name_and_state(db):
     assert seen == ids
     assert [batch["name"] for batch in reads.batches(q="batch 3")[0]] == ["Batch 3"]
     assert len(reads.batches(state="open,running")[0]) == 7
-    assert reads.batches(state="running")[0] == reads.batches(q="\x00")[0] == reads.batches(state="\x00")[0] == []
+    assert reads.batches(state="running")[0] == reads.batches(q="\x00")[0] == []
+    for state in ("\x00", "nonsense", "running,over"):
+        with pytest.raises(BadRequest):
+            reads.batches(state=state)
     for cursor in ("x", "eHg=", "ä", "\x00"):
         with pytest.raises(BadRequest):
             reads.batches(cursor=cursor)

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import os
 
 import pytest
 
 from executor.actions import ACTIONS
 from executor.models import AuditEntry, Batch, BatchTask
+from tests.support.processes import manage
 
 CSV = "function,duration,name\nsimulate,0,first\nsimulate,0,second\n"
 
@@ -181,3 +183,9 @@ def test_every_action_is_a_verb_with_the_actions_own_arguments():
         known = {option.dest for option in verbs[name.replace("_", "-")]._actions}
         assert set(action.parameters.model_fields) - known <= {"tasks"}, name
         assert "json" in known
+
+
+@pytest.mark.parametrize("words", [("knowledge", "list"), ("apitoken", "list"), ("loginlink",)])
+def test_other_commands_tell_it_in_words_too(tmp_path, words):
+    done = manage(*words, env={**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}"})
+    assert done.returncode == 1 and "manage.py migrate" in done.stderr and "Traceback" not in done.stderr

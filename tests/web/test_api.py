@@ -758,3 +758,32 @@ def test_a_file_that_is_no_base64_is_refused(api):
     assert "Base64" in str(refused(api.post("/api/add", json=task), 400, "bad_tasks")["errors"])
     task["params"]["files"]["a"]["base64"] = base64.encodebytes(bytes(range(256))).decode()
     done(api.post("/api/add", json=task))
+
+
+def test_what_a_filter_leaves_empty_asks_nothing(api):
+    batch = done(api.post("/api/add_batch", json={"tasks": [{"function": "ok", "custom_id": "a"}]}))["batch_id"]
+    page = api.get(f"/api/batches/{batch}/results?custom_ids=&task_ids=&fields=&max_chars=&cursor=").json()
+    assert [row["custom_id"] for row in page["results"]] == ["a"]
+
+
+def test_a_state_that_does_not_exist_is_refused(api):
+    assert "nonsense" in refused(api.get("/api/batches?state=running,nonsense"), 400, "bad_request")["detail"]
+    assert api.get("/api/batches?state=running,open").status_code == 200
+
+
+def test_an_error_does_not_repeat_all_of_a_huge_call(api):
+    huge = "x" * 1_000_000
+    for answer in (
+        api.post("/api/add", json={"function": huge}),
+        api.post("/api/status", json={huge: 1}),
+        api.post("/api/status", json={"batch": huge}),
+    ):
+        assert answer.status_code in (400, 404) and len(answer.content) < 20_000
+
+
+def test_an_update_says_the_new_priority_by_its_name_and_wants_a_name_that_is_one(api):
+    batch = done(api.post("/api/add_batch", json={"tasks": [{"function": "ok"}], "name": "kept"}))["batch_id"]
+    assert done(api.post("/api/update", json={"batch": batch, "priority": "4"}))["priority"] == "critical"
+    refused(api.post("/api/update", json={"batch": batch, "name": ""}), 400, "bad_request")
+    refused(api.post("/api/update", json={"batch": batch, "priority": True}), 400, "bad_request")
+    assert api.get(f"/api/batches/{batch}").json()["name"] == "kept"
