@@ -33,8 +33,8 @@ class Command(BaseCommand):
     def handle(self, *, workloads, tasks, repeat, database, json, **_options):
         if unknown := [name for name in workloads if name not in WORKLOADS]:
             raise CommandError(f"There is no workload {unknown[0]!r}; there are {', '.join(WORKLOADS)}.", returncode=2)
-        if not 0 < (tasks or 1) <= 100_000 or not 0 < repeat <= 100:
-            raise CommandError("--tasks must be from 1 to 100000, and --repeat from 1 to 100.", returncode=2)
+        if not 0 < (tasks or 1) <= 1_000_000 or not 0 < repeat <= 100:
+            raise CommandError("--tasks must be from 1 to 1,000,000, and --repeat from 1 to 100.", returncode=2)
         results = {}
         try:
             # No thread draws the bar: processes are started meanwhile.
