@@ -35,9 +35,16 @@ class TaskForm(forms.Form):
     custom_id = forms.CharField(max_length=200, required=False, label="Custom id", help_text="Unique in the batch.")
     max_retries = forms.IntegerField(min_value=0, initial=3, label="Retries")
     retry_delay = forms.FloatField(
-        min_value=0, required=False, label="Retry delay", help_text="Seconds before the first retry; 0 is at once."
+        min_value=0,
+        required=False,
+        label="Retry delay",
+        help_text="Seconds before the first retry; 1 unless you say other, 0 is at once.",
     )
-    timeout = forms.FloatField(min_value=0.001, required=False, help_text="Seconds an attempt may take.")
+    timeout = forms.FloatField(
+        min_value=0.001,
+        required=False,
+        help_text="Seconds an attempt may take; the workers' own limit unless you say other.",
+    )
     run_at = forms.DateTimeField(
         required=False,
         label="Not before",

@@ -91,8 +91,9 @@ def _store(request: HttpRequest, batch: dict | None, made: BatchForm, tasks: lis
 
 
 def _chosen(functions: list[dict], asked: str | None) -> dict | None:
-    """The function that was asked for, or else one that can run here and asks for little."""
-    named = [function for function in functions if function["name"] == asked]
+    """The function that was asked for, or else the one to try things with, or one that can run here and asks for
+    little."""
+    named = [function for wanted in (asked, "simulate") for function in functions if function["name"] == wanted]
     ready = [function for function in functions if function["available"]]
     ready.sort(key=lambda function: len(function["parameters"].get("required", [])))
     return next(iter([*named, *ready, *functions]), None)
