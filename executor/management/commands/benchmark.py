@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from pathlib import Path
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from executor.benchmark.ground import Ground
+from executor.benchmark.peers import KINDS, measure
 from executor.benchmark.plan import WORKLOADS, Workload
 from executor.ground.installation import CannotGoOn, Interrupted
 
@@ -28,9 +30,16 @@ class Command(BaseCommand):
         parser.add_argument("--tasks", type=int, help="how many tasks, instead of each workload's own number")
         parser.add_argument("--repeat", type=int, default=1, help="run each so often and show the best")
         parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+        parser.add_argument(
+            "--against",
+            type=Path,
+            metavar="DIR",
+            help=f"measure other queues too, beside {', '.join(KINDS)}; DIR has their bench.py and their venv",
+        )
+        parser.add_argument("--peers", nargs="+", default=[], metavar="NAME", help="which of them (default: all)")
         parser.add_argument("--json", action="store_true", help="answer in JSON, for programs")
 
-    def handle(self, *, workloads, tasks, repeat, database, json, **_options):
+    def handle(self, *, workloads, tasks, repeat, database, against, peers, json, **_options):
         if unknown := [name for name in workloads if name not in WORKLOADS]:
             raise CommandError(f"There is no workload {unknown[0]!r}; there are {', '.join(WORKLOADS)}.", returncode=2)
         if not 0 < (tasks or 1) <= 1_000_000 or not 0 < repeat <= 100:
@@ -41,6 +50,8 @@ class Command(BaseCommand):
             with _progress() as progress:
                 for name in workloads or (each.name for each in WORKLOADS.values() if not each.long):
                     results[name] = _measure(WORKLOADS[name], tasks, repeat, database, progress)
+                    if against and name in KINDS:
+                        results[name]["peers"] = _beside(against, name, peers, progress)
         except CannotGoOn as error:
             raise CommandError(str(error)) from None
         except (Interrupted, KeyboardInterrupt):
@@ -74,6 +85,14 @@ def _measure(workload: Workload, tasks: int | None, repeat: int, database: str, 
     return {**best, "runs": [run[workload.figure] for run in runs]} if repeat > 1 else best
 
 
+def _beside(folder: Path, workload: str, names: list[str], progress: Progress) -> dict[str, float]:
+    bar = progress.add_task(f"{workload}, peers", total=1)
+    progress.refresh()
+    found = measure(folder.resolve(), workload, names)
+    progress.update(bar, completed=1)
+    return found
+
+
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(stderr=True), auto_refresh=False)
@@ -87,7 +106,10 @@ def _show(results: dict[str, dict], database: str, out) -> None:
     table.add_column("also")
     for name, result in results.items():
         workload = WORKLOADS[name]
-        also = [f"{key} {value}" for key, value in result.items() if key not in ("tasks", workload.figure)]
+        also = [f"{key} {value}" for key, value in result.items() if key not in ("tasks", "peers", workload.figure)]
         figure = f"{result[workload.figure]:,} {workload.unit}"
         table.add_row(name, f"{result['tasks']:,} {workload.summary}", figure, ", ".join(also))
+        for peer, value in result.get("peers", {}).items():
+            ratio = result[workload.figure] / value if workload.best == "most" else value / result[workload.figure]
+            table.add_row("", f"[dim]{peer}[/dim]", f"{value:,} {workload.unit}", f"ours is {ratio:.1f} times as good")
     Console(file=out, width=None if out.isatty() else 160).print(table)
