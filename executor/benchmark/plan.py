@@ -33,6 +33,7 @@ _ALL = (
     Workload("noop", "tasks that do nothing, max_concurrent 500", 5_000, 2, 20, *_RATE, best="most"),
     Workload("noop5", "tasks that do nothing, max_concurrent 5", 5_000, 2, 20, *_RATE, best="most"),
     Workload("sleep", "tasks of 1 s each, all at once in one worker", 500, 1, 500, "seconds", "s"),
+    Workload("crowd", "tasks of 1 s each, all at once in one worker", 2_000, 1, 2_000, "seconds", "s"),
     Workload("plain", "plain functions that compute for 10 ms", 1_000, 2, 20, "used_percent", "% used", best="most"),
     Workload("add", "tasks added by one call of the API", 100_000, 0, 0, "seconds", "s", web=True),
     Workload("latency", "times add(start=true) until the task starts", 200, 2, 20, *_WAIT),

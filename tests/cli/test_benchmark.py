@@ -67,7 +67,7 @@ def test_your_own_data_is_not_touched(environment, tmp_path):
 
 def test_an_unknown_workload_is_refused_in_words(environment):
     done = manage("benchmark", "nope", env=environment)
-    assert done.returncode == 2 and "there are noop, noop5, sleep, plain, add, latency" in done.stderr
+    assert done.returncode == 2 and "there are noop, noop5, sleep, crowd, plain, add, latency" in done.stderr
     assert "Traceback" not in done.stderr
 
 

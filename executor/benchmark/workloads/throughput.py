@@ -22,6 +22,15 @@ def sleep(tasks: int) -> dict:
     return {"tasks": tasks, "seconds": round(seconds, 3)}
 
 
+def crowd(tasks: int) -> dict:
+    """Very many of them, and the memory that their worker has said it uses."""
+    from executor.models import WorkerNode
+
+    result = sleep(tasks)
+    used = max(WorkerNode.objects.values_list("memory_bytes", flat=True))
+    return {**result, "worker_mb": round(used / 1e6)}
+
+
 def plain(tasks: int) -> dict:
     """Plain functions that compute, in child processes; what part of all processors does their work."""
     item = {"function": "compute", "params": {"seconds": BUSY}, "max_retries": 0}
