@@ -14,7 +14,7 @@ LOOKS = 200  # at each kind of page
 
 def history(tasks: int, port: str, pid: str) -> dict:
     path: list[tuple[float, int]] = [(0.0, 0)]
-    run_batch(NOTHING, tasks, 500, patience=3600, seen=lambda seconds, done: path.append((seconds, done)))
+    seconds = run_batch(NOTHING, tasks, 500, patience=3600, seen=lambda seconds, done: path.append((seconds, done)))
     batch_id = execute("status", batch="benchmark")["batch_id"]
     client, web = agent(port), psutil.Process(int(pid))
     status = _times(lambda number: client.get(f"/api/batches/{batch_id}"))
@@ -30,6 +30,7 @@ def history(tasks: int, port: str, pid: str) -> dict:
         rows[f"{kind}_rows_per_second"] = round(lines / (time.monotonic() - started))
     return {
         "tasks": tasks,
+        "tasks_per_second": round(tasks / seconds),
         "last_to_first_percent": round(100 * _rate(path, 0.9, 1.0, tasks) / _rate(path, 0.0, 0.1, tasks), 1),
         **spread(status, "status_"),
         **spread(results, "results_"),
