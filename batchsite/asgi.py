@@ -3,10 +3,10 @@
 import os
 import sys
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
-django_application = get_asgi_application()  # before anything that needs the models
+django.setup()  # before anything that needs the models
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
@@ -14,6 +14,7 @@ from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E40
 from django.conf import settings  # noqa: E402
 
 from executor.body_limit import BodyLimit, limit_daphne  # noqa: E402
+from executor.handler import Handler  # noqa: E402
 from executor.origin import SameOrigin  # noqa: E402
 from executor.routing import websocket_urlpatterns  # noqa: E402
 
@@ -22,7 +23,7 @@ if "daphne.server" in sys.modules:
 
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(django_application, settings.BATCH_MAX_BODY),
+        "http": BodyLimit(Handler(), settings.BATCH_MAX_BODY),
         "websocket": AllowedHostsOriginValidator(SameOrigin(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))),
     }
 )

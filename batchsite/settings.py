@@ -97,6 +97,7 @@ TEMPLATES = [
 # --- the database: the truth -------------------------------------------------------------------
 
 DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{DATA_DIR / 'batch.sqlite3'}")}
+DATABASES["default"]["CONN_MAX_AGE"] = 60  # seconds; threads that serve requests keep theirs (executor/handler.py)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {

@@ -60,7 +60,9 @@ def caller_of_user(user: AbstractBaseUser) -> Caller:
 
 def caller_of_token(text: str) -> Caller:
     """An agent, by the bearer token it sent."""
-    token = ApiToken.objects.filter(prefix=_prefix(text)).first()
+    # Asked for by every request, so in words of our own.
+    found = ApiToken.objects.raw("SELECT * FROM executor_apitoken WHERE prefix = %s", [_prefix(text)])
+    token = next(iter(found), None)
     # Compared in constant time, and also when there is no such token.
     matches = hmac.compare_digest(_digest(text), token.digest if token else _digest(""))
     if token is None or not matches:

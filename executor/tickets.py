@@ -6,13 +6,16 @@ so that a worker needs no second look-up. Losing one costs a delay and nothing e
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeVar
 
 import redis
@@ -41,9 +44,13 @@ WAITS_AT_MOST = 3600  # seconds; a ticket nobody took by then is dropped by Redi
 
 _hangs_until = 0.0
 
-# Take up to ARGV[1] names from the queues in their order; a name that was taken leaves no record behind.
+# Take up to ARGV[1] names from the queues in their order; a name that was taken leaves no record behind, nor do those
+# that follow in ARGV, which were taken before.
 _TAKE = """
 local taken = {}
+for place = 2, #ARGV do
+  redis.call('DEL', 'rq:job:' .. ARGV[place])
+end
 for _, queue in ipairs(KEYS) do
   local room = tonumber(ARGV[1]) - #taken
   if room <= 0 then break end
@@ -56,6 +63,20 @@ for _, queue in ipairs(KEYS) do
   end
 end
 return taken
+"""
+
+# Push tickets: ARGV has the time, how long they are kept, what all their records say, then name and data of each.
+_ISSUE = """
+local shared = cjson.decode(ARGV[3])
+for place = 4, #ARGV, 2 do
+  local name, data = ARGV[place], ARGV[place + 1]
+  local key = 'rq:job:' .. name
+  redis.call('HSET', key, 'data', data, 'description', name, 'created_at', ARGV[1], 'enqueued_at', ARGV[1],
+             unpack(shared))
+  redis.call('EXPIRE', key, ARGV[2])
+  redis.call('RPUSH', KEYS[1], name)
+end
+redis.call('SADD', KEYS[2], KEYS[1])
 """
 
 
@@ -116,9 +137,9 @@ def queue_key(priority: int) -> str:
 
 
 @cache
-def _record_of(queue: str) -> dict:
-    """What RQ itself would write for a ticket on this queue. Asked for once: making a Job object for each ticket
-    costs more than everything else that is done for it."""
+def _record_of(queue: str) -> str:
+    """What RQ itself would write for any ticket on this queue: names and values in turn, as JSON. Asked for once:
+    making a Job object for each ticket costs more than everything else that is done for it."""
     job = TicketJob.create(
         ENTRY,
         origin=queue,
@@ -128,8 +149,11 @@ def _record_of(queue: str) -> dict:
         status=JobStatus.QUEUED,
         connection=redis_client(),
     )
-    job.enqueued_at = job.created_at
-    return job.to_dict(include_meta=False, include_result=False)
+    record = job.to_dict(include_meta=False, include_result=False)
+    own = ("data", "description", "created_at", "enqueued_at")
+    # Redis gives numbers back as text, but takes those of JSON as floats.
+    told = [(name, str(value) if isinstance(value, int) else value) for name, value in record.items() if name not in own]
+    return json.dumps([each for item in told for each in item])
 
 
 def _ask(question: Callable[[], T]) -> T:
@@ -149,33 +173,25 @@ def _ask(question: Callable[[], T]) -> T:
 
 
 def issue(tickets: Sequence[Ticket], client: redis.Redis | None = None) -> None:
-    """Push tickets on the queues of their priorities, in one round trip.
+    """Push tickets on the queues of their priorities, in one round trip for each.
 
     Raises RedisError.
     """
     if not tickets:
         return
-    client = client or redis_client()
     now = utcformat(datetime.now(UTC))
-    with client.pipeline(transaction=False) as pipe:
-        names: dict[int, list[str]] = {}
-        for ticket in tickets:
-            name = name_of(ticket)
+    for priority, group in groupby(sorted(tickets, key=attrgetter("priority")), attrgetter("priority")):
+        args = [now, WAITS_AT_MOST, _record_of(Priority(priority).label)]
+        for ticket in group:
             call = (ENTRY, None, (ticket.task_id, ticket.attempt, ticket.batch_id), {})
-            record = {
-                **_record_of(Priority(ticket.priority).label),
-                "data": zlib.compress(JSONSerializer.dumps(call), 1),
-                "description": f"attempt {ticket.attempt} of task {ticket.task_id}",
-                "created_at": now,
-                "enqueued_at": now,
-            }
-            pipe.hset(Job.key_for(name), mapping=record)
-            pipe.expire(Job.key_for(name), WAITS_AT_MOST)
-            names.setdefault(ticket.priority, []).append(name)
-        for priority, batch in names.items():
-            pipe.sadd(Queue.redis_queues_keys, queue_key(priority))
-            pipe.rpush(queue_key(priority), *batch)
-        _ask(pipe.execute)
+            args += [name_of(ticket), zlib.compress(JSONSerializer.dumps(call), 1)]
+        push = partial(_issue_script(), keys=[queue_key(priority), Queue.redis_queues_keys], args=args, client=client)
+        _ask(push)
+
+
+@cache
+def _issue_script():
+    return redis_client().register_script(_ISSUE)
 
 
 def withdraw(tickets: Iterable[Ticket]) -> None:
@@ -254,21 +270,17 @@ class TicketTaker:
             socket_connect_timeout=2,
         )
         self._script = self._client.register_script(_TAKE)
+        self._waited_for: list[bytes] = []  # taken without the script: their records are still there
 
     async def take(self, room: int, wait: float) -> list[Ticket]:
-        """Up to `room` tickets; waits up to `wait` seconds for the first one.
+        """Up to `room` tickets; waits up to `wait` seconds for the first one, which then comes alone and at once.
 
         Raises RedisError.
         """
-        names = await self._script(keys=self._keys, args=[room])
-        if not names and wait > 0:
-            first = await self._client.blpop(self._keys, timeout=wait)
-            if first is None:
-                return []
-            names = [first[1]]
-            await self._client.delete(Job.key_for(first[1].decode(errors="replace")))
-            if room > 1:
-                names += await self._script(keys=self._keys, args=[room - 1])
+        names = await self._script(keys=self._keys, args=[room, *self._waited_for])
+        self._waited_for = []
+        if not names and wait > 0 and (first := await self._client.blpop(self._keys, timeout=wait)):
+            names = self._waited_for = [first[1]]
         return _tickets_of(names)
 
     async def close(self) -> None:

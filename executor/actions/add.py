@@ -12,6 +12,7 @@ from executor.actions.add_batch import new_batch
 from executor.dispatch import open_batches
 from executor.models import Batch
 from executor.parameters import BatchName, Concurrency, Key
+from executor.selection import default_batch
 
 from .base import Call, Parameters, Response, action
 
@@ -73,13 +74,12 @@ def add(call: Call, parameters: AddParameters) -> Response:
 
 def _default_batch(call: Call) -> Batch:
     """The caller's own batch, made when it is first needed."""
-    own = Batch.objects.filter(owner=call.caller.key, is_default=True)
-    batch = own.first()
+    batch = default_batch(call.caller.key)
     if batch is None:
         try:
             with transaction.atomic():
                 batch = new_batch(call, name=f"{call.caller.name}'s tasks"[:200], is_default=True)
         except IntegrityError:  # another call of theirs made it at the same time
-            batch = own.get()
+            batch = default_batch(call.caller.key)
     call.batch_id = batch.batch_id
     return batch

@@ -13,7 +13,7 @@ from executor.access import Caller
 from executor.books import Book
 from executor.errors import BadRequest
 from executor.models import Batch
-from executor.selection import find_batch
+from executor.selection import default_batch, find_batch
 from executor.states import BatchState
 
 
@@ -48,7 +48,7 @@ class Call:
         if named:
             found = find_batch(named)
         else:
-            found = Batch.objects.filter(owner=self.caller.key, is_default=True).first()
+            found = default_batch(self.caller.key)
             if found is None:
                 raise BadRequest(
                     "You named no batch and have no default one yet.",

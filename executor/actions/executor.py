@@ -10,20 +10,24 @@ from typing import Any
 
 import orjson
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
 from pydantic import ValidationError
 
 from executor import dispatch
 from executor.access import Caller
 from executor.errors import BadRequest, Conflict, Unavailable
-from executor.models import AuditEntry, IdempotentCall
-from executor.sql import turn
+from executor.models import IdempotentCall
+from executor.sql import hex_of, time_param, turn
 
 from .base import ACTIONS, Action, Call, Parameters, Response
 
 for _module in pkgutil.iter_modules([__file__.rsplit("/", 1)[0]]):
     if _module.name not in ("base", "executor"):
         importlib.import_module(f"{__package__}.{_module.name}")
+
+# Every `add` leaves one: the ORM's way takes three times as long.
+_AUDIT = "INSERT INTO executor_auditentry (at, actor, action, batch_id, detail) VALUES (%s, %s, %s, %s, %s)"
 
 
 class BatchExecutor:
@@ -111,7 +115,10 @@ class BatchExecutor:
     def _audit(self, entry: Action, call: Call) -> None:
         if entry.audited:
             actor = f"{self.caller.key} {self.caller.name}"[:100]
-            AuditEntry.objects.create(actor=actor, action=entry.name, batch_id=call.batch_id, detail=call.audit)
+            batch_id = call.batch_id and hex_of(call.batch_id)
+            detail = orjson.dumps(call.audit).decode()
+            with connection.cursor() as cursor:
+                cursor.execute(_AUDIT, [time_param(timezone.now()), actor, entry.name, batch_id, detail])
 
 
 def _fingerprint(entry: Action, parameters: Parameters) -> str:
