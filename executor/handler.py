@@ -43,6 +43,13 @@ class KeptThreads(Executor):
         inbox.put((future, function, args, kwargs))
         return future
 
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let the waiting threads end, and every other one when it is through; nobody waits for them."""
+        with self._lock:
+            idle, self._idle, self._kept = self._idle, [], 0
+        for inbox in idle:
+            inbox.put((Future(), lambda: None, (), {}))
+
     def _work(self, inbox: SimpleQueue) -> None:
         waits = True
         while waits:
@@ -67,6 +74,10 @@ class Handler(ASGIHandler):
     def __init__(self, kept: int = KEPT):
         super().__init__()
         self._threads = KeptThreads(kept)
+
+    def close(self) -> None:
+        """Serve no more: the kept connections are closed."""
+        self._threads.shutdown()
 
     def load_middleware(self, is_async: bool = False) -> None:
         """The chain as a WSGI server would have it."""

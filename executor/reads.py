@@ -80,8 +80,12 @@ def batch(batch_id: str) -> dict:
 
     Raises NotFound.
     """
-    found = find_batch(batch_id)
-    return presenters.batch(found, database_now())
+    return told(find_batch(batch_id))
+
+
+def told(row: Batch) -> dict:
+    """A batch that was read already, as callers see it."""
+    return presenters.batch(row, database_now())
 
 
 def metrics(row: Batch) -> dict:

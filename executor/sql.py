@@ -81,6 +81,12 @@ def _comes_up(file) -> bool:
     return decided[0]
 
 
+def let_go() -> None:
+    """Close this thread's connection before a long wait: a server has only so many. The next statement opens it."""
+    if not connection.in_atomic_block:
+        connection.close()
+
+
 def database_now() -> datetime:
     """The database's clock, so that all hosts agree. SQLite's is the clock of the one host that it runs on."""
     if not is_postgresql():

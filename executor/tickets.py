@@ -152,7 +152,9 @@ def _record_of(queue: str) -> str:
     record = job.to_dict(include_meta=False, include_result=False)
     own = ("data", "description", "created_at", "enqueued_at")
     # Redis gives numbers back as text, but takes those of JSON as floats.
-    told = [(name, str(value) if isinstance(value, int) else value) for name, value in record.items() if name not in own]
+    told = [
+        (name, str(value) if isinstance(value, int) else value) for name, value in record.items() if name not in own
+    ]
     return json.dumps([each for item in told for each in item])
 
 

@@ -18,7 +18,7 @@ class StatusParameters(Parameters):
 def status(call: Call, parameters: StatusParameters) -> Response:
     """Say how a batch stands: its state, its counts, how far it is, and the call that comes next."""
     row = call.batch(parameters.batch)
-    data = reads.batch(row.batch_id)
+    data = reads.told(row)
     if parameters.detailed:
         data["metrics"] = reads.metrics(row)
     return Response(True, sentence(data), data)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from executor.feed import feed
 from executor.parameters import BatchName
+from executor.sql import let_go
 
 from .base import Call, Parameters, Response, action
 from .status import sentence
@@ -24,6 +25,7 @@ class WaitParameters(Parameters):
 async def wait(call: Call, parameters: WaitParameters) -> Response:
     """Wait until a batch is finished or stopped, or until it changes, and say how it stands then."""
     row = await sync_to_async(call.batch)(parameters.batch)
+    await sync_to_async(let_go)()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + parameters.timeout
     async with feed().watch(str(row.batch_id)) as watcher:

@@ -17,6 +17,7 @@ from executor.errors import NotFound
 from executor.feed import feed
 from executor.presenters import moment
 from executor.selection import TaskFilter
+from executor.sql import let_go
 from executor.worker.results import artifact_path
 
 from .rendering import answer
@@ -107,6 +108,7 @@ def events(
     key = UUID(found["batch_id"])
     frames = reads.frames(key, after)
     if not frames.frames and not frames.gone and wait:
+        let_go()
         async_to_sync(_next_frame)(found["batch_id"], after, wait)
         frames = reads.frames(key, after)
     if frames.gone:
