@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 TICK = 5.0  # seconds of silence after which we say that we live
 GAP = 0.1  # seconds between two messages
+GAP_EACH = 0.0005  # seconds more of it that every watcher costs all: many get fewer messages, which say as much
 UNREAD = 60.0  # seconds without an acknowledgement after which the socket is closed
 RECHECK = 30.0  # seconds after which the login is looked at again
 LARGEST_WORD = 200  # characters of a client's message
@@ -32,6 +33,8 @@ NOT_LOGGED_IN, NOT_ALLOWED, NO_BATCH, TOO_SLOW, FAILED = 4401, 4403, 4404, 4408,
 
 class Socket(AsyncWebsocketConsumer):
     """Login, acknowledgements and the sending task; a subclass yields messages."""
+
+    channel_layer_alias = ""  # none of its own: the feed hears the bell, once for all sockets
 
     async def connect(self):
         await self.accept()  # a refusal before this would reach the page without its code
@@ -50,6 +53,14 @@ class Socket(AsyncWebsocketConsumer):
         self._again: int | None = None
         self._checked = time.monotonic()
         self._sender = asyncio.create_task(self._run())
+
+    async def dispatch(self, message):
+        """Channels looks after the database before each message, in another thread. An acknowledgement needs none, and
+        with many pages open there are thousands a second."""
+        if message["type"] == "websocket.receive":
+            await self.websocket_receive(message)
+        else:
+            await super().dispatch(message)
 
     async def disconnect(self, code):
         sender = getattr(self, "_sender", None)
@@ -82,13 +93,13 @@ class Socket(AsyncWebsocketConsumer):
             logger.exception("a stream failed")
             await self.close(FAILED)
 
-    async def say(self, message: dict) -> None:
-        """Send a message, and return when the client has it.
+    async def say(self, message: dict | str) -> None:
+        """Send a message, or the JSON of one, and return when the client has it.
 
         Raises TimeoutError for a client that does not read.
         """
         self._acknowledged.clear()
-        await self.send(orjson.dumps(message).decode())
+        await self.send(message if isinstance(message, str) else orjson.dumps(message).decode())
         async with asyncio.timeout(UNREAD):
             await self._acknowledged.wait()
         if time.monotonic() - self._checked > RECHECK:
@@ -120,24 +131,23 @@ class BatchConsumer(Socket):
             if update is None:
                 await self.say({"t": "tick", "seq": watcher.seq, "at": await feed().read(_now)})
             else:
-                await self.say(_message(update))
-                await asyncio.sleep(GAP)
+                await self.say(_text(update))
+                await asyncio.sleep(GAP + GAP_EACH * feed().crowd)
             if self._again is not None:
                 again, self._again = self._again, None
                 return again
 
 
-def _message(update: Update) -> dict:
-    if update.snapshot:
-        return {"t": "snapshot", "seq": update.seq, "at": update.at, "batch": update.batch}
-    return {
-        "t": "frames",
-        "s0": update.first,
-        "seq": update.seq,
-        "at": update.at,
-        "changes": list(update.changes.values()),
-        "batch": update.batch,
-    }
+def _text(update: Update) -> str:
+    """The message that tells an update; made once for all who get the same."""
+    if not update.text:
+        told = {"seq": update.seq, "at": update.at, "batch": update.batch}
+        if update.snapshot:
+            told |= {"t": "snapshot"}
+        else:
+            told |= {"t": "frames", "s0": update.first, "changes": list(update.changes.values())}
+        update.text = orjson.dumps(told).decode()
+    return update.text
 
 
 class NowhereConsumer(Socket):

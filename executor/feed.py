@@ -33,7 +33,10 @@ REPLAY_BYTES = 512 * 1024  # of missed frames that are replayed; a watcher that 
 
 @dataclass
 class Update:
-    """Frames `first` to `seq`, merged. `snapshot` says that what came before is unknown: read the rows again."""
+    """Frames `first` to `seq`, merged. `snapshot` says that what came before is unknown: read the rows again.
+
+    Watchers share their updates: nobody changes one. `text` is for whoever spells it, so that it is done once.
+    """
 
     seq: int
     first: int = 0
@@ -41,6 +44,11 @@ class Update:
     changes: dict[int, list] = field(default_factory=dict)
     batch: dict = field(default_factory=dict)
     snapshot: bool = False
+    text: str = ""
+
+    def then(self, later: Update) -> Update:
+        """Both as one."""
+        return replace(later, first=self.first, snapshot=self.snapshot, changes=self.changes | later.changes, text="")
 
 
 class Watcher:
@@ -54,11 +62,7 @@ class Watcher:
     def give(self, update: Update) -> None:
         """Add an update to what the reader will get next."""
         pending = self._pending
-        if update.snapshot or pending is None:
-            self._pending = update
-        else:
-            pending.seq, pending.at, pending.batch = update.seq, update.at, update.batch
-            pending.changes.update(update.changes)
+        self._pending = update if update.snapshot or pending is None else pending.then(update)
         self._news.set()
 
     async def next(self, timeout: float) -> Update | None:
@@ -83,6 +87,11 @@ class Feed:
         self._watchers: dict[str, set[Watcher]] = {}
         self._reader = ThreadPoolExecutor(1, "feed")  # one thread, one connection
         self._list: tuple[asyncio.Task, set[asyncio.Queue]] | None = None
+
+    @property
+    def crowd(self) -> int:
+        """How many watch a batch, any batch."""
+        return sum(map(len, self._watchers.values()))
 
     async def read(self, function: Callable, *args) -> Any:
         """Call a reading function in the feed's own thread."""
@@ -133,7 +142,7 @@ class Feed:
                     if update.seq > seq or update.snapshot:
                         seq = update.seq
                         for watcher in self._watchers.get(key, ()):
-                            watcher.give(replace(update, changes=dict(update.changes)))
+                            watcher.give(update)
                         await asyncio.sleep(GAP)
                 except (DatabaseError, InterfaceError) as error:
                     logger.warning("the feed waits for the database: %s", error)

@@ -37,8 +37,8 @@ async def wait(call: Call, parameters: WaitParameters) -> Response:
             if update is not None:
                 batch = update.batch
     done = _over(batch, parameters.until, seen)
-    batch["timed_out"] = not done
-    return Response(True, sentence(batch) + ("" if done else " Call wait again."), batch)
+    data = {**batch, "timed_out": not done}  # the batch itself is shared with others who wait
+    return Response(True, sentence(batch) + ("" if done else " Call wait again."), data)
 
 
 def _over(batch: dict, until: str, seen: int) -> bool:
