@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -151,17 +151,6 @@ def results(
     found = list(_keyset(matching, cursor).values(*presenters.RESULT_COLUMNS)[: limit + 1])
     more = str(found[limit - 1]["number"]) if len(found) > limit else None
     return Page([presenters.task(each) for each in found[:limit]], more)
-
-
-def every_result(batch_id: str, statuses: Sequence[str] = (), chunk: int = 1000) -> Iterator[dict]:
-    """All tasks of a batch with their results, read as they are needed."""
-    cursor = None
-    while True:
-        page = results(batch_id, statuses, cursor=cursor, limit=chunk)
-        yield from page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return
 
 
 def task(task_id: str) -> dict:

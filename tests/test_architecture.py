@@ -24,7 +24,7 @@ ROWS = (
     ("dispatch", "housekeeping", "invariants"),
     ("knowledge", "memory", "sandbox", "secrets", "agents", "functions"),
     ("estimate", "presenters", "intake"),
-    ("reads", "columns"),
+    ("reads", "exports", "columns"),
     ("feed", "worker"),
     ("actions",),
     # The adapters: they translate, and make no rules of their own.

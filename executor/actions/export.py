@@ -8,6 +8,7 @@ from typing import Literal
 import orjson
 
 from executor import reads
+from executor.exports import JSON_COLUMNS, results
 from executor.parameters import BatchName, StatusFilter
 from executor.presenters import RESULT_COLUMNS
 from executor.selection import TaskFilter
@@ -19,6 +20,9 @@ CONTENT_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "
 # A cell that begins like this is run as a formula by spreadsheets.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # fmt: skip
 LINES = 1000  # of one piece
+# Places of what others than we have written.
+_FOREIGN = [RESULT_COLUMNS.index(name) for name in ("custom_id", "name", "function", "error", "error_kind", "worker")]
+_JSON = [RESULT_COLUMNS.index(name) for name in JSON_COLUMNS]
 
 
 class ExportParameters(Parameters):
@@ -32,7 +36,8 @@ def export(call: Call, parameters: ExportParameters) -> Response:
     """Give all tasks of a batch with their results as JSON (a list), JSON Lines or CSV."""
     row = call.batch(parameters.batch)
     count = reads.tasks(row.batch_id, TaskFilter(status=parameters.filter_status), limit=1).matching
-    rows = reads.every_result(row.batch_id, parameters.filter_status, LINES)
+    statuses = [status.lower() for status in parameters.filter_status]
+    rows = results(row.batch_id, statuses, LINES)
     write = {"json": _json, "csv": _csv, "jsonl": _jsonl}[parameters.format]
     url = f"/api/batches/{row.batch_id}/export?format={parameters.format}"
     if parameters.filter_status:
@@ -47,52 +52,57 @@ def export(call: Call, parameters: ExportParameters) -> Response:
     )
 
 
-def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Many lines joined: a piece a line would cost more than the line."""
-    piece: list[bytes] = []
-    for line in lines:
-        piece.append(line)
-        if len(piece) >= LINES:
-            yield b"".join(piece)
-            piece = []
-    yield b"".join(piece)
+def _jsonl(chunks: Iterator[list[tuple]]) -> Iterator[bytes]:
+    for rows in chunks:
+        yield b"".join(_object(row) + b"\n" for row in rows)
 
 
-def _jsonl(rows: Iterator[dict]) -> Iterator[bytes]:
-    return _pieces(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+def _json(chunks: Iterator[list[tuple]]) -> Iterator[bytes]:
+    opening = b"[\n"
+    for rows in chunks:
+        yield opening + b",\n".join(map(_object, rows))
+        opening = b",\n"
+    yield b"\n]\n" if opening != b"[\n" else b"[]\n"
 
 
-def _json(rows: Iterator[dict]) -> Iterator[bytes]:
-    def lines() -> Iterator[bytes]:
-        opening = b"[\n"
-        for row in rows:
-            yield opening + orjson.dumps(row)
-            opening = b",\n"
-        yield b"\n]\n" if opening != b"[\n" else b"[]\n"
-
-    return _pieces(lines())
+def _object(row: tuple) -> bytes:
+    shown = dict(zip(RESULT_COLUMNS, row, strict=True))
+    for name in JSON_COLUMNS:
+        if shown[name] is not None:
+            shown[name] = orjson.Fragment(shown[name])
+    return orjson.dumps(shown)
 
 
-def _csv(rows: Iterator[dict]) -> Iterator[bytes]:
-    def lines() -> Iterator[bytes]:
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
-        writer.writerow(RESULT_COLUMNS)
-        for row in rows:
-            writer.writerow([cell(row[name]) for name in RESULT_COLUMNS])
-            yield buffer.getvalue().encode()
-            buffer.seek(0)
-            buffer.truncate()
+def _csv(chunks: Iterator[list[tuple]]) -> Iterator[bytes]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
+    writer.writerow(RESULT_COLUMNS)
+    for rows in chunks:
+        writer.writerows(map(_line, rows))
         yield buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue().encode()
 
-    return _pieces(lines())
+
+def _line(row: tuple) -> list:
+    line = list(row)  # None is an empty cell
+    for place in _FOREIGN:
+        if line[place]:
+            line[place] = cell(line[place])
+    for place in _JSON:
+        if line[place]:
+            line[place] = json_cell(line[place])
+    return line
 
 
-def cell(value) -> str:
-    """One CSV cell: text as it is, everything else as JSON; what a spreadsheet would take for a formula is quoted."""
-    if value is None:
-        return ""
-    if isinstance(value, bool | int | float):
-        return orjson.dumps(value).decode()
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+def cell(text: str) -> str:
+    """A text as a CSV cell: what a spreadsheet would take for a formula is quoted."""
     return f"'{text}" if text.startswith(FORMULA) or text.lstrip().startswith(FORMULA) else text
+
+
+def json_cell(text: str) -> str:
+    """A JSON value as a CSV cell: a string as its text, nothing for null, everything else as JSON."""
+    if text == "null":
+        return ""
+    return cell(orjson.loads(text)) if text.startswith('"') else text

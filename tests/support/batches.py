@@ -47,7 +47,7 @@ class Handle:
 
     def tasks(self) -> list[dict]:
         """All tasks by number."""
-        return list(reads.every_result(self.id))
+        return every_task(self.id)
 
     def task(self, number: int = 1) -> dict:
         """One task with its attempts."""
@@ -95,12 +95,23 @@ class Handle:
 
 def assert_true_to_itself(batch_id: str) -> None:
     """Counters, rows, log and attempts tell the same story."""
-    assert_consistent(reads.batch(batch_id), list(reads.every_result(batch_id)), frames_of(batch_id))
-    for row in reads.every_result(batch_id):
+    rows = every_task(batch_id)
+    assert_consistent(reads.batch(batch_id), rows, frames_of(batch_id))
+    for row in rows:
         task = reads.task(row["task_id"])
         numbers = [attempt["number"] for attempt in task["attempts"]]
         kept = task["attempt"] - (task["status"] in ("completed", "running"))
         assert numbers == list(range(1, kept + 1)), (task["number"], task["status"], numbers)
+
+
+def every_task(batch_id: str) -> list[dict]:
+    rows, cursor = [], None
+    while True:
+        page = reads.results(batch_id, cursor=cursor, limit=1000)
+        rows += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return rows
 
 
 def frames_of(batch_id: str) -> list[dict]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from executor.actions.export import cell
+from executor.actions.export import cell, json_cell
 
 
 @pytest.mark.parametrize(
@@ -29,19 +29,24 @@ def test_a_formula_is_made_text(text):
     assert cell(text) == f"'{text}"
 
 
+@pytest.mark.parametrize("text", ["", 'plain, with "quotes"\nand lines', "a=b"])
+def test_every_other_text_stays_as_it_is(text):
+    assert cell(text) == text
+
+
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("json", "shown"),
     [
-        (None, ""),
-        ("", ""),
-        ('plain, with "quotes"\nand lines', 'plain, with "quotes"\nand lines'),
-        ("a=b", "a=b"),
-        (-5, "-5"),
-        (-0.5, "-0.5"),
-        (True, "true"),
-        ({"a": [1, "=2"]}, '{"a":[1,"=2"]}'),
-        (["-"], '["-"]'),
+        ("null", ""),
+        ("-5", "-5"),
+        ("-0.5", "-0.5"),
+        ("true", "true"),
+        ('{"a":[1,"=2"]}', '{"a":[1,"=2"]}'),
+        ('["-"]', '["-"]'),
+        ('"text"', "text"),
+        ('"=1"', "'=1"),
+        ('"-5"', "'-5"),
     ],
 )
-def test_everything_else_stays_as_it_is(value, shown):
-    assert cell(value) == shown
+def test_json_is_shown_as_what_it_means(json, shown):
+    assert json_cell(json) == shown
