@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -23,10 +24,12 @@ from executor.exchange import Outcome, Ticket
 from executor.failpoints import failpoint
 from executor.models import Batch, BatchTask, WorkerNode
 from executor.queue import BatchQueue
-from executor.sql import database_now, hex_of
+from executor.sql import database_now, hex_of, note_growth
 from executor.states import BatchState, TaskStatus
 
 logger = logging.getLogger(__name__)
+
+MANY = 1000  # tasks of one call, after which the database looks at how large the table has become
 
 # Whether tickets of the current call could not be issued: the answer says so, repair issues them later.
 delayed: ContextVar[bool] = ContextVar("delayed", default=False)
@@ -39,6 +42,8 @@ def open_batches(batch_ids: Iterable) -> Iterator[BatchQueue]:
         yield queue
         fill(queue)
         transaction.on_commit(lambda: deliver(queue), robust=True)
+        if queue.added >= MANY:
+            transaction.on_commit(partial(note_growth, BatchTask._meta.db_table), robust=True)
 
 
 def fill(queue: BatchQueue) -> None:

@@ -112,6 +112,7 @@ class BatchQueue:
         self.books: dict[str, Book] = {}
         self.issued: list[Ticket] = []  # to be pushed after the commit
         self.withdrawn: list[Ticket] = []  # to be taken back after the commit
+        self.added = 0  # tasks
         self.changed: dict[str, int] = {}  # batch → its last frame, for those that changed
 
     def __enter__(self) -> BatchQueue:
@@ -183,6 +184,7 @@ class BatchQueue:
             book.enters(TaskStatus.QUEUED, task.priority)
             book.note(number, TaskStatus.QUEUED, 0)
         book.counters["last_number"] += len(tasks)
+        self.added += len(tasks)
         return list(range(first, first + len(tasks)))
 
     # --- the batch -------------------------------------------------------------------------------

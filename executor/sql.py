@@ -140,6 +140,15 @@ def insert(table: str, columns: Sequence[str], rows: Iterable[Sequence]) -> None
             cursor.execute(f"INSERT INTO {table} ({names}) VALUES {', '.join([mark] * len(chunk))}", values)
 
 
+def note_growth(table: str) -> None:
+    """Have PostgreSQL look at a table that has just grown by much. It plans by statistics which its own housekeeping
+    renews once a minute at best; until then it takes the table for a small one, and reads and sorts all of a batch for
+    every claim and page."""
+    if is_postgresql():
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {table}")
+
+
 def rows_of_values(count: int, types: tuple[str, ...]) -> str:
     """The rows of a VALUES list. PostgreSQL takes the column types from the first row's casts; SQLite needs none."""
     plain = "(" + ", ".join("%s" for _ in types) + ")"

@@ -6,6 +6,7 @@ from django.db import connection
 from executor import dispatch, queue
 from executor.sql import hex_of, is_postgresql
 from tests.factories import FakeWorker, make_batch, new_task, start
+from tests.support.batches import submit
 
 ROWS = 20_000
 
@@ -67,3 +68,13 @@ def test_a_round_of_repair_never_reads_the_whole_table(large):
         plan = plan_of(sql, params)
         assert "SCAN executor_batchtask\n" not in f"{plan}\n", f"{sql}\n{plan}"
         assert "Seq Scan on executor_batchtask" not in plan, f"{sql}\n{plan}"
+
+
+def test_a_batch_that_has_just_grown_is_read_in_its_order(shared_db):
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE executor_batchtask")  # as it is now: empty
+    handle = submit(*[{"function": "simulate"}] * 20_000, start=False)
+    page = "SELECT task_id, error FROM executor_batchtask WHERE batch_id = %s AND number > %s ORDER BY number LIMIT 100"
+    for statement, params in ((page, [hex_of(handle.id), 100]), (queue._NEXT, [hex_of(handle.id), 5])):
+        plan = plan_of(statement, params)
+        assert "Sort" not in plan and "TEMP B-TREE" not in plan, plan
