@@ -6,11 +6,12 @@ def resize(path: str, width: int = 200) -> dict:
 """
 
 from .context import TaskContext
-from .registry import TaskFunction, autodiscover, faults, lookup, names, resolve, task_function, validate
+from .registry import TaskFunction, any_plain, autodiscover, faults, lookup, names, resolve, task_function, validate
 
 __all__ = [
     "TaskContext",
     "TaskFunction",
+    "any_plain",
     "autodiscover",
     "faults",
     "lookup",

@@ -171,6 +171,11 @@ def names(patient: bool = False) -> list[str]:
     return sorted({*_functions, *(name for source in _sources for name in source.names(patient))})
 
 
+def any_plain() -> bool:
+    """Whether apps of this site brought functions that run in child processes."""
+    return any(not function.is_async and not function.built_in for function in _functions.values())
+
+
 def lookup(name: str) -> TaskFunction:
     """The task function of that name.
 

@@ -23,6 +23,7 @@ from rq.worker import BaseWorker, WorkerStatus
 
 from executor.exchange import Claimed, Outcome, Progress, Ticket
 from executor.failpoints import failpoint
+from executor.functions import any_plain
 from executor.models import WorkerNode
 from executor.tickets import RedisError, TicketTaker, redis_client
 
@@ -89,6 +90,8 @@ class BatchWorker(BaseWorker):
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal)
         self._processes = ProcessPool(settings.BATCH_PROCESSES or min(self.concurrency, CHILDREN))
+        if any_plain():
+            self._processes.warm_up()
         await asyncio.to_thread(self._register)
         self._start_threads()
         chores = asyncio.create_task(self._chores())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
 import socket
 import time
 from collections import deque
+from multiprocessing import forkserver
 
 import orjson
 
@@ -18,6 +20,8 @@ from executor.functions import TaskContext
 from executor.functions.context import Sink
 
 from .child import HEADER, serve
+
+logger = logging.getLogger(__name__)
 
 PAUSES = (0.05, 0.2, 0.5, 1.0)  # seconds between tries to start a child
 IDLE = 30.0  # seconds after which a child that has nothing to do is let go
@@ -115,6 +119,13 @@ class ProcessPool:
         if "result" in answer:
             return answer["result"]
         raise CallFailed(answer)
+
+    def warm_up(self) -> None:
+        """Start the server that children are forked from; its imports take a second. It is not waited for."""
+        try:
+            forkserver.ensure_running()
+        except OSError as error:
+            logger.warning("child processes cannot be started yet: %s", error)  # the first call tries again
 
     def reap(self) -> None:
         """Let children go that had nothing to do for a while."""

@@ -32,8 +32,10 @@ def crowd(tasks: int) -> dict:
 
 
 def plain(tasks: int) -> dict:
-    """Plain functions that compute, in child processes; what part of all processors does their work."""
+    """Plain functions that compute, in child processes which a first batch has started; what part of all processors
+    does their work."""
     item = {"function": "compute", "params": {"seconds": BUSY}, "max_retries": 0}
+    run_batch(item, 100, 100)
     seconds = run_batch(item, tasks, tasks)
     used = tasks * BUSY / (seconds * (os.cpu_count() or 1))
     return {"tasks": tasks, "used_percent": round(100 * used, 1), "seconds": round(seconds, 3)}
