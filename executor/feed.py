@@ -29,6 +29,7 @@ LOOK = 1.0  # seconds after which a reader looks by itself: the bell may be lost
 GAP = 0.1  # seconds between two updates of a batch
 FAREWELL = 2.0  # seconds a cancelled task gets to put away what it holds
 REPLAY_BYTES = 512 * 1024  # of missed frames that are replayed; a watcher that missed more starts anew
+MERGED = 5_000  # tasks whose changes wait for a watcher
 
 
 @dataclass
@@ -47,8 +48,12 @@ class Update:
     text: str = ""
 
     def then(self, later: Update) -> Update:
-        """Both as one."""
-        return replace(later, first=self.first, snapshot=self.snapshot, changes=self.changes | later.changes, text="")
+        """Both as one. What grew too large is a snapshot: a page that reads its rows again is better off, and so are
+        we, who would keep all of it for every page that does not read."""
+        changes = self.changes | later.changes
+        if self.snapshot or later.snapshot or len(changes) > MERGED:
+            return replace(later, snapshot=True, changes={}, text="")
+        return replace(later, first=self.first, changes=changes, text="")
 
 
 class Watcher:
@@ -62,7 +67,7 @@ class Watcher:
     def give(self, update: Update) -> None:
         """Add an update to what the reader will get next."""
         pending = self._pending
-        self._pending = update if update.snapshot or pending is None else pending.then(update)
+        self._pending = update if pending is None else pending.then(update)
         self._news.set()
 
     async def next(self, timeout: float) -> Update | None:

@@ -8,6 +8,7 @@ import time
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 from django.contrib.auth.models import User
 from websockets.exceptions import ConnectionClosed
@@ -15,7 +16,7 @@ from websockets.sync.client import connect
 
 from executor.models import Batch
 from executor.states import STATUS_OF_LETTER
-from tests.support.batches import assert_true_to_itself, frames_of, item, submit
+from tests.support.batches import assert_true_to_itself, frames_of, item, run, submit
 from tests.support.processes import RunningWeb
 from tests.support.waiting import eventually
 from tests.web.test_socket import cookie
@@ -115,8 +116,6 @@ def test_fifty_pages_catch_up_after_the_web_server_was_killed(shared_db, operato
             page.start()
         eventually(lambda: all(page.seq is not None for page in pages), timeout=20)
         start(concurrency=8)
-        from tests.support.batches import run
-
         run("start", batch=batch.id, max_concurrent=4)
         eventually(lambda: batch.counts()["completed"] > 20)
         web.process.send_signal(signal.SIGKILL)
@@ -140,6 +139,51 @@ def test_fifty_pages_catch_up_after_the_web_server_was_killed(shared_db, operato
         seen = {number: str(STATUS_OF_LETTER[letter]) for number, letter in page.now.items()}
         assert {**{number: "queued" for number in told}, **seen} == told
     assert [frame["seq"] for frame in frames_of(batch.id)] == list(range(1, end + 1))
+
+
+# --- F27: pages that never read -----------------------------------------------------------------------------
+
+DEAF = 20
+
+
+def deaf_page(url: str, batch_id: str, cookie: str) -> socket.socket:
+    """A page that asked for the stream of a batch and never reads what comes."""
+    host, port = urlsplit(url).netloc.split(":")
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.connect((host, int(port)))
+    line.sendall(
+        f"GET /ws/batches/{batch_id} HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: {url}\r\nCookie: {cookie}\r\n"
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    return line
+
+
+def test_pages_that_never_read_cost_little(shared_db, operator, child_environment, start, tmp_path):
+    web = RunningWeb(env=child_environment, folder=tmp_path)
+    web.wait_until_answering()
+    name = cookie(User.objects.get(username="operator"))
+    page = Client([web.url], "", {"Cookie": name})
+    pages = []
+    try:
+        memory = psutil.Process(web.process.pid).memory_info
+        page.batch = submit(*[item("ok")] * 100, start=True).id  # what the first page of all costs is not theirs
+        page.start()
+        start(concurrency=20)
+        eventually(lambda: page.now and set(page.now.values()) == {"c"}, timeout=20)
+        batch = submit(*[item("ok")] * 30_000, start=False)
+        before = memory().rss
+        pages = [deaf_page(web.url, batch.id, name) for _ in range(DEAF)]
+        run("start", batch=batch.id, max_concurrent=500)
+        batch.wait(timeout=60)
+        assert (memory().rss - before) / DEAF < 1_000_000  # 0.25 MB; 2 MB if all changes were kept for them
+    finally:
+        page.over.set()
+        for line in pages:
+            line.close()
+        web.end()
+        page.join(10)
 
 
 # --- F7: Redis hangs ----------------------------------------------------------------------------------------
