@@ -182,7 +182,9 @@ def issue(tickets: Sequence[Ticket], client: redis.Redis | None = None) -> None:
     if not tickets:
         return
     now = utcformat(datetime.now(UTC))
-    for priority, group in groupby(sorted(tickets, key=attrgetter("priority")), attrgetter("priority")):
+    # The best first: whoever waits is called by the first that comes.
+    best_first = sorted(tickets, key=attrgetter("priority"), reverse=True)
+    for priority, group in groupby(best_first, attrgetter("priority")):
         args = [now, WAITS_AT_MOST, _record_of(Priority(priority).label)]
         for ticket in group:
             call = (ENTRY, None, (ticket.task_id, ticket.attempt, ticket.batch_id), {})
