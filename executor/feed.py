@@ -133,7 +133,8 @@ class Feed:
         if first.snapshot or first.changes or (after is not None and first.seq > after):
             watcher.give(first)
         if early is not None and early.seq > seq:
-            watcher.give(early)
+            # What the pump gave meanwhile may begin earlier than where this watcher is.
+            watcher.give(replace(early, first=seq + 1, text=""))
             seq = early.seq
         return (after if after is not None and not first.snapshot else first.seq), seq
 
