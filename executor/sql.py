@@ -129,7 +129,8 @@ def insert(table: str, columns: Sequence[str], rows: Iterable[Sequence]) -> None
     names = ", ".join(columns)
     with connection.cursor() as cursor:
         if is_postgresql():
-            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as stream:
+            # Django knows nothing of COPY, so that its errors have to be made Django's here.
+            with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as stream:
                 for row in rows:
                     stream.write_row(row)
             return

@@ -1,4 +1,4 @@
-"""F12 and F32: the disk is full; everything is killed at once and started again. On installations of their own."""
+"""F9, F12 and F32: PostgreSQL crashes, the disk is full, all is killed at once. On installations of their own."""
 
 import contextlib
 import os
@@ -26,14 +26,16 @@ from tests.support.waiting import eventually
 LOOK = """
 import django, json; django.setup()
 from executor.invariants import examine
-from executor.models import Batch, BatchTask
+from executor.models import Batch, BatchTask, TaskAttempt
 from collections import Counter
 print(json.dumps({
     "breaches": [told for batch in Batch.objects.all() for _, told in examine(batch.pk).breaches],
     "statuses": Counter(BatchTask.objects.values_list("status", flat=True)),
+    "charged": TaskAttempt.objects.filter(outcome__in=("failed", "rescued")).count(),
     "names": list(Batch.objects.values_list("name", flat=True)),
 }))
 """
+DATABASES = ("sqlite", "postgresql")
 ADD = """
 import django, sys; django.setup()
 from tests.support.batches import item, submit
@@ -47,10 +49,12 @@ except Unavailable as error:
 
 
 class Site:
-    """An installation in a folder, whose processes may be killed and started again."""
+    """An installation whose database is in a folder, and whose processes may be killed and started again."""
 
-    def __init__(self, folder, logs):
+    def __init__(self, folder: Path, logs: Path, database: str):
         self.folder, self.logs, self.processes = folder, logs, []
+        self.server: subprocess.Popen | None = None  # PostgreSQL; SQLite has none
+        self.on_postgresql = database == "postgresql"
         self.valkey = embedded_valkey(logs)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("BATCH_")}
         self.environment = {
@@ -74,6 +78,27 @@ class Site:
         self.start(*self.valkey.argv, name="valkey")
         eventually(self.valkey.answers, timeout=20)
 
+    def start_database(self) -> None:
+        """Also after it ended; SQLite has nothing to start."""
+        if self.on_postgresql:
+            printed = self.logs / "postgresql.log"
+            printed.unlink(missing_ok=True)
+            self.server = self.start(
+                sys.executable, "-m", "executor.ground.postgresql", str(self.folder), name="postgresql"
+            )
+            self.environment["DATABASE_URL"] = eventually(lambda: printed.read_text().splitlines(), timeout=60)[-1]
+
+    def crash_database(self) -> None:
+        """As a crash would end PostgreSQL; returns when it has recovered, which it tells by its address."""
+        printed = self.logs / "postgresql.log"
+        starts = len(printed.read_text().splitlines())
+        os.kill(self.server.pid, signal.SIGUSR1)
+        eventually(lambda: len(printed.read_text().splitlines()) > starts, timeout=30)
+
+    def start_all(self) -> None:
+        self.start_valkey()
+        self.start_database()
+
     def start_worker(self) -> subprocess.Popen:
         return self.start(sys.executable, "manage.py", "rqworker", "critical", "high", "medium", "low", name="worker")
 
@@ -83,6 +108,20 @@ class Site:
         for process in self.processes:
             process.wait(10)
         self.processes.clear()
+
+    def migrate(self) -> None:
+        done = self.run("manage.py", "migrate", "--verbosity", "0")
+        assert done.returncode == 0, done.stderr
+
+    def add(self, count: int, name: str) -> subprocess.CompletedProcess:
+        """A batch of short tasks; code 3 when it was refused as unavailable."""
+        return self.run("-c", ADD, str(count), name)
+
+    def await_completed(self, count: int) -> None:
+        eventually(lambda: self.look()["statuses"].get("completed", 0) >= count, timeout=40, every=0.2)
+
+    def told(self) -> str:
+        return f"{self.look()}\n{(self.logs / 'worker.log').read_text()[-3000:]}"
 
     def run(self, *argv: str) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -96,54 +135,72 @@ class Site:
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A folder with few megabytes: a file system of its own for root."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", folder]).returncode:
-        pytest.skip("no file system can be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-@pytest.fixture
-def short(tmp_path_factory):
-    """A folder whose path is short enough for sockets."""
+def short():
+    """A folder whose path is short enough for sockets, and which PostgreSQL may enter as somebody else."""
     folder = Path(tempfile.mkdtemp(prefix="bx-power-", dir="/tmp"))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(params=DATABASES)
+def site(request, short):
+    """An installation with Valkey and a database that run, and are ended after the test."""
+    (short / "db").mkdir()
+    one = Site(short / "db", short, request.param)
+    try:
+        one.start_all()
+        one.migrate()
+        yield one
+    finally:
+        one.kill_all()
+
+
+@pytest.fixture(params=DATABASES)
+def small_site(request, short):
+    """The same on a disk with few megabytes: a file system of its own for root. PostgreSQL alone takes 100 MB."""
+    folder = short / "small"
+    folder.mkdir()
+    size = {"sqlite": "16m", "postgresql": "256m"}[request.param]
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder]).returncode:
+        pytest.skip("no file system can be mounted here")
+    one = Site(folder, short, request.param)
+    try:
+        one.start_all()
+        one.migrate()
+        yield one
+    finally:
+        one.kill_all()
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
 if os.geteuid() == 0:  # nobody else can mount a small disk
 
-    def test_a_full_disk_tears_nothing_and_work_goes_on_when_there_is_room(small_disk, short):
-        site = Site(small_disk, short)
-        try:
-            site.start_valkey()
-            assert site.run("manage.py", "migrate", "--verbosity", "0").returncode == 0
-            site.start_worker()
-            assert site.run("-c", ADD, "60", "before").returncode == 0
-            eventually(lambda: site.look()["statuses"].get("completed"), timeout=30, every=0.2)
-            ballast = small_disk / "ballast"
-            with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
-                while file.write(b"x" * 4096):
-                    pass
-            done = site.run("-c", ADD, "20000", "too many")
-            assert done.returncode == 3, (done.stdout, done.stderr)
-            ballast.unlink()
-            freed = time.monotonic()
-            assert site.run("-c", ADD, "20", "after").returncode == 0
-            found = eventually(
-                lambda: (seen := site.look()) and seen["statuses"] == {"completed": 80} and seen,
-                timeout=30,
-                every=0.2,
-                told=lambda: f"{site.look()}\n{(short / 'worker.log').read_text()[-3000:]}",
-            )
-            assert time.monotonic() - freed < 30
-            assert not found["breaches"] and sorted(found["names"]) == ["after", "before"]
-        finally:
-            site.kill_all()
+    def test_a_full_disk_tears_nothing_and_work_goes_on_when_there_is_room(small_site):
+        """F12. PostgreSQL may give itself up when its log finds no room; then it is started again, as an init would."""
+        site = small_site
+        site.start_worker()
+        assert site.add(60, "before").returncode == 0
+        site.await_completed(1)
+        ballast = site.folder / "ballast"
+        with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"x" * 4096):
+                pass
+        done = site.add(20_000, "too many")
+        assert done.returncode == 3, (done.stdout, done.stderr)
+        ballast.unlink()
+        freed = time.monotonic()
+        if site.server and site.server.poll() is not None:
+            site.start_database()
+        eventually(lambda: site.add(20, "after").returncode == 0, timeout=20, every=0.2)
+        found = eventually(
+            lambda: (seen := site.look()) and seen["statuses"] == {"completed": 80} and seen,
+            timeout=30,
+            every=0.2,
+            told=site.told,
+        )
+        assert time.monotonic() - freed < 30
+        assert not found["breaches"] and sorted(found["names"]) == ["after", "before"]
 
 
 if not ON_POSTGRESQL:
@@ -165,33 +222,39 @@ if not ON_POSTGRESQL:
         assert_true_to_itself(batch.id)
 
 
-def test_everything_is_killed_at_once_and_goes_on_when_it_is_started_again(short):
-    site = Site(short, short)
+def test_everything_is_killed_at_once_and_goes_on_when_it_is_started_again(site):
+    """F32."""
+    site.start_worker()
+    site.start_worker()
+    assert site.add(150, "power").returncode == 0
+    site.await_completed(20)
+    site.kill_all()
+    site.start_all()
+    site.start_worker()
+    back = time.monotonic()
+    found = eventually(
+        lambda: (seen := site.look()) and seen["statuses"] == {"completed": 150} and seen,
+        timeout=40,
+        every=0.2,
+        told=site.told,
+    )
+    assert time.monotonic() - back < 40
+    assert not found["breaches"]
 
-    def start_all() -> None:
-        site.start_valkey()
-        if ON_POSTGRESQL:
-            server = [sys.executable, "-m", "executor.ground.postgresql", str(short / "pg")]
-            (short / "pg").mkdir(exist_ok=True)
-            site.start(*server, name="postgresql")
-            url = eventually(lambda: (short / "postgresql.log").read_text().splitlines(), timeout=60)[-1]
-            site.environment["DATABASE_URL"] = url
 
-    try:
-        start_all()
-        assert site.run("manage.py", "migrate", "--verbosity", "0").returncode == 0
-        site.start_worker()
-        site.start_worker()
-        assert site.run("-c", ADD, "150", "power").returncode == 0
-        eventually(lambda: site.look()["statuses"].get("completed", 0) > 20, timeout=30)
-        site.kill_all()
-        start_all()
-        site.start_worker()
-        back = time.monotonic()
-        found = eventually(
-            lambda: (seen := site.look()) and seen["statuses"] == {"completed": 150} and seen, timeout=40, every=0.2
-        )
-        assert time.monotonic() - back < 40
-        assert not found["breaches"]
-    finally:
-        site.kill_all()
+@pytest.mark.parametrize("site", ["postgresql"], indirect=True)
+def test_postgresql_crashes_under_load_and_nobody_is_charged(site):
+    """F9. All connections break, it recovers from its log, and again; the workers find it again by themselves."""
+    worker = site.start_worker()
+    assert site.add(300, "crash").returncode == 0
+    for completed in (60, 120, 180):
+        site.await_completed(completed)
+        site.crash_database()
+    found = eventually(
+        lambda: (seen := site.look()) and seen["statuses"] == {"completed": 300} and seen,
+        timeout=40,
+        every=0.2,
+        told=site.told,
+    )
+    assert not found["breaches"] and not found["charged"], found
+    assert worker.poll() is None
