@@ -59,15 +59,35 @@ class Update:
 class Watcher:
     """One reader's place in the stream of a batch."""
 
-    def __init__(self, seq: int):
-        self.seq = seq  # up to here the reader has everything
+    def __init__(self):
+        self.seq = 0  # up to here the reader has everything
+        self._given = 0  # and up to here it has got, or will get with its next update
         self._pending: Update | None = None
         self._news = asyncio.Event()
 
+    def begin(self, after: int | None, first: Update) -> None:
+        """Start with what was read for this reader alone, who knows everything up to frame `after`. The pump may have
+        given something already; what of it is newer follows."""
+        early, self._pending = self._pending, None
+        self._news.clear()
+        self.seq = self._given = first.seq if after is None or first.snapshot else after
+        if first.snapshot or first.seq > self.seq:
+            self._add(first)
+        if early is not None:
+            self.give(early)
+
     def give(self, update: Update) -> None:
-        """Add an update to what the reader will get next."""
-        pending = self._pending
-        self._pending = update if pending is None else pending.then(update)
+        """Add an update to what the reader will get next. The pump may be behind what the reader started with: of its
+        update only what the reader does not know counts."""
+        if update.seq <= self._given:
+            return
+        if update.first <= self._given and not update.snapshot:
+            update = replace(update, first=self._given + 1, text="")
+        self._add(update)
+
+    def _add(self, update: Update) -> None:
+        self._given = update.seq
+        self._pending = update if self._pending is None else self._pending.then(update)
         self._news.set()
 
     async def next(self, timeout: float) -> Update | None:
@@ -109,13 +129,14 @@ class Feed:
         Raises NotFound.
         """
         key = hex_of(batch_id)
-        watcher = Watcher(0)
+        watcher = Watcher()
         # Registered before the first read, so that nothing falls between the two.
         self._watchers.setdefault(key, set()).add(watcher)
         try:
-            watcher.seq, newest = await self._catch_up(watcher, key, after)
+            first = await self.read(_read_since, key, after)
+            watcher.begin(after, first)
             if key not in self._pumps:
-                self._pumps[key] = asyncio.create_task(self._pump(key, newest))
+                self._pumps[key] = asyncio.create_task(self._pump(key, first.seq))
             yield watcher
         finally:
             self._watchers[key].discard(watcher)
@@ -123,20 +144,6 @@ class Feed:
                 del self._watchers[key]
                 if pump := self._pumps.pop(key, None):
                     await _end(pump)
-
-    async def _catch_up(self, watcher: Watcher, key: str, after: int | None) -> tuple[int, int]:
-        """Give a new watcher what it missed; its place in the stream, and the last frame that was read for it."""
-        first = await self.read(_read_since, key, after)
-        early, watcher._pending = watcher._pending, None
-        watcher._news.clear()
-        seq = first.seq
-        if first.snapshot or first.changes or (after is not None and first.seq > after):
-            watcher.give(first)
-        if early is not None and early.seq > seq:
-            # What the pump gave meanwhile may begin earlier than where this watcher is.
-            watcher.give(replace(early, first=seq + 1, text=""))
-            seq = early.seq
-        return (after if after is not None and not first.snapshot else first.seq), seq
 
     async def _pump(self, key: str, seq: int) -> None:
         heard = asyncio.Event()
