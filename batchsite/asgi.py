@@ -10,7 +10,6 @@ django.setup()  # before anything that needs the models
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from django.conf import settings  # noqa: E402
 
 from executor.body_limit import BodyLimit, limit_daphne  # noqa: E402
@@ -24,6 +23,6 @@ if "daphne.server" in sys.modules:
 application = ProtocolTypeRouter(
     {
         "http": BodyLimit(Handler(), settings.BATCH_MAX_BODY),
-        "websocket": AllowedHostsOriginValidator(SameOrigin(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))),
+        "websocket": SameOrigin(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )

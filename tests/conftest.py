@@ -30,10 +30,33 @@ except BaseException:
 collect_ignore = ["test_postgresql.py"] if os.environ.get("BATCH_TEST_DATABASE") else []
 
 
+LONG = ("test_postgresql.py", "test_chaos.py")  # begun first: everything else is over before they are
+
+
+def pytest_xdist_auto_num_workers(config) -> int:
+    """All tests run in several processes, because most of them wait most of the time. A few run in one, as one wants it
+    at work: with `-s`, `--pdb` and everything in order."""
+    everything = config.args_source == config.ArgsSource.TESTPATHS
+    return min(8, (os.cpu_count() or 1) + 1) if everything else 0
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 def pytest_configure(config):
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        SURROUNDINGS.leave()  # this process runs no test; each of those that do has surroundings of its own
+        return
     database = settings.DATABASES["default"]
     # The tests' database has the very name that other processes find in DATABASE_URL.
     database.setdefault("TEST", {})["NAME"] = DATABASE if ON_POSTGRESQL else database["NAME"]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """No other names for other processes: each has a database of its own."""
 
 
 def pytest_unconfigure(config):

@@ -12,7 +12,7 @@ import pytest
 
 from executor.supervisor.spawn import PROJECT
 
-SUITES = ["tests/queue", "tests/web/test_access.py", "tests/web/test_health.py"]
+SUITES = ["tests/queue", "tests/faults", "tests/web/test_access.py", "tests/web/test_health.py"]
 TIMEOUT = 600
 
 
@@ -20,7 +20,7 @@ TIMEOUT = 600
 def test_suite_passes_on_postgresql(suite):
     assert (Path(PROJECT) / suite).exists(), f"{suite} is gone: name another suite here"
     ours = ("DATABASE_URL", "REDIS_URL", "BATCH_DATA", "DJANGO_SETTINGS_MODULE", "PYTEST_CURRENT_TEST")
-    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    environment = {name: value for name, value in os.environ.items() if name not in ours and "XDIST" not in name}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=short", suite],
         cwd=PROJECT,

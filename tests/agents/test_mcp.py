@@ -204,7 +204,7 @@ def test_a_program_that_dies_fails_its_call_alone_and_is_started_again():
 
 def test_a_task_waits_out_a_server_that_is_away_for_a_while(web):
     assert submit(item("web.say", text="before")).wait().statuses() == ["completed"]
-    batch = submit(item("web.say", text="after", max_retries=20), start=False)
+    batch = submit(item("web.say", text="after", max_retries=1000), start=False)
     web.stop()
     run("start", batch=batch.id)
     eventually(lambda: batch.tasks()[0]["retry_count"] >= 1, told=batch.told)

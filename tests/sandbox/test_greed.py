@@ -128,7 +128,7 @@ print("done", flush=True)
 def test_a_flood_of_zombies(contain):
     flood = """
 import os
-for _ in range(40):
+for _ in range(25):
     if not os.fork():
         if not os.fork(): os._exit(0)
         os._exit(0)

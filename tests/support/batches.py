@@ -18,6 +18,7 @@ from executor.states import STATUS_OF_LETTER
 from tests.support.waiting import eventually
 
 FINAL = {"completed", "failed", "cancelled"}
+NOBODYS = "5f0c0f4e-0000-4000-8000-00000000b0d1"  # an id that no batch and no task has
 
 
 def run(action: str, **arguments) -> dict:

@@ -40,6 +40,7 @@ class Surroundings:
 
     def enter(self) -> None:
         """Set the environment. Called once, before Django's settings are read."""
+        self.stack.callback(_restore, dict(os.environ))
         for name in [name for name in os.environ if name.startswith("BATCH_") and not name.startswith("BATCH_TEST")]:
             if name != "BATCH_NO_SKIP":
                 del os.environ[name]  # the tests say themselves what they need
@@ -70,5 +71,11 @@ class Surroundings:
             self.valkey_process.wait(10)
 
     def leave(self) -> None:
+        """Also where it was left already."""
         self.stop_valkey()
         self.stack.close()
+
+
+def _restore(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)

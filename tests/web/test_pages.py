@@ -2,7 +2,6 @@
 
 import json
 import re
-from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -20,6 +19,7 @@ from executor.queue import Progress
 from executor.tasklog import AttemptLog
 from executor.views.batches import ROWS
 from tests.factories import FakeWorker, add_tasks, make_batch, running_batch, task_in
+from tests.support.batches import NOBODYS
 from tests.support.page import Page
 
 pytestmark = pytest.mark.django_db
@@ -84,7 +84,7 @@ def test_who_is_not_logged_in_is_sent_to_the_login_and_then_back():
 
 
 @pytest.mark.parametrize(
-    "url", ["/", "/batches/new/", f"/batches/{uuid4()}/", f"/tasks/{uuid4()}/", "/workers/", "/functions/"]
+    "url", ["/", "/batches/new/", f"/batches/{NOBODYS}/", f"/tasks/{NOBODYS}/", "/workers/", "/functions/"]
 )
 def test_no_page_is_shown_without_a_login(client, url):
     response = client.get(url)
@@ -253,7 +253,7 @@ def test_the_scripts_start_from_the_same_data(operator, mixed):
     assert island["open"] == 3 and island["batch"]["seq"] == now(mixed).stats.seq
 
 
-@pytest.mark.parametrize("asked", ["99", "x", "²", "1" * 30, str(uuid4())])
+@pytest.mark.parametrize("asked", ["99", "x", "²", "1" * 30, NOBODYS])
 def test_a_task_that_is_not_there_is_not_opened(operator, mixed, asked):
     assert look(operator, batch_url(mixed, f"?task={asked}")).json("island")["open"] == 0
 
@@ -650,10 +650,10 @@ def test_somebody_without_a_role_sees_nothing():
     "url",
     [
         "/nowhere/",
-        f"/batches/{uuid4()}/",
-        f"/batches/{uuid4()}/add/",
-        f"/batches/{uuid4()}/clear/",
-        f"/tasks/{uuid4()}/",
+        f"/batches/{NOBODYS}/",
+        f"/batches/{NOBODYS}/add/",
+        f"/batches/{NOBODYS}/clear/",
+        f"/tasks/{NOBODYS}/",
         "/tasks/x/",
     ],
 )
@@ -664,7 +664,7 @@ def test_what_is_not_there_is_a_page_that_says_so(operator, url):
 
 def test_a_post_to_a_batch_that_is_not_there_is_told(operator):
     page = look(operator, "/")
-    response = page.post(f"/batches/{uuid4()}/start/")
+    response = page.post(f"/batches/{NOBODYS}/start/")
     assert response.status_code == 404
 
 

@@ -1,10 +1,11 @@
 """The live stream over real WebSockets: Daphne, a session cookie, and a client that counts every message."""
 
 import json
+import socket
 import threading
 import time
 from contextlib import ExitStack
-from uuid import uuid4
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,7 +14,7 @@ from django.test import Client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tests.support.batches import frames_of, item, run, submit
+from tests.support.batches import NOBODYS, frames_of, item, run, submit
 from tests.support.waiting import eventually
 
 
@@ -64,12 +65,18 @@ def watch(live_server_url, operator):
     with ExitStack() as stack:
         mine = cookie(operator)
 
-        def start(batch: str = "", after=None, user_cookie: str | None = mine, origin: str = live_server_url) -> Page:
-            address = live_server_url.replace("http", "ws") + "/ws/batches" + (f"/{batch}" if batch else "")
+        def start(
+            batch: str = "", after=None, user_cookie: str | None = mine, origin: str | None = live_server_url, name=""
+        ) -> Page:
+            site = urlsplit(live_server_url)
+            address = f"ws://{name or site.hostname}:{site.port}/ws/batches" + (f"/{batch}" if batch else "")
             if after is not None:
                 address += f"?after={after}"
             headers = {"Cookie": user_cookie} if user_cookie else {}
-            opened = connect(address, additional_headers=headers, origin=origin, open_timeout=10, close_timeout=1)
+            line = socket.create_connection((site.hostname, site.port))
+            opened = connect(
+                address, sock=line, additional_headers=headers, origin=origin, open_timeout=10, close_timeout=1
+            )
             return Page(stack.enter_context(opened))
 
         yield start
@@ -92,7 +99,7 @@ def test_who_has_no_role_is_refused(watch):
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "http://127.0.0.1.evil.example", "http://127.0.0.1:9", "null"]
+    "origin", ["https://evil.example", "http://127.0.0.1.evil.example", "http://127.0.0.1:9", "null", None]
 )
 def test_a_page_of_another_site_is_refused(watch, origin):
     batch = submit(item("ok"), start=False)
@@ -101,7 +108,16 @@ def test_a_page_of_another_site_is_refused(watch, origin):
     assert refused.value.response.status_code == 403
 
 
-@pytest.mark.parametrize("batch", [str(uuid4()), "no-such-batch", "x" * 1000])
+def test_a_name_that_leads_here_but_is_not_ours_is_refused_and_without_redis_too(watch, live_server_url, surroundings):
+    batch = submit(item("ok"), start=False)
+    rebound = live_server_url.replace("127.0.0.1", "evil.example")
+    surroundings.stop_valkey()
+    with pytest.raises(InvalidStatus) as refused:
+        watch(batch.id, origin=rebound, name="evil.example")
+    assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("batch", [NOBODYS, "no-such-batch", "x" * 1000])
 def test_an_unknown_batch_is_told_apart_from_a_closed_door(watch, batch):
     assert watch(batch).closed_with() == 4404
 
