@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import orjson
@@ -78,22 +78,22 @@ def _csv(chunks: Iterator[list[tuple]]) -> Iterator[bytes]:
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
     writer.writerow(RESULT_COLUMNS)
     for rows in chunks:
-        writer.writerows(map(_line, rows))
+        columns: list[Sequence] = list(zip(*rows, strict=True))
+        for place in _FOREIGN:
+            columns[place] = _each_once(cell, columns[place])
+        for place in _JSON:
+            columns[place] = _each_once(json_cell, columns[place])
+        writer.writerows(zip(*columns, strict=True))
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
     yield buffer.getvalue().encode()
 
 
-def _line(row: tuple) -> list:
-    line = list(row)  # None is an empty cell
-    for place in _FOREIGN:
-        if line[place]:
-            line[place] = cell(line[place])
-    for place in _JSON:
-        if line[place]:
-            line[place] = json_cell(line[place])
-    return line
+def _each_once(spell: Callable[[str], str], texts: Sequence[str | None]) -> list[str | None]:
+    """Spell a column of texts, most of which repeat; None stays, it is an empty cell."""
+    spelled = {text: spell(text) for text in set(texts) if text}
+    return [spelled.get(text, text) for text in texts]
 
 
 def cell(text: str) -> str:
