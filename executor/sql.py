@@ -13,6 +13,7 @@ from itertools import islice
 from uuid import UUID
 
 from django.db import connection
+from django.db.backends.signals import connection_created
 
 try:
     import fcntl
@@ -85,6 +86,18 @@ def let_go() -> None:
     """Close this thread's connection before a long wait: a server has only so many. The next statement opens it."""
     if not connection.in_atomic_block:
         connection.close()
+
+
+def end_frozen_transactions(seconds: float) -> None:
+    """Have PostgreSQL end every transaction of this process that says nothing for so long: whoever is frozen in the
+    middle of one holds its locks, and nobody could rescue its tasks. SQLite has no such limit."""
+
+    def limit(connection, **_) -> None:
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET idle_in_transaction_session_timeout = %s", [int(seconds * 1000)])
+
+    connection_created.connect(limit, weak=False, dispatch_uid="frozen")
 
 
 def database_now() -> datetime:

@@ -5,6 +5,7 @@ from pathlib import Path
 from executor.models import BatchFrame, WorkerNode
 from tests.faults.conftest import sleeps, wakes
 from tests.support.batches import assert_true_to_itself, item, marks, submit
+from tests.support.environment import ON_POSTGRESQL
 from tests.support.waiting import eventually
 
 
@@ -47,3 +48,19 @@ def test_a_claim_that_is_found_after_the_sleep_is_not_run_to_its_end(start, mark
     heir.terminate()
     again = submit(*[item("nap", seconds=0.3) for _ in range(4)], max_concurrent=4).wait_running(4)
     assert {task["attempt"] for task in again.wait().tasks()} == {1}
+
+
+if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it away
+
+    def test_who_is_frozen_in_the_midst_of_its_commit_does_not_hold_the_batch_for_ever(start, mark):
+        batch = submit(item("nap", seconds=0.05, mark=mark))
+        sleeper = start("claim-uncommitted=pause")
+        sleeps(sleeper.pid)
+        heir = start()
+        [task] = batch.wait(timeout=30).tasks()
+        wakes(sleeper.pid)
+        eventually(lambda: WorkerNode.objects.filter(pid=sleeper.pid, state="active").exclude(pk=sleeper.worker_name))
+        # Its claim was never committed, so that there was nothing to rescue and nothing to charge.
+        assert (task["attempt"], task["worker"], task["retry_count"]) == (1, heir.worker_name, 0)
+        assert batch.tasks() == [task]
+        assert_true_to_itself(batch.id)
