@@ -58,9 +58,11 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
         sleeps(sleeper.pid)
         heir = start()
         [task] = batch.wait(timeout=30).tasks()
-        wakes(sleeper.pid)
-        eventually(lambda: WorkerNode.objects.filter(pid=sleeper.pid, state="active").exclude(pk=sleeper.worker_name))
         # Its claim was never committed, so that there was nothing to rescue and nothing to charge.
         assert (task["attempt"], task["worker"], task["retry_count"]) == (1, heir.worker_name, 0)
+        heir.terminate()
+        wakes(sleeper.pid)
+        # It works again, under whatever name.
+        assert submit(item("nap", seconds=0.05, mark=mark)).wait(timeout=30).statuses() == ["completed"]
         assert batch.tasks() == [task]
         assert_true_to_itself(batch.id)
