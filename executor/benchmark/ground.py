@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import orjson
 import psutil
@@ -69,6 +70,7 @@ class Ground(Installation):
             if child.alive:
                 parent = psutil.Process(child.pid)
                 for process in (parent, *parent.children(recursive=True)):
-                    times = process.cpu_times()
-                    used += times.user + times.system
+                    with suppress(psutil.NoSuchProcess):  # it ended between the two looks
+                        times = process.cpu_times()
+                        used += times.user + times.system
         return used
