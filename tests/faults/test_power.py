@@ -120,6 +120,15 @@ class Site:
     def await_completed(self, count: int) -> None:
         eventually(lambda: self.look()["statuses"].get("completed", 0) >= count, timeout=40, every=0.2)
 
+    def await_all_completed(self, count: int) -> dict:
+        """What it looks like when these tasks, and no others, are there and completed."""
+
+        def completed() -> dict | None:
+            found = self.look()
+            return found if found["statuses"] == {"completed": count} else None
+
+        return eventually(completed, timeout=40, every=0.2, told=self.told)
+
     def told(self) -> str:
         return f"{self.look()}\n{(self.logs / 'worker.log').read_text()[-3000:]}"
 
@@ -193,12 +202,7 @@ if os.geteuid() == 0:  # nobody else can mount a small disk
         if site.server and site.server.poll() is not None:
             site.start_database()
         eventually(lambda: site.add(20, "after").returncode == 0, timeout=20, every=0.2)
-        found = eventually(
-            lambda: (seen := site.look()) and seen["statuses"] == {"completed": 80} and seen,
-            timeout=30,
-            every=0.2,
-            told=site.told,
-        )
+        found = site.await_all_completed(80)
         assert time.monotonic() - freed < 30
         assert not found["breaches"] and sorted(found["names"]) == ["after", "before"]
 
@@ -232,12 +236,7 @@ def test_everything_is_killed_at_once_and_goes_on_when_it_is_started_again(site)
     site.start_all()
     site.start_worker()
     back = time.monotonic()
-    found = eventually(
-        lambda: (seen := site.look()) and seen["statuses"] == {"completed": 150} and seen,
-        timeout=40,
-        every=0.2,
-        told=site.told,
-    )
+    found = site.await_all_completed(150)
     assert time.monotonic() - back < 40
     assert not found["breaches"]
 
@@ -250,11 +249,6 @@ def test_postgresql_crashes_under_load_and_nobody_is_charged(site):
     for completed in (60, 120, 180):
         site.await_completed(completed)
         site.crash_database()
-    found = eventually(
-        lambda: (seen := site.look()) and seen["statuses"] == {"completed": 300} and seen,
-        timeout=40,
-        every=0.2,
-        told=site.told,
-    )
+    found = site.await_all_completed(300)
     assert not found["breaches"] and not found["charged"], found
     assert worker.poll() is None
