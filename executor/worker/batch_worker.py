@@ -7,12 +7,14 @@ commands. But it takes tickets by the handful, claims their tasks in the databas
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import uvloop
@@ -95,8 +97,12 @@ class BatchWorker(BaseWorker):
         self._processes = ProcessPool(settings.BATCH_PROCESSES or min(self.concurrency, CHILDREN))
         if any_plain():
             self._processes.warm_up()
+        # What is loaded by now stays. To look through all of it for garbage would hold up every task for 50 ms.
+        gc.collect()
+        gc.freeze()
         await asyncio.to_thread(self._register)
         self._start_threads()
+        self._tell_supervisor()
         chores = asyncio.create_task(self._chores())
         await self._take_tickets()
         await self._drain()
@@ -124,6 +130,12 @@ class BatchWorker(BaseWorker):
         self._ledger.start()
         self._heartbeat.start()
         threading.Thread(target=tell_sandbox, args=(self.node_name,), name="sandbox", daemon=True).start()
+
+    def _tell_supervisor(self) -> None:
+        """Say to whoever started us, if it wants to know, that we take tasks now."""
+        if fd := os.environ.pop("BATCH_READY_FD", ""):
+            with suppress(OSError), open(int(fd), "wb", buffering=0) as pipe:
+                pipe.write(f"{self.node_name}\n".encode())
 
     def _held(self) -> dict[str, int]:
         """The claims of this worker: task id → attempt number. Called from another thread."""

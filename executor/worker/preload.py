@@ -1,6 +1,7 @@
 """Imported once by the server process that the children are forked from: they start with Django loaded."""
 
 import atexit
+import gc
 import os
 import signal
 
@@ -21,4 +22,5 @@ def _end_children() -> None:
 # A SIGTERM for the worker's whole group must not take the children away under running tasks.
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 django.setup()
+gc.freeze()  # so that no child's look for garbage makes copies of what all of them share
 atexit.register(_end_children)  # children themselves end without this: they are forks that call os._exit

@@ -1,11 +1,13 @@
 """`manage.py up`: everything on this machine, with one command. Ctrl-C ends all of it."""
 
 import argparse
+import signal
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from executor.supervisor.site import CannotStart, Site, Wishes
+from executor.supervisor.opening import become_supervisor, open_site
+from executor.supervisor.site import CannotStart, Wishes
 
 
 class Command(BaseCommand):
@@ -29,10 +31,13 @@ class Command(BaseCommand):
     def handle(self, *, port, host, workers, concurrency, no_browser_link, demo, **_options):
         self.check(tags=["batch_functions"])
         wishes = Wishes(host, port, workers, concurrency, login_link=not no_browser_link, demo=demo)
+        # Nothing is started yet that would have to be ended: an early Ctrl-C just ends us.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
-            Site(wishes, settings.DATA_DIR).run()
+            plan = open_site(wishes, settings.DATA_DIR)
         except CannotStart as error:
             raise CommandError(str(error)) from None
+        become_supervisor(plan)
 
 
 def _port(text: str) -> int:
