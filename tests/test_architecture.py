@@ -34,6 +34,7 @@ ROWS = (
         "security",
         "origin",
         "body_limit",
+        "backpressure",
         "handler",
         "health",
         "templatetags",

@@ -186,6 +186,39 @@ def test_pages_that_never_read_cost_little(shared_db, operator, child_environmen
         page.join(10)
 
 
+def test_an_export_waits_for_its_reader(shared_db, operator, child_environment, tmp_path):
+    count = 40_000
+    batch = submit(*[item("ok", task_name="n" * 200)] * count, start=False)
+    web = RunningWeb(env=child_environment, folder=tmp_path)
+    web.wait_until_answering()
+    process = psutil.Process(web.process.pid)
+    host, port = urlsplit(web.url).netloc.split(":")
+    name = cookie(User.objects.get(username="operator"))
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    try:
+        line.connect((host, int(port)))
+        before = process.memory_info().rss
+        line.sendall(
+            f"GET /api/batches/{batch.id}/export?format=jsonl HTTP/1.0\r\nHost: {host}:{port}\r\n"
+            f"Cookie: {name}\r\n\r\n".encode()
+        )
+        stream = line.makefile("rb")
+        assert b" 200 " in stream.readline()  # and now nothing more is read
+        used: list[float] = []
+
+        def rests() -> bool:
+            used.append(process.cpu_times().user)
+            return len(used) > 5 and used[-5] == used[-1]
+
+        eventually(rests, timeout=30, every=0.1)
+        assert process.memory_info().rss - before < 10_000_000  # the whole is 23 MB
+        assert sum(b'"number"' in row for row in stream) == count
+    finally:
+        line.close()
+        web.end()
+
+
 # --- F7: Redis hangs ----------------------------------------------------------------------------------------
 
 
