@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from executor.benchmark.session import agent, execute, spread, tell
 
@@ -29,23 +29,28 @@ def http(tasks: int, port: str, pid: str) -> dict:
 
 def critical(tasks: int) -> dict:
     """From the call until the claim of a critical task in a batch with very many low ones, of which 20 run at a time
-    for 50 ms; and how many low ones were claimed after it was there."""
+    for 50 ms; the same from when a slot was free for it; and how many low ones were claimed after it was there."""
     from executor.models import BatchTask
 
     low = {"function": "simulate", "params": {"duration": 0.05}, "priority": "low", "max_retries": 0}
     batch_id = execute("add_batch", tasks=[low] * tasks, name="behind")["batch_id"]
     execute("start", batch=batch_id, max_concurrent=20)
-    waits, overtaken = [], 0
+    waits, freed, overtaken = [], [], 0
     for number in range(1, 41):
         time.sleep(0.2)
         called = datetime.now(UTC)
         row = _ended(execute("add", batch=batch_id, function="simulate", params={"duration": 0}, priority="critical"))
         waits.append((row.started_at - called).total_seconds() * 1000)
-        meanwhile = BatchTask.objects.filter(batch_id=batch_id, priority=1, started_at__gt=row.created_at)
-        overtaken += meanwhile.filter(started_at__lt=row.started_at).count()
+        meanwhile = (row.created_at, row.started_at)
+        others = BatchTask.objects.filter(batch_id=batch_id, priority=1)
+        overtaken += others.filter(started_at__gt=meanwhile[0], started_at__lt=meanwhile[1]).count()
+        ended = others.filter(completed_at__range=meanwhile).values_list("started_at", "execution_time")
+        free = min((started + timedelta(seconds=spent) for started, spent in ended), default=row.created_at)
+        freed.append((row.started_at - max(free, row.created_at)).total_seconds() * 1000)
         tell(done=number, of=40)
     execute("stop", batch=batch_id, force=True)
-    return {"tasks": tasks, **spread(waits), "low_claimed_before_it": overtaken}
+    after_free = spread(freed, "after_free_")
+    return {"tasks": tasks, **spread(waits), **after_free, "low_claimed_before_it": overtaken}
 
 
 def _waits(tasks: int, add: Callable[[], dict]) -> list[float]:
