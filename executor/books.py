@@ -6,12 +6,22 @@ So the counters equal the rows after every commit, and the frames are numbered i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
-from django.db import connection
 
-from executor.sql import database_now, hex_of, is_postgresql, marks, time_of, time_param
+from executor.sql import (
+    CLOCK,
+    Statement,
+    among,
+    database_now,
+    execute,
+    hex_of,
+    is_postgresql,
+    time_of,
+    time_param,
+)
 from executor.states import CLEARED, LETTER, BatchState, Priority, TaskStatus, settled_state
 
 ERROR_HEAD = 160  # characters of an error that a frame carries
@@ -28,7 +38,7 @@ _COLUMNS = ", ".join(f"s.{name}" for name in (*COUNTERS, "start_time", "end_time
 _LOCK = f"""
     SELECT b.batch_id, b.owner, b.state, b.max_concurrent, b.stop_forced, {_COLUMNS}
     FROM executor_batch b JOIN executor_batchstats s ON s.batch_id = b.batch_id
-    WHERE b.batch_id IN ({{ids}}) ORDER BY b.batch_id
+    WHERE b.batch_id {{among}} ORDER BY b.batch_id
 """
 _SETTLE = "UPDATE executor_batch SET state = %s, max_concurrent = %s, stop_forced = %s WHERE batch_id = %s"
 _COUNT = f"""
@@ -102,7 +112,7 @@ class Book:
             )
         )
 
-    def close(self, cursor) -> bool:
+    def close(self) -> bool:
         """Write state, counters and frames; whether there was anything to write."""
         counters = self.counters
         self.state = settled_state(
@@ -115,33 +125,38 @@ class Book:
             self.end_time = self.end_time or self.now
         else:
             self.end_time = None
+        writes: list[Statement] = []
         if settled != self._settled:
-            cursor.execute(_SETTLE, [*settled, self.batch_id])
+            writes.append((_SETTLE, [*settled, self.batch_id]))
         moment = time_param(self.now)
         counters["seq"] += 1
         counts = orjson.dumps({status: counters[status] for status in STATUSES}).decode()
         changes = orjson.dumps(self.changes).decode()
-        cursor.execute(_FRAME, [self.batch_id, counters["seq"], moment, changes, counts])
+        writes.append((_FRAME, [self.batch_id, counters["seq"], moment, changes, counts]))
         values = [counters[name] for name in COUNTERS]
-        cursor.execute(_COUNT, [*values, time_param(self.start_time), time_param(self.end_time), moment, self.batch_id])
+        times = [time_param(self.start_time), time_param(self.end_time), moment]
+        writes.append((_COUNT, [*values, *times, self.batch_id]))
+        execute(*writes)
         return True
 
 
-def open_books(batch_ids: list[str]) -> dict[str, Book]:
-    """Lock these batches, in the order of their ids so that two writers cannot wait for each other for ever.
+def open_books(batch_ids: list[str], question: Sequence[Statement] = ()) -> tuple[dict[str, Book], list[list[tuple]]]:
+    """Lock these batches, in the order of their ids so that two writers cannot wait for each other for ever; their
+    books, and the rows that the question's statements give once the locks are there.
 
-    Must be called in a transaction. A batch that does not exist is missing from the answer.
+    Must be called in a transaction. A batch that does not exist is missing; where there is none, nothing is asked.
     """
     ids = sorted({hex_of(batch_id) for batch_id in batch_ids})
     if not ids:
-        return {}
-    statement = _LOCK.format(ids=marks(ids))
+        return {}, []
+    condition, parameters = among(ids)
+    lock = _LOCK.format(among=condition)
     if is_postgresql():
         # Both rows: a joined row that is not locked would be read as of before the wait for the lock.
-        statement += " FOR NO KEY UPDATE OF b, s"
-    with connection.cursor() as cursor:
-        cursor.execute(statement, ids)
-        rows = cursor.fetchall()
-    now = database_now()
+        lock += " FOR NO KEY UPDATE OF b, s"
+        rows, [(now,)], *answer = execute((lock, parameters), (CLOCK, ()), *question)
+    else:
+        rows, *answer = execute((lock, parameters), *question)
+        now = database_now()
     books = (Book(row, now) for row in rows)
-    return {book.batch_id: book for book in books}
+    return {book.batch_id: book for book in books}, answer

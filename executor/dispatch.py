@@ -8,7 +8,7 @@ run it at once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -46,10 +46,12 @@ def open_batches(batch_ids: Iterable) -> Iterator[BatchQueue]:
             transaction.on_commit(partial(note_growth, BatchTask._meta.db_table), robust=True)
 
 
-def fill(queue: BatchQueue) -> None:
-    """Let tickets go out for every batch that has tasks waiting and slots for them."""
-    for book in queue.books.values():
-        queue.dispatch(book, queue.due_tickets(book))
+def fill(queue: BatchQueue, leaving: Container[str] = ()) -> None:
+    """Let tickets go out for every batch that has tasks waiting and slots for them, but those that are left to others
+    who look by themselves."""
+    for batch_id, book in queue.books.items():
+        if batch_id not in leaving:
+            queue.dispatch(book, queue.due_tickets(book))
 
 
 def deliver(queue: BatchQueue) -> None:

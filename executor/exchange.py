@@ -18,6 +18,12 @@ class Ticket(NamedTuple):
     priority: int = Priority.MEDIUM
 
 
+class Look(NamedTuple):
+    """The wish to see whether a batch has slots that nobody has taken."""
+
+    batch_id: str
+
+
 class Waiting(NamedTuple):
     """A queued task that may go next."""
 

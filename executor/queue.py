@@ -24,7 +24,20 @@ from executor.errors import Conflict, NotFound
 from executor.exchange import Claimed, NewTask, Outcome, Progress, Ticket, Waiting
 from executor.failpoints import failpoint
 from executor.models import BatchTask, TaskAttempt
-from executor.sql import ROWS_A_STATEMENT, hex_of, insert, marks, rows_of_values, time_of, time_param, turn
+from executor.sql import (
+    ROWS_A_STATEMENT,
+    Statement,
+    among,
+    execute,
+    hex_of,
+    insert,
+    not_among,
+    query,
+    table_of,
+    time_of,
+    time_param,
+    turn,
+)
 from executor.states import FINAL, MOVES, BatchState, Priority, TaskStatus
 
 RETRY_CAP = 300.0  # seconds; no backoff is longer
@@ -62,27 +75,27 @@ _TICKETS_OUT = f"""
 _BETTER = f"""
     SELECT task_id, attempt, priority, number FROM {_TASK}
     WHERE batch_id = %s AND status = 'queued' AND run_after IS NULL AND dispatched_at IS {{ticket}}
-      AND priority > %s AND task_id NOT IN ({{ids}})
+      AND priority > %s AND task_id {{not_among}}
     ORDER BY priority DESC, number LIMIT %s
 """
 _TICKETED = f"""
     SELECT task_id, attempt, priority, number FROM {_TASK}
-    WHERE task_id IN ({{ids}}) AND batch_id = %s AND status = 'queued' AND run_after IS NULL
+    WHERE task_id {{among}} AND batch_id = %s AND status = 'queued' AND run_after IS NULL
 """
 _DISPATCH = f"""
     UPDATE {_TASK} SET dispatched_at = %s
-    WHERE task_id IN ({{ids}}) AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
+    WHERE task_id {{among}} AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
 """
-_WITHDRAW = f"UPDATE {_TASK} SET dispatched_at = NULL WHERE task_id IN ({{ids}}) AND status = 'queued'"
+_WITHDRAW = f"UPDATE {_TASK} SET dispatched_at = NULL WHERE task_id {{among}} AND status = 'queued'"
 _CLAIM = f"""
     UPDATE {_TASK}
     SET status = 'running', attempt = attempt + 1, worker = %s, started_at = %s, dispatched_at = NULL, progress = NULL
-    WHERE task_id IN ({{ids}}) AND status = 'queued' AND run_after IS NULL
+    WHERE task_id {{among}} AND status = 'queued' AND run_after IS NULL
     RETURNING task_id, number, attempt, priority, function, params, timeout, retry_count, max_retries, name,
               custom_id, created_at
 """
 _COMPLETE = f"""
-    WITH outcome(task_id, attempt, result, execution_time) AS (VALUES {{rows}})
+    WITH outcome(task_id, attempt, result, execution_time) AS ({{outcomes}})
     UPDATE {_TASK}
     SET status = 'completed', result = outcome.result, execution_time = outcome.execution_time, completed_at = %s,
         error = '', error_kind = '', progress = NULL
@@ -94,7 +107,7 @@ _COMPLETE = f"""
 _HELD = f"""
     SELECT task_id, number, attempt, priority, started_at, retry_count, max_retries, retry_delay,
            cancel_requested_at IS NOT NULL
-    FROM {_TASK} WHERE task_id IN ({{ids}}) AND worker = %s AND status = 'running'
+    FROM {_TASK} WHERE task_id {{among}} AND worker = %s AND status = 'running'
 """
 _END = f"""
     UPDATE {_TASK}
@@ -107,9 +120,11 @@ _END = f"""
 class BatchQueue:
     """One transaction over locked batches, and the verbs that move their tasks."""
 
-    def __init__(self, batch_ids: Iterable[str]):
+    def __init__(self, batch_ids: Iterable[str], question: Sequence[Statement] = ()):
         self.batch_ids = [hex_of(batch_id) for batch_id in batch_ids]
         self.books: dict[str, Book] = {}
+        self._question = question  # asked along with the locks
+        self.answer: list[list[tuple]] = []  # what the database said to it; nothing where there is no batch
         self.issued: list[Ticket] = []  # to be pushed after the commit
         self.withdrawn: list[Ticket] = []  # to be taken back after the commit
         self.added = 0  # tasks
@@ -125,12 +140,11 @@ class BatchQueue:
     @contextmanager
     def _locked(self) -> Iterator[BatchQueue]:
         with turn(), transaction.atomic():
-            self.books = open_books(self.batch_ids)
+            self.books, self.answer = open_books(self.batch_ids, self._question)
             yield self
-            with connection.cursor() as cursor:
-                for book in self.books.values():
-                    if book.close(cursor):
-                        self.changed[book.batch_id] = book.counters["seq"]
+            for book in self.books.values():
+                if book.close():
+                    self.changed[book.batch_id] = book.counters["seq"]
 
     @property
     def now(self) -> datetime:
@@ -235,18 +249,16 @@ class BatchQueue:
         chosen: list[Waiting] = []
         ahead = 0
         waiting = [priority for priority in _BEST_FIRST if book.counters[QUEUED_OF[priority]]]
-        with connection.cursor() as cursor:
-            out = self._tickets_out(book, cursor)
-            for priority in waiting:
-                room = book.free - ahead
-                if room <= 0:
-                    break
-                if (wanted := min(CALLS, room) - out.get(priority, 0)) > 0:
-                    cursor.execute(_NEXT_OF, [book.batch_id, priority, wanted])
-                    chosen += [Waiting(hex_of(task_id), *rest) for task_id, *rest in cursor.fetchall()]
-                if priority != waiting[-1]:
-                    cursor.execute(_HOW_MANY, [book.batch_id, priority, room])
-                    ahead += out.get(priority, 0) + cursor.fetchone()[0]
+        out = dict(query(_TICKETS_OUT, [book.batch_id]))
+        for priority in waiting:
+            room = book.free - ahead
+            if room <= 0:
+                break
+            if (wanted := min(CALLS, room) - out.get(priority, 0)) > 0:
+                chosen += _waiting(query(_NEXT_OF, [book.batch_id, priority, wanted]))
+            if priority != waiting[-1]:
+                [(count,)] = query(_HOW_MANY, [book.batch_id, priority, room])
+                ahead += out.get(priority, 0) + count
         return chosen
 
     def next(self, book: Book, limit: int) -> list[Waiting]:
@@ -255,25 +267,22 @@ class BatchQueue:
         wanted = min(limit, book.free)
         if wanted <= 0 or not book.counters["queued"]:
             return []
-        with connection.cursor() as cursor:
-            out = self._tickets_out(book, cursor)
-            cursor.execute(_NEXT, [book.batch_id, wanted])
-            chosen: list[Waiting] = []
-            for task_id, *rest in cursor.fetchall():
-                task = Waiting(hex_of(task_id), *rest)
-                ahead = sum(count for priority, count in out.items() if priority >= task.priority)
-                if ahead + len(chosen) >= book.free:
-                    break
-                chosen.append(task)
+        out, rows = execute((_TICKETS_OUT, [book.batch_id]), (_NEXT, [book.batch_id, wanted]))
+        chosen: list[Waiting] = []
+        for task in _waiting(rows):
+            ahead = sum(count for priority, count in out if priority >= task.priority)
+            if ahead + len(chosen) >= book.free:
+                break
+            chosen.append(task)
         return chosen
 
     def dispatch(self, book: Book, tasks: Sequence[Waiting]) -> None:
         """Mark that these tasks' tickets are out, and leave the tickets to be issued after the commit."""
         if not tasks:
             return
-        with connection.cursor() as cursor:
-            for chunk in _chunks([task.task_id for task in tasks]):
-                cursor.execute(_DISPATCH.format(ids=marks(chunk)), [time_param(book.now), *chunk])
+        for chunk in _chunks([task.task_id for task in tasks]):
+            condition, ids = among(chunk)
+            query(_DISPATCH.format(among=condition), [time_param(book.now), *ids])
         self.issued += [Ticket(task.task_id, task.attempt + 1, book.batch_id, task.priority) for task in tasks]
 
     def redeem(self, tickets: Sequence[Ticket], worker: str) -> list[Claimed]:
@@ -293,16 +302,24 @@ class BatchQueue:
             kept = {task.task_id for task in chosen}
             refused = [task.task_id for task in valid if task.task_id not in kept]
             if refused:
-                with connection.cursor() as cursor:
-                    cursor.execute(_WITHDRAW.format(ids=marks(refused)), refused)
+                condition, ids = among(refused)
+                query(_WITHDRAW.format(among=condition), ids)
             claimed += self.claim(book, chosen, worker)
         return claimed
 
-    def take(self, slots: int, worker: str, priorities: Container[int] = tuple(Priority)) -> list[Claimed]:
-        """Claim for up to so many more slots what waits without a ticket: the best first, of all these batches in
-        turn."""
+    def take(
+        self,
+        slots: int,
+        worker: str,
+        priorities: Container[int] = tuple(Priority),
+        leaving: Container[str] = (),
+    ) -> list[Claimed]:
+        """Claim for up to so many more slots what waits without a ticket: the best first, of all these batches in turn
+        but those that are left to others."""
         coming: list[tuple[int, int, str, Waiting]] = []
         for batch_id, book in self.books.items():
+            if batch_id in leaving:
+                continue
             tasks = self.next(book, slots)
             best = self.best(book, tasks, len(tasks))
             coming += [(-task.priority, place, batch_id, task) for place, task in enumerate(best)]
@@ -327,10 +344,10 @@ class BatchQueue:
             return []
         assert len(tasks) <= book.free
         rows: dict[str, tuple] = {}
-        with connection.cursor() as cursor:
-            for ids in _chunks([task.task_id for task in tasks]):
-                cursor.execute(_CLAIM.format(ids=marks(ids)), [worker, time_param(book.now), *ids])
-                rows |= {hex_of(row[0]): row for row in cursor.fetchall()}
+        for chunk in _chunks([task.task_id for task in tasks]):
+            condition, ids = among(chunk)
+            claims = query(_CLAIM.format(among=condition), [worker, time_param(book.now), *ids])
+            rows |= {hex_of(row[0]): row for row in claims}
         claimed = []
         # In the order they were given, which the database does not keep: it is the order in which they will start.
         for task_id in [task.task_id for task in tasks if task.task_id in rows]:
@@ -381,13 +398,9 @@ class BatchQueue:
         if not outcomes:
             return set()
         by_attempt = {(outcome.task_id, outcome.attempt): outcome for outcome in outcomes}
-        values: list = []
-        for outcome in by_attempt.values():
-            values += (outcome.task_id, outcome.attempt, outcome.result, outcome.execution_time)
-        rows = rows_of_values(len(by_attempt), ("uuid", "integer", "text", "float8"))
-        with connection.cursor() as cursor:
-            cursor.execute(_COMPLETE.format(rows=rows), [*values, time_param(book.now), worker])
-            accepted = cursor.fetchall()
+        rows = [(each.task_id, each.attempt, each.result, each.execution_time) for each in by_attempt.values()]
+        outcomes, values = table_of(rows, ("uuid", "integer", "text", "float8"))
+        accepted = query(_COMPLETE.format(outcomes=outcomes), [*values, time_param(book.now), worker])
         finished = set()
         for task_id, number, attempt, priority, started_at in accepted:
             outcome = by_attempt[hex_of(task_id), attempt]
@@ -403,11 +416,10 @@ class BatchQueue:
         if not outcomes:
             return 0
         by_attempt = {(outcome.task_id, outcome.attempt): outcome for outcome in outcomes}
-        ids = {task_id for task_id, _ in by_attempt}
+        ids = sorted({task_id for task_id, _ in by_attempt})
         updates, attempts = [], []
-        with connection.cursor() as cursor:
-            cursor.execute(_HELD.format(ids=marks(ids)), [*ids, worker])
-            held = cursor.fetchall()
+        condition, parameters = among(ids)
+        held = query(_HELD.format(among=condition), [*parameters, worker])
         for task_id, number, attempt, priority, started_at, retries, allowed, delay, cancel in held:
             outcome = by_attempt.get((hex_of(task_id), attempt))
             if outcome is None or (outcome.status == TaskStatus.COMPLETED and not cancel):
@@ -563,37 +575,27 @@ class BatchQueue:
     def reissue(self, batch_id, lost: Sequence[str]) -> None:
         """Take back tickets that were lost, so that they are issued again."""
         self.book(batch_id)
-        with connection.cursor() as cursor:
-            for chunk in _chunks(lost):
-                cursor.execute(_WITHDRAW.format(ids=marks(chunk)), chunk)
+        for chunk in _chunks(lost):
+            condition, ids = among(chunk)
+            query(_WITHDRAW.format(among=condition), ids)
 
     # --- shared ----------------------------------------------------------------------------------
-
-    def _tickets_out(self, book: Book, cursor) -> dict[int, int]:
-        """How many tickets of a batch are out, by priority."""
-        cursor.execute(_TICKETS_OUT, [book.batch_id])
-        return dict(cursor.fetchall())
 
     def _valid(self, book: Book, tickets: Sequence[Ticket]) -> list[Waiting]:
         """The tasks of those tickets that are for the next attempt of a queued task, best first."""
         attempts = {(ticket.task_id, ticket.attempt) for ticket in tickets}
-        ids = {task_id for task_id, _ in attempts}
-        with connection.cursor() as cursor:
-            cursor.execute(_TICKETED.format(ids=marks(ids)), [*ids, book.batch_id])
-            rows = [Waiting(hex_of(task_id), *rest) for task_id, *rest in cursor.fetchall()]
+        condition, ids = among(sorted({task_id for task_id, _ in attempts}))
+        rows = _waiting(query(_TICKETED.format(among=condition), [*ids, book.batch_id]))
         valid = [task for task in rows if (task.task_id, task.attempt + 1) in attempts]
         return sorted(valid, key=lambda task: (-task.priority, task.number))
 
     def _better(self, book: Book, valid: Sequence[Waiting]) -> list[Waiting]:
         """Waiting tasks of a higher priority than the lowest of these."""
-        ids = [task.task_id for task in valid]
-        found: list[Waiting] = []
-        with connection.cursor() as cursor:
-            for ticket in ("NULL", "NOT NULL"):  # each is served by an index of its own
-                statement = _BETTER.format(ticket=ticket, ids=marks(ids))
-                cursor.execute(statement, [book.batch_id, valid[-1].priority, *ids, len(valid)])
-                found += [Waiting(hex_of(task_id), *rest) for task_id, *rest in cursor.fetchall()]
-        return found
+        condition, ids = not_among([task.task_id for task in valid])
+        parameters = [book.batch_id, valid[-1].priority, *ids, len(valid)]
+        tickets = ("NULL", "NOT NULL")  # each is served by an index of its own
+        found = execute(*((_BETTER.format(ticket=ticket, not_among=condition), parameters) for ticket in tickets))
+        return [task for rows in found for task in _waiting(rows)]
 
     def _withdraw(self, book: Book, tasks: QuerySet) -> None:
         """Take back the tickets of the queued ones among these tasks."""
@@ -622,6 +624,10 @@ def _by_batch(items: Iterable) -> dict[str, list]:
     for item in items:
         groups[item.batch_id].append(item)
     return groups
+
+
+def _waiting(rows: Iterable[tuple]) -> list[Waiting]:
+    return [Waiting(hex_of(task_id), *rest) for task_id, *rest in rows]
 
 
 def _chunks(rows: Sequence) -> Iterable[Sequence]:

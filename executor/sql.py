@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from itertools import islice
 from uuid import UUID
@@ -23,6 +23,8 @@ except ImportError:  # no such locks on this system: SQLite's own waiting does
 ROWS_A_STATEMENT = 500  # SQLite takes no more than 32,766 values
 
 PATIENCE = 10.0  # seconds that a writer waits in line before it asks SQLite itself
+
+CLOCK = "SELECT clock_timestamp()"  # PostgreSQL's time now, not that of the transaction's begin
 
 _local = threading.local()
 
@@ -104,9 +106,7 @@ def database_now() -> datetime:
     """The database's clock, so that all hosts agree. SQLite's is the clock of the one host that it runs on."""
     if not is_postgresql():
         return datetime.now(UTC)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        return cursor.fetchone()[0]
+    return query(CLOCK)[0][0]
 
 
 def time_param(moment: datetime | None):
@@ -154,6 +154,64 @@ def insert(table: str, columns: Sequence[str], rows: Iterable[Sequence]) -> None
             cursor.execute(f"INSERT INTO {table} ({names}) VALUES {', '.join([mark] * len(chunk))}", values)
 
 
+Statement = tuple[str, Sequence]  # its text, and its parameters in their order
+
+
+def execute(*statements: Statement) -> list[list[tuple]]:
+    """Execute statements, and give the rows of each.
+
+    PostgreSQL gets all of them in one message, and keeps the plan of one that comes again with the same text; only the
+    last of them may fail for another reason than a fault.
+    """
+    if is_postgresql():
+        connection.ensure_connection()
+        with connection.wrap_database_errors, _one_message(statements):
+            cursors = [_prepared_cursor() for _ in statements]
+            for cursor, (text, parameters) in zip(cursors, statements, strict=True):
+                cursor.execute(text, parameters)
+        return [_rows(cursor) for cursor in cursors]
+    answers = []
+    with connection.cursor() as cursor:
+        for text, parameters in statements:
+            cursor.execute(text, parameters)
+            answers.append(_rows(cursor))
+    return answers
+
+
+def query(text: str, parameters: Sequence = ()) -> list[tuple]:
+    """The rows of one statement; those that it returns, if it changes some."""
+    return execute((text, parameters))[0]
+
+
+def _one_message(statements: Sequence):
+    return connection.connection.pipeline() if len(statements) > 1 else nullcontext()
+
+
+def _prepared_cursor():
+    """A cursor whose statements PostgreSQL plans once. Django's own put the values into the text."""
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
+    return connection._prepare_cursor(ServerBindingCursor(connection.connection))
+
+
+def _rows(cursor) -> list[tuple]:
+    return cursor.fetchall() if cursor.description else []
+
+
+def among(ids: Sequence[str]) -> tuple[str, list]:
+    """The condition of being one of these ids, and its parameters. On PostgreSQL its text is always the same."""
+    if is_postgresql():
+        return "= ANY(%s::uuid[])", [list(ids)]
+    return f"IN ({marks(ids)})", list(ids)
+
+
+def not_among(ids: Sequence[str]) -> tuple[str, list]:
+    """The condition of being none of these ids, and its parameters."""
+    if is_postgresql():
+        return "<> ALL(%s::uuid[])", [list(ids)]
+    return f"NOT IN ({marks(ids)})", list(ids)
+
+
 def note_growth(table: str) -> None:
     """Have PostgreSQL look at a table that has just grown by much. It plans by statistics which its own housekeeping
     renews once a minute at best; until then it takes the table for a small one, and reads and sorts all of a batch for
@@ -163,10 +221,10 @@ def note_growth(table: str) -> None:
             cursor.execute(f"ANALYZE {table}")
 
 
-def rows_of_values(count: int, types: tuple[str, ...]) -> str:
-    """The rows of a VALUES list. PostgreSQL takes the column types from the first row's casts; SQLite needs none."""
-    plain = "(" + ", ".join("%s" for _ in types) + ")"
-    if not is_postgresql():
-        return ", ".join([plain] * count)
-    first = "(" + ", ".join(f"%s::{kind}" for kind in types) + ")"
-    return ", ".join([first, *[plain] * (count - 1)])
+def table_of(rows: Sequence[Sequence], types: tuple[str, ...]) -> Statement:
+    """Rows of values as a table to select from, and its parameters. There must be a row."""
+    if is_postgresql():
+        arrays = ", ".join(f"%s::{kind}[]" for kind in types)
+        return f"SELECT * FROM unnest({arrays})", [list(column) for column in zip(*rows, strict=True)]
+    row = f"({marks(types)})"
+    return f"VALUES {', '.join([row] * len(rows))}", [value for row in rows for value in row]

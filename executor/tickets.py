@@ -275,6 +275,7 @@ class TicketTaker:
         )
         self._script = self._client.register_script(_TAKE)
         self._waited_for: list[bytes] = []  # taken without the script: their records are still there
+        self.waits = False  # whether the next ticket that is issued comes here by itself
 
     async def take(self, room: int, wait: float) -> list[Ticket]:
         """Up to `room` tickets; waits up to `wait` seconds for the first one, which then comes alone and at once.
@@ -283,9 +284,17 @@ class TicketTaker:
         """
         names = await self._script(keys=self._keys, args=[room, *self._waited_for])
         self._waited_for = []
-        if not names and wait > 0 and (first := await self._client.blpop(self._keys, timeout=wait)):
-            names = self._waited_for = [first[1]]
+        if not names and wait > 0 and (first := await self._next(wait)):
+            names = self._waited_for = [first]
         return _tickets_of(names)
+
+    async def _next(self, wait: float) -> bytes | None:
+        self.waits = True
+        try:
+            answer = await self._client.blpop(self._keys, timeout=wait)
+        finally:
+            self.waits = False
+        return answer[1] if answer else None
 
     async def close(self) -> None:
         await self._client.aclose()

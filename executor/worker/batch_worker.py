@@ -23,7 +23,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 
-from executor.exchange import Claimed, Outcome, Progress, Ticket
+from executor.exchange import Claimed, Look, Outcome, Progress, Ticket
 from executor.failpoints import failpoint
 from executor.functions import any_plain
 from executor.models import WorkerNode
@@ -31,8 +31,9 @@ from executor.sql import end_frozen_transactions
 from executor.tickets import RedisError, TicketTaker, redis_client
 
 from .attempt import Attempt, Stop, not_started
+from .company import PAUSE
 from .heartbeat import Heartbeat, new_name, register, tell_sandbox
-from .ledger import Ledger
+from .ledger import Entry, Ledger
 from .processes import ProcessPool
 from .slots import PATIENCE, Slots
 
@@ -101,6 +102,7 @@ class BatchWorker(BaseWorker):
         gc.collect()
         gc.freeze()
         await asyncio.to_thread(self._register)
+        self._taker = TicketTaker(self.queue_names())
         self._start_threads()
         self._tell_supervisor()
         chores = asyncio.create_task(self._chores())
@@ -115,8 +117,15 @@ class BatchWorker(BaseWorker):
         close_old_connections()
 
     def _start_threads(self) -> None:
-        answer = partial(self._call_soon, self._on_commit)
-        self._ledger = Ledger(self.node_name, self.queue_names(), answer, broken=partial(os._exit, 1))
+        self._ledger = Ledger(
+            self.node_name,
+            self.queue_names(),
+            self.concurrency,
+            answer=partial(self._call_soon, self._on_commit),
+            look_later=partial(self._call_soon, self._look_later),
+            tickets_come=lambda: self._taker.waits,
+            broken=partial(os._exit, 1),
+        )
         self._heartbeat = Heartbeat(
             self.node_name,
             running=self._held,
@@ -142,13 +151,13 @@ class BatchWorker(BaseWorker):
         running = [attempt.task for attempt in self.attempts.copy().values()]
         return {task.task_id: task.attempt for task in (*self._slots.waiting(), *running)}
 
-    def _enter(self, entries: Sequence[Outcome | Progress | Ticket], spare: int = 0) -> None:
+    def _enter(self, entries: Sequence[Entry], spare: int = 0) -> None:
         """Hand over to the ledger, with slots that are free besides. While there is none nothing can be recorded, nor
         would it be accepted: tickets are issued again, tasks are others' by now, and only the slots come back."""
         if not self._away:
             self._ledger.enter(entries, spare)
         else:
-            self._on_commit([], spare + sum(not isinstance(entry, Progress) for entry in entries))
+            self._on_commit([], spare + sum(isinstance(entry, Outcome | Ticket) for entry in entries))
 
     def _call_soon(self, callback, *args) -> None:
         try:
@@ -158,7 +167,6 @@ class BatchWorker(BaseWorker):
 
     async def _take_tickets(self) -> None:
         """Take as many tickets as there are free slots, until told to stop."""
-        taker = TicketTaker(self.queue_names())
         stopping = asyncio.create_task(self._stopping.wait())
         pause = 0.1
         while not self._stopping.is_set():
@@ -168,7 +176,7 @@ class BatchWorker(BaseWorker):
                 await asyncio.wait({room, stopping}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT)
                 room.cancel()
                 continue
-            take = asyncio.create_task(taker.take(self._slots.free, 0 if self._burst else WAIT))
+            take = asyncio.create_task(self._taker.take(self._slots.free, 0 if self._burst else WAIT))
             await asyncio.wait({take, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not take.done():
                 take.cancel()  # a ticket that is lost on the way is issued again
@@ -191,7 +199,7 @@ class BatchWorker(BaseWorker):
             elif self._burst:
                 await asyncio.sleep(0.05)
         stopping.cancel()
-        await taker.close()
+        await self._taker.close()
 
     def _on_commit(self, claimed: list[Claimed], slots: int) -> None:
         """The ledger has committed: start what was claimed, take back the slots that were not used."""
@@ -231,6 +239,15 @@ class BatchWorker(BaseWorker):
         self._done += 1
         self._record([outcome])
         self._start_waiting()
+
+    def _look_later(self, batch_id: str) -> None:
+        self._loop.call_later(PAUSE, self._look, batch_id)
+
+    def _look(self, batch_id: str) -> None:
+        """See whether others have taken what was left to them."""
+        spare = max(0, self._slots.free)
+        self._slots.held += spare
+        self._enter([Look(batch_id)], spare)
 
     def _on_told(self, progress: Progress) -> None:
         self._enter([progress])

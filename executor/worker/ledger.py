@@ -11,44 +11,67 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
 
 from django.db import DatabaseError, InterfaceError, connection
 
 from executor import tickets as rq
 from executor.dispatch import deliver, fill
-from executor.exchange import Claimed, Outcome, Progress, Ticket
+from executor.exchange import Claimed, Look, Outcome, Progress, Ticket
 from executor.failpoints import failpoint
 from executor.queue import BatchQueue
 from executor.states import Priority, TaskStatus
 
-from .heartbeat import is_well
+from .company import Company
+from .heartbeat import heard, is_well
 
 logger = logging.getLogger(__name__)
+
+Entry = Outcome | Progress | Ticket | Look
 
 GROUP = 200  # entries of one commit
 PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds between tries while the database is away
 
 
+@dataclass
+class Page:
+    """What one commit is about, and how many tasks there is room for after it."""
+
+    outcomes: list[Outcome]
+    tickets: list[Ticket]
+    told: list[Progress]
+    looks: list[Look]
+    slots: int = 0
+
+
 class Ledger(threading.Thread):
-    """Takes entries from the event loop, each with the slot that it frees or wants, and how many are wanted besides;
-    `answer(claimed, slots)` is called, in this thread, after each commit with the tasks that were claimed and with how
-    many slots came back unused. `broken()` is called when it cannot go on."""
+    """Takes entries from the event loop, each with the slot that it frees or wants, and how many are wanted besides.
+
+    All callbacks are called in this thread: `answer(claimed, slots)` after each commit, with the tasks that were
+    claimed and with how many slots came back unused; `look_later(batch_id)` where slots were left to others, to have a
+    Look entered soon; `tickets_come()`, whether tickets that are issued now come by themselves; `broken()` when it
+    cannot go on. `concurrency` is how many tasks the worker runs at once.
+    """
 
     def __init__(
         self,
         worker: str,
         queues: Sequence[str],
+        concurrency: int,
         answer: Callable[[list[Claimed], int], None],
+        look_later: Callable[[str], None],
+        tickets_come: Callable[[], bool],
         broken: Callable[[], None],
     ):
         super().__init__(name="ledger", daemon=True)
         self.worker, self.queues = worker, queues
+        self._company = Company(concurrency)
         self._priorities = {priority for priority in Priority if priority.label in queues}
         self.draining = False  # the worker ends: tickets go back
         self.suspended = False  # nothing new is taken, as `rq suspend` asked for
-        self._answer, self._broken = answer, broken
-        self._entries: list[Outcome | Progress | Ticket | None] = []
+        self._answer, self._look_later, self._tickets_come, self._broken = answer, look_later, tickets_come, broken
+        self._entries: list[Entry | None] = []
         self._spare = 0
         # Claims of commits that were not answered, to be given back: nobody runs them, should they stand.
         self._doubtful: list[Outcome] = []
@@ -59,9 +82,9 @@ class Ledger(threading.Thread):
     def paused(self) -> bool:
         return self.draining or self.suspended
 
-    def enter(self, entries: Sequence[Outcome | Progress | Ticket], spare: int = 0) -> None:
-        """Hand over outcomes and progress to record, tickets to redeem, and for how many tasks more than these (or
-        fewer) there is room; returns at once."""
+    def enter(self, entries: Sequence[Entry], spare: int = 0) -> None:
+        """Hand over outcomes and progress to record, tickets to redeem, batches to look at, and for how many tasks more
+        than the outcomes and tickets (or fewer) there is room; returns at once."""
         with self._lock:
             self._entries += entries
             self._spare += spare
@@ -93,60 +116,74 @@ class Ledger(threading.Thread):
                 if not self._entries:
                     self._wake.clear()
             ending = None in group
-            outcomes = [entry for entry in group if isinstance(entry, Outcome)]
-            tickets = [entry for entry in group if isinstance(entry, Ticket)]
-            told = [entry for entry in group if isinstance(entry, Progress)]
-            if outcomes or tickets or told:
-                slots = len(outcomes) + len(tickets) + spare
-                claimed = self._commit(outcomes, tickets, told, slots)
-                self._answer(claimed, slots - len(claimed))
+            page = Page(
+                outcomes=[entry for entry in group if isinstance(entry, Outcome)],
+                tickets=[entry for entry in group if isinstance(entry, Ticket)],
+                told=[entry for entry in group if isinstance(entry, Progress)],
+                looks=[entry for entry in group if isinstance(entry, Look)],
+            )
+            if page.outcomes or page.tickets or page.told or page.looks:
+                page.slots = len(page.outcomes) + len(page.tickets) + spare
+                self._company.ended(page.outcomes)
+                claimed = self._commit(page)
+                self._company.claimed(claimed)
+                self._answer(claimed, page.slots - len(claimed))
 
-    def _commit(
-        self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress], slots: int
-    ) -> list[Claimed]:
-        if outcomes and not self.paused:
+    def _commit(self, page: Page) -> list[Claimed]:
+        if page.outcomes and not self.paused and not self._tickets_come():
             # The slots that become free here are given away in the same transaction: first to tickets that wait.
-            tickets = tickets + _waiting_tickets(self.queues, slots - len(tickets))
+            page.tickets += _waiting_tickets(self.queues, page.slots - len(page.tickets))
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
-                return self._record(outcomes, tickets, told, slots)
+                return self._record(page)
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("%d outcomes wait for the database: %s", len(outcomes), error)
+                logger.warning("%d outcomes wait for the database: %s", len(page.outcomes), error)
                 connection.close()
-                tickets = []  # the database will find that they are lost; a claim must not come late
-                if not outcomes and not self._doubtful:
+                page.tickets = []  # the database will find that they are lost; a claim must not come late
+                if not page.outcomes and not self._doubtful:
                     break
                 time.sleep(pause)
         return []
 
-    def _record(
-        self, outcomes: list[Outcome], tickets: list[Ticket], told: list[Progress], slots: int
-    ) -> list[Claimed]:
-        batches = {entry.batch_id for entry in (*outcomes, *tickets, *told, *self._doubtful)}
-        failpoint("before-finish", outcomes)
-        with BatchQueue(batches) as queue:
-            queue.report(told, self.worker)
-            queue.settle([*outcomes, *self._doubtful], self.worker)
-            failpoint("finish-uncommitted", outcomes)
-            failpoint("before-claim", tickets)
-            if self.draining or not queue.books or not is_well(self.worker, queue.now):
+    def _record(self, page: Page) -> list[Claimed]:
+        entries = (*page.outcomes, *page.tickets, *page.told, *page.looks, *self._doubtful)
+        left: list[str] = []
+        failpoint("before-finish", page.outcomes)
+        with BatchQueue({entry.batch_id for entry in entries}, [heard(self.worker)]) as queue:
+            queue.report(page.told, self.worker)
+            queue.settle([*page.outcomes, *self._doubtful], self.worker)
+            failpoint("finish-uncommitted", page.outcomes)
+            failpoint("before-claim", page.tickets)
+            if self.draining or not queue.books or not is_well(queue.answer[0], queue.now):
                 for batch_id in queue.books:
-                    queue.reissue(batch_id, [ticket.task_id for ticket in tickets if ticket.batch_id == batch_id])
+                    queue.reissue(batch_id, [ticket.task_id for ticket in page.tickets if ticket.batch_id == batch_id])
                 claimed = []
             else:
-                claimed = queue.redeem(tickets, self.worker)
-                if len(tickets) < slots and not self.paused:
+                claimed = queue.redeem(page.tickets, self.worker)
+                if len(page.tickets) < page.slots and not self.paused:
                     # Instead of sending a ticket around for each task. Every batch that waits has had its ticket
                     # taken now, so that none is passed over.
-                    claimed += queue.take(slots - len(claimed), self.worker, self._priorities)
+                    left = self._left_to_others(queue, page)
+                    claimed += queue.take(page.slots - len(claimed), self.worker, self._priorities, left)
             self._doubtful += [_given_back(task) for task in claimed]
             failpoint("claim-uncommitted", claimed)
-            fill(queue)
-        failpoint("after-finish", outcomes)
+            fill(queue, left)
+        failpoint("after-finish", page.outcomes)
         failpoint("after-claim", claimed)
         self._doubtful = []
         deliver(queue)
+        for batch_id in left:
+            self._look_later(batch_id)
+        if any(task.batch_id == look.batch_id for task in claimed for look in page.looks):
+            self._company.were_not_taken()
         return claimed
+
+    def _left_to_others(self, queue: BatchQueue, page: Page) -> list[str]:
+        """The batches of which the others may have what is free. They run most of each, so that they will look: no
+        ticket need tell them."""
+        ended = {outcome.batch_id for outcome in page.outcomes}
+        books = [queue.books[batch_id] for batch_id in ended if batch_id in queue.books]
+        return [book.batch_id for book in books if self._company.leaves_to_others(book, page.outcomes)]
 
 
 def _given_back(task: Claimed) -> Outcome:

@@ -1,0 +1,50 @@
+"""Which worker runs a batch of which only few tasks may run at once.
+
+While its tasks are shorter than a transaction, one worker that holds all of its slots is faster than two that share
+them: it records and claims all of them at once, where two do so by halves and wait for each other's lock. So a worker
+that holds the minority of the slots leaves them to the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from executor.books import Book
+from executor.exchange import Claimed, Outcome
+
+from .slots import AHEAD, SHORT
+
+PAUSE = 0.005  # seconds after which the others should have taken what was left to them
+GRUDGE = 0.25  # seconds for which nothing more is left to others who did not
+
+
+class Company:
+    """What a worker with so many slots holds of each batch. Used by the ledger alone."""
+
+    def __init__(self, slots: int):
+        self._slots = slots
+        self._held: Counter[str] = Counter()
+        self._grudge_until = 0.0
+
+    def claimed(self, tasks: Iterable[Claimed]) -> None:
+        self._held.update(task.batch_id for task in tasks)
+
+    def ended(self, outcomes: Iterable[Outcome]) -> None:
+        self._held.subtract(outcome.batch_id for outcome in outcomes)
+        self._held = +self._held
+
+    def leaves_to_others(self, book: Book, outcomes: Sequence[Outcome]) -> bool:
+        """Whether the slots of these outcomes, which are recorded already, should be left to the other workers."""
+        others = book.counters["running"] - self._held[book.batch_id]
+        return (
+            book.max_concurrent <= self._slots
+            and others > book.max_concurrent / 2
+            and all(outcome.execution_time <= SHORT / AHEAD for outcome in outcomes)
+            and time.monotonic() >= self._grudge_until
+        )
+
+    def were_not_taken(self) -> None:
+        """The others had no use for them."""
+        self._grudge_until = time.monotonic() + GRUDGE
