@@ -6,22 +6,11 @@ So the counters equal the rows after every commit, and the frames are numbered i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
 
-from executor.sql import (
-    CLOCK,
-    Statement,
-    among,
-    database_now,
-    execute,
-    hex_of,
-    is_postgresql,
-    time_of,
-    time_param,
-)
+from executor.sql import among, database_now, execute, hex_of, is_postgresql, query, time_of, time_param
 from executor.states import CLEARED, LETTER, BatchState, Priority, TaskStatus, settled_state
 
 ERROR_HEAD = 160  # characters of an error that a frame carries
@@ -125,38 +114,33 @@ class Book:
             self.end_time = self.end_time or self.now
         else:
             self.end_time = None
-        writes: list[Statement] = []
         if settled != self._settled:
-            writes.append((_SETTLE, [*settled, self.batch_id]))
+            execute(_SETTLE, [*settled, self.batch_id])
         moment = time_param(self.now)
         counters["seq"] += 1
         counts = orjson.dumps({status: counters[status] for status in STATUSES}).decode()
         changes = orjson.dumps(self.changes).decode()
-        writes.append((_FRAME, [self.batch_id, counters["seq"], moment, changes, counts]))
+        execute(_FRAME, [self.batch_id, counters["seq"], moment, changes, counts])
         values = [counters[name] for name in COUNTERS]
         times = [time_param(self.start_time), time_param(self.end_time), moment]
-        writes.append((_COUNT, [*values, *times, self.batch_id]))
-        execute(*writes)
+        execute(_COUNT, [*values, *times, self.batch_id])
         return True
 
 
-def open_books(batch_ids: list[str], question: Sequence[Statement] = ()) -> tuple[dict[str, Book], list[list[tuple]]]:
-    """Lock these batches, in the order of their ids so that two writers cannot wait for each other for ever; their
-    books, and the rows that the question's statements give once the locks are there.
+def open_books(batch_ids: list[str]) -> dict[str, Book]:
+    """Lock these batches, in the order of their ids so that two writers cannot wait for each other for ever.
 
-    Must be called in a transaction. A batch that does not exist is missing; where there is none, nothing is asked.
+    Must be called in a transaction. A batch that does not exist is missing from the answer.
     """
     ids = sorted({hex_of(batch_id) for batch_id in batch_ids})
     if not ids:
-        return {}, []
+        return {}
     condition, parameters = among(ids)
     lock = _LOCK.format(among=condition)
     if is_postgresql():
         # Both rows: a joined row that is not locked would be read as of before the wait for the lock.
         lock += " FOR NO KEY UPDATE OF b, s"
-        rows, [(now,)], *answer = execute((lock, parameters), (CLOCK, ()), *question)
-    else:
-        rows, *answer = execute((lock, parameters), *question)
-        now = database_now()
+    rows = query(lock, parameters)
+    now = database_now()
     books = (Book(row, now) for row in rows)
-    return {book.batch_id: book for book in books}, answer
+    return {book.batch_id: book for book in books}

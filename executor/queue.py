@@ -16,7 +16,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, QuerySet, Sum
 
 from executor.books import QUEUED_OF, Book, open_books
@@ -26,7 +26,6 @@ from executor.failpoints import failpoint
 from executor.models import BatchTask, TaskAttempt
 from executor.sql import (
     ROWS_A_STATEMENT,
-    Statement,
     among,
     execute,
     hex_of,
@@ -110,21 +109,25 @@ _HELD = f"""
     FROM {_TASK} WHERE task_id {{among}} AND worker = %s AND status = 'running'
 """
 _END = f"""
+    WITH ended(task_id, attempt, status, worker, retry_count, run_after, error, error_kind, execution_time,
+               completed_at) AS ({{ended}})
     UPDATE {_TASK}
-    SET status = %s, worker = %s, retry_count = %s, run_after = %s, error = %s, error_kind = %s, execution_time = %s,
-        completed_at = %s, progress = NULL, cancel_requested_at = NULL
-    WHERE task_id = %s AND attempt = %s AND worker = %s AND status = 'running'
+    SET status = ended.status, worker = ended.worker, retry_count = ended.retry_count, run_after = ended.run_after,
+        error = ended.error, error_kind = ended.error_kind, execution_time = ended.execution_time,
+        completed_at = ended.completed_at, progress = NULL, cancel_requested_at = NULL
+    FROM ended
+    WHERE {_TASK}.task_id = ended.task_id AND {_TASK}.attempt = ended.attempt AND {_TASK}.worker = %s
+      AND {_TASK}.status = 'running'
 """
+_ENDED = ("uuid", "integer", "text", "text", "integer", "timestamptz", "text", "text", "float8", "timestamptz")
 
 
 class BatchQueue:
     """One transaction over locked batches, and the verbs that move their tasks."""
 
-    def __init__(self, batch_ids: Iterable[str], question: Sequence[Statement] = ()):
+    def __init__(self, batch_ids: Iterable[str]):
         self.batch_ids = [hex_of(batch_id) for batch_id in batch_ids]
         self.books: dict[str, Book] = {}
-        self._question = question  # asked along with the locks
-        self.answer: list[list[tuple]] = []  # what the database said to it; nothing where there is no batch
         self.issued: list[Ticket] = []  # to be pushed after the commit
         self.withdrawn: list[Ticket] = []  # to be taken back after the commit
         self.added = 0  # tasks
@@ -140,7 +143,7 @@ class BatchQueue:
     @contextmanager
     def _locked(self) -> Iterator[BatchQueue]:
         with turn(), transaction.atomic():
-            self.books, self.answer = open_books(self.batch_ids, self._question)
+            self.books = open_books(self.batch_ids)
             yield self
             for book in self.books.values():
                 if book.close():
@@ -267,9 +270,9 @@ class BatchQueue:
         wanted = min(limit, book.free)
         if wanted <= 0 or not book.counters["queued"]:
             return []
-        out, rows = execute((_TICKETS_OUT, [book.batch_id]), (_NEXT, [book.batch_id, wanted]))
+        out = query(_TICKETS_OUT, [book.batch_id])
         chosen: list[Waiting] = []
-        for task in _waiting(rows):
+        for task in _waiting(query(_NEXT, [book.batch_id, wanted])):
             ahead = sum(count for priority, count in out if priority >= task.priority)
             if ahead + len(chosen) >= book.free:
                 break
@@ -282,7 +285,7 @@ class BatchQueue:
             return
         for chunk in _chunks([task.task_id for task in tasks]):
             condition, ids = among(chunk)
-            query(_DISPATCH.format(among=condition), [time_param(book.now), *ids])
+            execute(_DISPATCH.format(among=condition), [time_param(book.now), *ids])
         self.issued += [Ticket(task.task_id, task.attempt + 1, book.batch_id, task.priority) for task in tasks]
 
     def redeem(self, tickets: Sequence[Ticket], worker: str) -> list[Claimed]:
@@ -303,7 +306,7 @@ class BatchQueue:
             refused = [task.task_id for task in valid if task.task_id not in kept]
             if refused:
                 condition, ids = among(refused)
-                query(_WITHDRAW.format(among=condition), ids)
+                execute(_WITHDRAW.format(among=condition), ids)
             claimed += self.claim(book, chosen, worker)
         return claimed
 
@@ -440,21 +443,8 @@ class BatchQueue:
                 status = TaskStatus.FAILED
             final = status in FINAL
             spent = outcome.execution_time if status == TaskStatus.FAILED else None
-            updates.append(
-                [
-                    status,
-                    worker if final else "",
-                    retries,
-                    time_param(run_after),
-                    error,
-                    kind,
-                    spent,
-                    time_param(book.now) if final else None,
-                    outcome.task_id,
-                    attempt,
-                    worker,
-                ]
-            )
+            row = (status, worker if final else "", retries, time_param(run_after), error, kind, spent)
+            updates.append((outcome.task_id, attempt, *row, time_param(book.now) if final else None))
             word = "released" if outcome.released else "cancelled" if kind == "cancelled" else "failed"
             attempts.append(
                 TaskAttempt(
@@ -473,9 +463,10 @@ class BatchQueue:
             book.leaves(TaskStatus.RUNNING, priority)
             book.enters(status, priority, spent)
             book.note(number, status, attempt, worker, started, outcome.execution_time, retry_in, error)
-        if updates:
-            with connection.cursor() as cursor:
-                cursor.executemany(_END, updates)
+        for chunk in _chunks(updates):
+            ended, values = table_of(chunk, _ENDED)
+            execute(_END.format(ended=ended), [*values, worker])
+        if attempts:
             TaskAttempt.objects.bulk_create(attempts, ignore_conflicts=True)
         return len(updates)
 
@@ -577,7 +568,7 @@ class BatchQueue:
         self.book(batch_id)
         for chunk in _chunks(lost):
             condition, ids = among(chunk)
-            query(_WITHDRAW.format(among=condition), ids)
+            execute(_WITHDRAW.format(among=condition), ids)
 
     # --- shared ----------------------------------------------------------------------------------
 
@@ -594,8 +585,8 @@ class BatchQueue:
         condition, ids = not_among([task.task_id for task in valid])
         parameters = [book.batch_id, valid[-1].priority, *ids, len(valid)]
         tickets = ("NULL", "NOT NULL")  # each is served by an index of its own
-        found = execute(*((_BETTER.format(ticket=ticket, not_among=condition), parameters) for ticket in tickets))
-        return [task for rows in found for task in _waiting(rows)]
+        statements = (_BETTER.format(ticket=ticket, not_among=condition) for ticket in tickets)
+        return [task for statement in statements for task in _waiting(query(statement, parameters))]
 
     def _withdraw(self, book: Book, tasks: QuerySet) -> None:
         """Take back the tickets of the queued ones among these tasks."""

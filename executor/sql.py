@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from uuid import UUID
@@ -23,8 +23,6 @@ except ImportError:  # no such locks on this system: SQLite's own waiting does
 ROWS_A_STATEMENT = 500  # SQLite takes no more than 32,766 values
 
 PATIENCE = 10.0  # seconds that a writer waits in line before it asks SQLite itself
-
-CLOCK = "SELECT clock_timestamp()"  # PostgreSQL's time now, not that of the transaction's begin
 
 _local = threading.local()
 
@@ -106,7 +104,7 @@ def database_now() -> datetime:
     """The database's clock, so that all hosts agree. SQLite's is the clock of the one host that it runs on."""
     if not is_postgresql():
         return datetime.now(UTC)
-    return query(CLOCK)[0][0]
+    return query("SELECT clock_timestamp()")[0][0]
 
 
 def time_param(moment: datetime | None):
@@ -154,48 +152,31 @@ def insert(table: str, columns: Sequence[str], rows: Iterable[Sequence]) -> None
             cursor.execute(f"INSERT INTO {table} ({names}) VALUES {', '.join([mark] * len(chunk))}", values)
 
 
-Statement = tuple[str, Sequence]  # its text, and its parameters in their order
-
-
-def execute(*statements: Statement) -> list[list[tuple]]:
-    """Execute statements, and give the rows of each.
-
-    PostgreSQL gets all of them in one message, and keeps the plan of one that comes again with the same text; only the
-    last of them may fail for another reason than a fault.
-    """
-    if is_postgresql():
-        connection.ensure_connection()
-        with connection.wrap_database_errors, _one_message(statements):
-            cursors = [_prepared_cursor() for _ in statements]
-            for cursor, (text, parameters) in zip(cursors, statements, strict=True):
-                cursor.execute(text, parameters)
-        return [_rows(cursor) for cursor in cursors]
-    answers = []
-    with connection.cursor() as cursor:
-        for text, parameters in statements:
-            cursor.execute(text, parameters)
-            answers.append(_rows(cursor))
-    return answers
-
-
 def query(text: str, parameters: Sequence = ()) -> list[tuple]:
-    """The rows of one statement; those that it returns, if it changes some."""
-    return execute((text, parameters))[0]
+    """The rows that a statement of the hot path returns."""
+    with _kept_plans() as cursor:
+        cursor.execute(text, parameters)
+        return cursor.fetchall()
 
 
-def _one_message(statements: Sequence):
-    return connection.connection.pipeline() if len(statements) > 1 else nullcontext()
+def execute(text: str, parameters: Sequence = ()) -> None:
+    """Execute a statement of the hot path that returns no rows."""
+    with _kept_plans() as cursor:
+        cursor.execute(text, parameters)
 
 
-def _prepared_cursor():
-    """A cursor whose statements PostgreSQL plans once. Django's own put the values into the text."""
-    from django.db.backends.postgresql.base import ServerBindingCursor
+def _kept_plans():
+    """A cursor with which PostgreSQL keeps the plan of a statement that comes again with the same text.
 
+    (Several statements in one message, psycopg's pipeline, would be faster still. But what that sends at its end takes
+    PostgreSQL's eye off a transaction that then stands still, and `end_frozen_transactions` would not end it.)
+    """
+    if not is_postgresql():
+        return connection.cursor()
+    from django.db.backends.postgresql.base import ServerBindingCursor  # psycopg need not be there otherwise
+
+    connection.ensure_connection()
     return connection._prepare_cursor(ServerBindingCursor(connection.connection))
-
-
-def _rows(cursor) -> list[tuple]:
-    return cursor.fetchall() if cursor.description else []
 
 
 def among(ids: Sequence[str]) -> tuple[str, list]:
@@ -221,7 +202,7 @@ def note_growth(table: str) -> None:
             cursor.execute(f"ANALYZE {table}")
 
 
-def table_of(rows: Sequence[Sequence], types: tuple[str, ...]) -> Statement:
+def table_of(rows: Sequence[Sequence], types: tuple[str, ...]) -> tuple[str, list]:
     """Rows of values as a table to select from, and its parameters. There must be a row."""
     if is_postgresql():
         arrays = ", ".join(f"%s::{kind}[]" for kind in types)

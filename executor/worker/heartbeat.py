@@ -21,7 +21,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from executor import dispatch, housekeeping, sandbox
 from executor.models import BatchTask, WorkerNode
-from executor.sql import Statement, database_now, hex_of, time_of
+from executor.sql import database_now, hex_of, query, time_param
 from executor.states import BatchState, TaskStatus
 
 from .attempt import Stop
@@ -32,7 +32,7 @@ LOOK = 0.4  # seconds between looks at the own tasks: a cancel reaches a running
 REPAIR = 1.0  # seconds between repairs, over all workers together
 FORGET = 600.0  # seconds between looks for what is too old to be kept
 
-_HEARD = "SELECT heartbeat_at FROM executor_workernode WHERE name = %s AND state IN (%s, %s)"
+_WELL = "SELECT 1 FROM executor_workernode WHERE name = %s AND state IN (%s, %s) AND heartbeat_at >= %s"
 
 
 def new_name(kind: str = "w") -> str:
@@ -70,16 +70,10 @@ def beat(name: str, **changes) -> bool:
     return bool(node.update(heartbeat_at=database_now(), **changes))
 
 
-def heard(name: str) -> Statement:
-    """Asks when this worker was last heard of, unless it was declared dead."""
-    return _HEARD, [name, WorkerNode.State.ACTIVE, WorkerNode.State.DRAINING]
-
-
-def is_well(answer: list[tuple], now: datetime) -> bool:
-    """Whether claims of the worker that `heard` asked for would stand: one that slept too long finds out here, before
-    it claims more."""
-    limit = timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
-    return bool(answer) and time_of(answer[0][0]) >= now - limit
+def is_well(name: str, now: datetime) -> bool:
+    """Whether this worker's claims would stand: one that slept too long finds out here, before it claims more."""
+    cutoff = now - timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
+    return bool(query(_WELL, [name, WorkerNode.State.ACTIVE, WorkerNode.State.DRAINING, time_param(cutoff)]))
 
 
 class Heartbeat(threading.Thread):

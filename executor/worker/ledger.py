@@ -24,7 +24,7 @@ from executor.queue import BatchQueue
 from executor.states import Priority, TaskStatus
 
 from .company import Company
-from .heartbeat import heard, is_well
+from .heartbeat import is_well
 
 logger = logging.getLogger(__name__)
 
@@ -149,12 +149,12 @@ class Ledger(threading.Thread):
         entries = (*page.outcomes, *page.tickets, *page.told, *page.looks, *self._doubtful)
         left: list[str] = []
         failpoint("before-finish", page.outcomes)
-        with BatchQueue({entry.batch_id for entry in entries}, [heard(self.worker)]) as queue:
+        with BatchQueue({entry.batch_id for entry in entries}) as queue:
             queue.report(page.told, self.worker)
             queue.settle([*page.outcomes, *self._doubtful], self.worker)
             failpoint("finish-uncommitted", page.outcomes)
             failpoint("before-claim", page.tickets)
-            if self.draining or not queue.books or not is_well(queue.answer[0], queue.now):
+            if self.draining or not queue.books or not is_well(self.worker, queue.now):
                 for batch_id in queue.books:
                     queue.reissue(batch_id, [ticket.task_id for ticket in page.tickets if ticket.batch_id == batch_id])
                 claimed = []
