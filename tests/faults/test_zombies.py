@@ -1,8 +1,14 @@
 """F15: a worker sleeps past its heartbeat with work in its hands, its tasks go to others, and it wakes up."""
 
+import threading
 from pathlib import Path
 
+from django.db import DatabaseError, connection
+
+from executor.dispatch import fill
+from executor.exchange import Outcome
 from executor.models import BatchFrame, WorkerNode
+from executor.queue import BatchQueue
 from tests.faults.conftest import sleeps, wakes
 from tests.support.batches import assert_true_to_itself, item, marks, submit
 from tests.support.environment import ON_POSTGRESQL
@@ -66,3 +72,56 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
         assert submit(item("nap", seconds=0.05, mark=mark)).wait(timeout=30).statuses() == ["completed"]
         assert batch.tasks() == [task]
         assert_true_to_itself(batch.id)
+
+    class Frozen(threading.Thread):
+        """Does the work of a ledger, and stands still after the `number`th statement of its transaction."""
+
+        def __init__(self, batch_id: str, number: int):
+            super().__init__(daemon=True)
+            self.batch_id, self.number, self.statements, self.backend = batch_id, number, 0, 0
+            self.stands, self.goes_on = threading.Event(), threading.Event()
+
+        def run(self):
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SET idle_in_transaction_session_timeout = 100")
+                    cursor.execute("SELECT pg_backend_pid()")
+                    [self.backend] = cursor.fetchone()
+                with connection.execute_wrapper(self._freeze), BatchQueue([self.batch_id]) as queue:
+                    first, second = queue.take(2, "sleeper")
+                    done = Outcome(first.task_id, first.batch_id, 1, "completed", result="{}")
+                    queue.settle([done, Outcome(second.task_id, second.batch_id, 1, "failed")], "sleeper")
+                    fill(queue)
+            except DatabaseError:
+                pass  # as it should be
+            finally:
+                self.stands.set()
+                connection.close()
+
+        def _freeze(self, execute, *statement):
+            answer = execute(*statement)
+            self.statements += 1
+            if self.statements == self.number:
+                self.stands.set()
+                self.goes_on.wait(10)
+            return answer
+
+    def test_whichever_statement_a_transaction_is_frozen_after_it_is_ended(shared_db):
+        batch = submit(*[item("nap", seconds=0)] * 10, max_concurrent=5)
+        sleeper, number = None, 0
+        while sleeper is None or sleeper.statements == number:
+            number += 1
+            sleeper = Frozen(batch.id, number)
+            sleeper.start()
+            assert sleeper.stands.wait(10)
+            try:
+                eventually(lambda pid=sleeper.backend: not is_connected(pid), timeout=5, what=f"{number} is ended")
+            finally:
+                sleeper.goes_on.set()
+                sleeper.join(10)
+        assert number > 10
+
+    def is_connected(backend: int) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [backend])
+            return cursor.fetchone() is not None
