@@ -21,6 +21,9 @@ from django.db import connections
 from django.http import HttpResponseBase
 from django.urls import set_script_prefix
 
+from executor.sql import end_frozen_transactions
+
+FROZEN = 60.0  # seconds for which a request's transaction may stand still
 KEPT = 4  # threads that wait for the next request, with their connections
 
 
@@ -51,6 +54,7 @@ class KeptThreads(Executor):
             inbox.put((Future(), lambda: None, (), {}))
 
     def _work(self, inbox: SimpleQueue) -> None:
+        end_frozen_transactions(FROZEN)
         waits = True
         while waits:
             future, function, args, kwargs = inbox.get()

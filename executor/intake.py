@@ -16,7 +16,7 @@ from executor.errors import BadTasks, NotAllowed
 from executor.exchange import NewTask
 from executor.json_text import spelled
 from executor.models import BatchTask
-from executor.parameters import Line, Moment, PriorityName
+from executor.parameters import Line, Moment, Number, PriorityName, Whole
 from executor.states import Priority
 from executor.wording import counted
 
@@ -52,9 +52,9 @@ class TaskItem(BaseModel):
     )
     name: Line = Field("", description="A name for people.")
     priority: PriorityName = Field(Priority.MEDIUM, description="critical, high, medium or low.")
-    max_retries: int = Field(3, ge=0, le=1000, description="Attempts after the first one that fails.")
-    retry_delay: float = Field(1.0, ge=0, le=86_400, description="Seconds before the first retry, doubled each time.")
-    timeout: float | None = Field(None, gt=0, le=604_800, description="Seconds after which an attempt is killed.")
+    max_retries: Whole = Field(3, ge=0, le=1000, description="Attempts after the first one that fails.")
+    retry_delay: Number = Field(1.0, ge=0, le=86_400, description="Seconds before the first retry, doubled each time.")
+    timeout: Number | None = Field(None, gt=0, le=604_800, description="Seconds after which an attempt is killed.")
     run_at: Moment | None = Field(
         None, validation_alias=AliasChoices("run_at", "run_after"), description="Not before this time (ISO 8601)."
     )

@@ -63,6 +63,13 @@ def _statuses(value: Any) -> Any:
     return words
 
 
+def _number(value: Any) -> Any:
+    """To Python, true is 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, not {str(value).lower()}")
+    return value
+
+
 def _base64(value: Any) -> Any:
     """Checked here: the standard decoder passes over what is none."""
     if isinstance(value, str):
@@ -81,7 +88,9 @@ Words = Annotated[list[Text], BeforeValidator(_words, json_schema_input_type=lis
 Ids = Annotated[list[Text], BeforeValidator(_ids, json_schema_input_type=list[str] | str)]
 PriorityName = Annotated[int, BeforeValidator(_priority, json_schema_input_type=str)]
 Statuses = Annotated[list[str], BeforeValidator(_statuses, json_schema_input_type=list[str] | str)]
-Concurrency = Annotated[int, Field(ge=1, le=100_000)]
+Whole = Annotated[int, BeforeValidator(_number, json_schema_input_type=int)]
+Number = Annotated[float, BeforeValidator(_number, json_schema_input_type=float)]
+Concurrency = Annotated[Whole, Field(ge=1, le=100_000)]
 Key = Annotated[Text | None, Field(None, max_length=200, description="The same key is carried out once.")]
 BatchName = Annotated[Text | None, Field(None, description="The batch's id or name; without it, your default batch.")]
 StatusFilter = Annotated[

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
 try:
     import fcntl
@@ -89,15 +90,20 @@ def let_go() -> None:
 
 
 def end_frozen_transactions(seconds: float) -> None:
-    """Have PostgreSQL end every transaction of this process that says nothing for so long: whoever is frozen in the
-    middle of one holds its locks, and nobody could rescue its tasks. SQLite has no such limit."""
+    """Have PostgreSQL end every transaction in which this thread says nothing for so long: whoever is frozen in the
+    middle of one holds its locks, and nobody could rescue its tasks. SQLite has no such limit.
 
-    def limit(connection, **_) -> None:
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SET idle_in_transaction_session_timeout = %s", [int(seconds * 1000)])
+    To be called before the thread's first statement. Other threads, those of task functions too, take their time.
+    """
+    _local.frozen_after = seconds
 
-    connection_created.connect(limit, weak=False, dispatch_uid="frozen")
+
+@receiver(connection_created)
+def _limit(connection, **_) -> None:
+    seconds = getattr(_local, "frozen_after", None)
+    if seconds and connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET idle_in_transaction_session_timeout = %s", [int(seconds * 1000)])
 
 
 def database_now() -> datetime:

@@ -11,7 +11,7 @@ from executor import intake
 from executor.actions.add_batch import new_batch
 from executor.dispatch import open_batches
 from executor.models import Batch
-from executor.parameters import BatchName, Concurrency, Key
+from executor.parameters import BatchName, Concurrency, Key, Number, Whole
 from executor.selection import default_batch
 
 from .base import Call, Parameters, Response, action
@@ -24,9 +24,9 @@ class AddParameters(Parameters):
     params: dict[str, Any] | str = Field(default_factory=dict, description="Its parameters.")
     name: str = Field("", description="A name for people.")
     priority: str | int = Field("medium", description="critical, high, medium or low.")
-    max_retries: int = Field(3, description="Attempts after the first one that fails.")
-    retry_delay: float = Field(1.0, description="Seconds before the first retry, doubled each time.")
-    timeout: float | None = Field(None, description="Seconds after which an attempt is killed.")
+    max_retries: Whole = Field(3, description="Attempts after the first one that fails.")
+    retry_delay: Number = Field(1.0, description="Seconds before the first retry, doubled each time.")
+    timeout: Number | None = Field(None, description="Seconds after which an attempt is killed.")
     run_at: str | None = Field(None, description="Not before this time (ISO 8601).")
     custom_id: str | int | None = Field(None, description="Your own id, unique within the batch.")
     batch: BatchName

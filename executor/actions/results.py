@@ -7,7 +7,7 @@ from pydantic import Field
 
 from executor import reads
 from executor.errors import BadRequest
-from executor.parameters import BatchName, Ids, StatusFilter
+from executor.parameters import BatchName, Ids, StatusFilter, Whole
 from executor.presenters import RESULT_COLUMNS
 from executor.selection import find_custom_ids, uuid_of
 from executor.wording import counted
@@ -21,9 +21,9 @@ class ResultsParameters(Parameters):
     custom_ids: Ids | None = Field(None, description="Only these tasks.")
     task_ids: Ids | None = Field(None, description="Only these tasks.")
     cursor: str | int | None = Field(None, description="The `next_cursor` of the page before.")
-    limit: int = Field(100, ge=1, le=10_000, description="Tasks of one page.")
+    limit: Whole = Field(100, ge=1, le=10_000, description="Tasks of one page.")
     fields: Ids | None = Field(None, description="Only these fields of each task.")
-    max_chars: int | None = Field(None, ge=0, description="Cut a result that is longer as JSON, and say so.")
+    max_chars: Whole | None = Field(None, ge=0, description="Cut a result that is longer as JSON, and say so.")
 
 
 @action("read", {"filter_status": "failed", "limit": 20}, atomic=False)

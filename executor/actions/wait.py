@@ -7,7 +7,7 @@ from asgiref.sync import sync_to_async
 from pydantic import Field
 
 from executor.feed import feed
-from executor.parameters import BatchName
+from executor.parameters import BatchName, Number, Whole
 from executor.sql import let_go
 
 from .base import Call, Parameters, Response, action
@@ -16,9 +16,9 @@ from .status import sentence
 
 class WaitParameters(Parameters):
     batch: BatchName
-    timeout: float = Field(30, ge=0, le=60, description="Seconds after which it answers in any case.")
+    timeout: Number = Field(30, ge=0, le=60, description="Seconds after which it answers in any case.")
     until: Literal["finished", "change"] = Field("finished", description="What to wait for.")
-    after: int | None = Field(None, ge=0, description="With `change`: the `seq` that you have seen.")
+    after: Whole | None = Field(None, ge=0, description="With `change`: the `seq` that you have seen.")
 
 
 @action("read", {"timeout": 30, "until": "finished"}, atomic=False)

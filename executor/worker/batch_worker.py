@@ -27,7 +27,6 @@ from executor.exchange import Claimed, Look, Outcome, Progress, Ticket
 from executor.failpoints import failpoint
 from executor.functions import any_plain
 from executor.models import WorkerNode
-from executor.sql import end_frozen_transactions
 from executor.tickets import RedisError, TicketTaker, redis_client
 
 from .attempt import Attempt, Stop, not_started
@@ -41,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 WAIT = 2.0  # seconds that one look for tickets waits
 RQ_BEAT = 10.0  # seconds between heartbeats in RQ's own registry
-FROZEN = 10.0  # seconds of silence in a transaction, at least, that no busy machine explains
 CHILDREN = 32  # child processes at most, unless BATCH_PROCESSES says otherwise
 
 
@@ -68,7 +66,6 @@ class BatchWorker(BaseWorker):
         """Run until told to stop (or, in burst mode, until there is nothing to do). RQ's other options have no
         meaning here: the database decides when a task runs."""
         connections.close_all()  # a connection that was opened before a fork is the parent's
-        end_frozen_transactions(max(settings.BATCH_HEARTBEAT_LIMIT, FROZEN))
         self._burst = burst
         self.bootstrap(logging_level)
         try:

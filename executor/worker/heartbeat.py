@@ -21,13 +21,14 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from executor import dispatch, housekeeping, sandbox
 from executor.models import BatchTask, WorkerNode
-from executor.sql import database_now, hex_of, query, time_param
+from executor.sql import database_now, end_frozen_transactions, hex_of, query, time_param
 from executor.states import BatchState, TaskStatus
 
 from .attempt import Stop
 
 logger = logging.getLogger(__name__)
 
+FROZEN = 10.0  # seconds of silence in a transaction, at least, that no busy machine explains
 LOOK = 0.4  # seconds between looks at the own tasks: a cancel reaches a running attempt in under a second
 REPAIR = 1.0  # seconds between repairs, over all workers together
 FORGET = 600.0  # seconds between looks for what is too old to be kept
@@ -76,6 +77,11 @@ def is_well(name: str, now: datetime) -> bool:
     return bool(query(_WELL, [name, WorkerNode.State.ACTIVE, WorkerNode.State.DRAINING, time_param(cutoff)]))
 
 
+def do_not_freeze() -> None:
+    """This thread's transactions are ended when they stand still for as long as a worker may be silent."""
+    end_frozen_transactions(max(settings.BATCH_HEARTBEAT_LIMIT, FROZEN))
+
+
 class Heartbeat(threading.Thread):
     """`stop(task_id, why)` and `lost()` are called in this thread; `running()` gives task id → attempt number,
     `overdue()` for how many seconds the latest attempt should be over."""
@@ -107,6 +113,7 @@ class Heartbeat(threading.Thread):
         self._wake.set()
 
     def run(self) -> None:
+        do_not_freeze()
         next_beat = next_repair = 0.0
         next_forget = time.monotonic() + random.uniform(0.1, 1.0) * FORGET
         while not self._ending:

@@ -24,7 +24,7 @@ from executor.queue import BatchQueue
 from executor.states import Priority, TaskStatus
 
 from .company import Company
-from .heartbeat import is_well
+from .heartbeat import do_not_freeze, is_well
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ class Ledger(threading.Thread):
         self._wake.set()
 
     def run(self) -> None:
+        do_not_freeze()
         try:
             self._work()
         except Exception:

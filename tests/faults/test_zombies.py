@@ -1,14 +1,17 @@
 """F15: a worker sleeps past its heartbeat with work in its hands, its tasks go to others, and it wakes up."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from django.db import DatabaseError, connection
 
 from executor.dispatch import fill
 from executor.exchange import Outcome
+from executor.handler import KeptThreads
 from executor.models import BatchFrame, WorkerNode
 from executor.queue import BatchQueue
+from executor.sql import end_frozen_transactions
 from tests.faults.conftest import sleeps, wakes
 from tests.support.batches import assert_true_to_itself, item, marks, submit
 from tests.support.environment import ON_POSTGRESQL
@@ -83,8 +86,8 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
 
         def run(self):
             try:
+                end_frozen_transactions(0.1)
                 with connection.cursor() as cursor:
-                    cursor.execute("SET idle_in_transaction_session_timeout = 100")
                     cursor.execute("SELECT pg_backend_pid()")
                     [self.backend] = cursor.fetchone()
                 with connection.execute_wrapper(self._freeze), BatchQueue([self.batch_id]) as queue:
@@ -125,3 +128,15 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [backend])
             return cursor.fetchone() is not None
+
+    def test_a_request_has_a_minute_and_a_thread_of_a_task_function_all_the_time(shared_db):
+        assert KeptThreads(0).submit(limit).result(10) == "1min"
+        with ThreadPoolExecutor() as threads:
+            assert threads.submit(limit).result(10) == "0"
+
+    def limit() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW idle_in_transaction_session_timeout")
+            [answer] = cursor.fetchone()
+        connection.close()
+        return answer
