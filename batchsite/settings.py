@@ -99,7 +99,19 @@ TEMPLATES = [
 
 # --- the database: the truth -------------------------------------------------------------------
 
-DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{DATA_DIR / 'batch.sqlite3'}")}
+
+def _database() -> dict:
+    url = os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'batch.sqlite3'}"
+    try:
+        database = dj_database_url.parse(url)
+    except ValueError:
+        database = {}
+    if not database.get("ENGINE", "").endswith(("sqlite3", "postgresql")):
+        raise SystemExit("DATABASE_URL must be like postgresql://user:password@host:5432/name or sqlite:////path/file.")
+    return database
+
+
+DATABASES = {"default": _database()}
 DATABASES["default"]["CONN_MAX_AGE"] = 60  # seconds; threads that serve requests keep theirs (executor/handler.py)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
