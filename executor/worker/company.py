@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from executor.books import Book
 from executor.exchange import Claimed, Outcome
 
-from .slots import AHEAD, SHORT
+from .slots import AHEAD, MEMORY, SHORT
 
 PAUSE = 0.005  # seconds after which the others should have taken what was left to them
 GRUDGE = 0.25  # seconds for which nothing more is left to others who did not
@@ -26,22 +26,26 @@ class Company:
     def __init__(self, slots: int):
         self._slots = slots
         self._held: Counter[str] = Counter()
+        self._longest = SHORT  # of the last tasks, in seconds
         self._grudge_until = 0.0
 
     def claimed(self, tasks: Iterable[Claimed]) -> None:
         self._held.update(task.batch_id for task in tasks)
 
-    def ended(self, outcomes: Iterable[Outcome]) -> None:
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
         self._held.subtract(outcome.batch_id for outcome in outcomes)
         self._held = +self._held
+        if outcomes:
+            spent = max(outcome.execution_time for outcome in outcomes)
+            self._longest = max(spent, self._longest * MEMORY)
 
-    def leaves_to_others(self, book: Book, outcomes: Sequence[Outcome]) -> bool:
-        """Whether the slots of these outcomes, which are recorded already, should be left to the other workers."""
+    def leaves_to_others(self, book: Book) -> bool:
+        """Whether slots of this batch that have just become free should be left to the other workers."""
         others = book.counters["running"] - self._held[book.batch_id]
         return (
             book.max_concurrent <= self._slots
             and others > book.max_concurrent / 2
-            and all(outcome.execution_time <= SHORT / AHEAD for outcome in outcomes)
+            and self._longest <= SHORT / AHEAD
             and time.monotonic() >= self._grudge_until
         )
 

@@ -184,7 +184,7 @@ class Ledger(threading.Thread):
         ticket need tell them."""
         ended = {outcome.batch_id for outcome in page.outcomes}
         books = [queue.books[batch_id] for batch_id in ended if batch_id in queue.books]
-        return [book.batch_id for book in books if self._company.leaves_to_others(book, page.outcomes)]
+        return [book.batch_id for book in books if self._company.leaves_to_others(book)]
 
 
 def _given_back(task: Claimed) -> Outcome:
