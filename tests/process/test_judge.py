@@ -154,7 +154,8 @@ def test_a_mixed_batch_of_two_thousand_tasks_is_true_to_itself_from_every_side(a
                 assert task["status"] == "cancelled", told
         assert task["attempt"] <= task["max_retries"] + 1, told
     rescued = [n for n in range(1, COUNT + 2) if lost_attempts(frames, n)]
-    assert len(rescued) <= 20, "more were charged than the dead worker could hold"
+    # It may have claimed ahead of its slots, but no more than may run at once.
+    assert len(rescued) <= 2 * LIMIT, "more were charged than the dead worker could hold"
 
     # --- in order, and never too many ---
     limit, running = LIMIT, set()
