@@ -50,7 +50,7 @@ GUARDS = (
         "attempt, of what ends otherwise",
         (
             (QUEUE, "outcome = by_attempt.get((hex_of(task_id), attempt))", "outcome = outcomes[0]"),
-            (QUEUE, "WHERE task_id = %s AND attempt = %s AND worker", "WHERE task_id = %s AND %s > 0 AND worker"),
+            (QUEUE, "AND {_TASK}.attempt = ended.attempt AND", "AND"),
         ),
         GUARDS_OF_ENDS,
     ),
@@ -62,7 +62,7 @@ GUARDS = (
     Guard("attempt, counted up", ((QUEUE, "attempt = attempt + 1, worker", "attempt = 1, worker"),), GUARDS_OF_ENDS),
     Guard(
         "worker, of what completes",
-        ((QUEUE, "AND {_TASK}.worker = %s\n", "AND %s <> ''\n"),),
+        ((QUEUE, "= outcome.attempt AND {_TASK}.worker = %s", "= outcome.attempt AND %s <> ''"),),
         GUARDS_OF_ENDS,
     ),
     Guard(
@@ -70,7 +70,7 @@ GUARDS = (
         (
             (QUEUE, "AND worker = %s AND status = 'running'\n\"\"\"\n_END",
              "AND %s <> '' AND status = 'running'\n\"\"\"\n_END"),
-            (QUEUE, "AND attempt = %s AND worker = %s AND status", "AND attempt = %s AND %s <> '' AND status"),
+            (QUEUE, "= ended.attempt AND {_TASK}.worker = %s", "= ended.attempt AND %s <> ''"),
         ),
         GUARDS_OF_ENDS,
     ),
@@ -93,7 +93,7 @@ GUARDS = (
         "status, of what ends otherwise",
         (
             (QUEUE, "worker = %s AND status = 'running'\n\"\"\"\n_END", "worker = %s\n\"\"\"\n_END"),
-            (QUEUE, "AND attempt = %s AND worker = %s AND status = 'running'", "AND attempt = %s AND worker = %s"),
+            (QUEUE, "{_TASK}.worker = %s\n      AND {_TASK}.status = 'running'\n\"\"\"", "{_TASK}.worker = %s\n\"\"\""),
         ),
         GUARDS_OF_ENDS,
     ),
@@ -134,7 +134,7 @@ GUARDS = (
     ),
     Guard(
         "claims whose commit was not answered",
-        ((LEDGER, "queue.settle([*outcomes, *self._doubtful], self.worker)", "queue.settle(outcomes, self.worker)"),),
+        ((LEDGER, "queue.settle([*page.outcomes, *self._doubtful]", "queue.settle(page.outcomes"),),
         "tests/faults/test_lost_answers.py",
     ),
 )  # fmt: skip

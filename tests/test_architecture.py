@@ -13,6 +13,7 @@ import pytest
 
 from executor.states import BatchState, TaskStatus
 from executor.supervisor.spawn import PROJECT
+from tests.mutation import GUARDS
 
 # A module may import those of the rows above it, and those that stand before it in its own row.
 ROWS = (
@@ -258,3 +259,9 @@ def test_a_move_elsewhere_would_be_found(source):
 )
 def test_what_is_no_move_is_not_taken_for_one(source):
     assert not moves(("views",), source)
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
+def test_the_guards_that_the_mutations_take_away_are_where_they_look_for_them(guard):
+    for file, there, _ in guard.edits:
+        assert (PROJECT / file).read_text().count(there) == 1, there
