@@ -13,6 +13,7 @@ from executor import dispatch
 from executor.dispatch import open_batches
 from executor.errors import Conflict
 from executor.models import Batch, BatchTask, TaskAttempt, WorkerNode
+from executor.sql import database_now
 from executor.states import FINAL, Priority, TaskStatus
 from tests.factories import (
     FakeWorker,
@@ -100,6 +101,8 @@ class Anything:
             self.ghosts.remove((worker, held))
 
     def repair(self):
+        # Those that did not crash are heard of, however slow this machine is.
+        WorkerNode.objects.filter(name__in=self.workers).update(heartbeat_at=database_now())
         dispatch.rescue_lost_workers()
         dispatch.release_due_tasks()
 
