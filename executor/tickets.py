@@ -10,7 +10,6 @@ import json
 import logging
 import re
 import time
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -188,7 +187,7 @@ def issue(tickets: Sequence[Ticket], client: redis.Redis | None = None) -> None:
         args = [now, WAITS_AT_MOST, _record_of(Priority(priority).label)]
         for ticket in group:
             call = (ENTRY, None, (ticket.task_id, ticket.attempt, ticket.batch_id), {})
-            args += [name_of(ticket), zlib.compress(JSONSerializer.dumps(call), 1)]
+            args += [name_of(ticket), JSONSerializer.dumps(call)]  # RQ reads it uncompressed too
         push = partial(_issue_script(), keys=[queue_key(priority), Queue.redis_queues_keys], args=args, client=client)
         _ask(push)
 
