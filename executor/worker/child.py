@@ -9,13 +9,19 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import struct
 import sys
 import threading
 from multiprocessing import forkserver
+from typing import BinaryIO
 
 import orjson
+from django.db import close_old_connections
+
+from executor.failpoints import failpoint
+from executor.functions import TaskContext, lookup
+
+from .results import encode, failure_of
 
 HEADER = struct.Struct("!I")
 _PR_SET_PDEATHSIG = 1
@@ -29,19 +35,18 @@ def serve(connection) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _let_server_go()
-    with socket.socket(fileno=os.dup(connection.fileno())) as ours:
+    with open(os.dup(connection.fileno()), "rb") as calls, open(os.dup(connection.fileno()), "wb") as answers:
         connection.close()
-        stream = ours.makefile("rwb")
-        while header := stream.read(HEADER.size):
-            call = orjson.loads(stream.read(HEADER.unpack(header)[0]))
-            line = Line(stream)
+        line = Line(answers)
+        while header := calls.read(HEADER.size):
+            call = orjson.loads(calls.read(HEADER.unpack(header)[0]))
             line.send(_answer(call, line))
 
 
 class Line:
     """The way back to the worker; also where log lines and progress of the running call go."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: BinaryIO):
         self._stream = stream
         self._lock = threading.Lock()
 
@@ -71,13 +76,6 @@ def _let_server_go() -> None:
 
 
 def _answer(call: dict, line: Line) -> dict:
-    from django.db import close_old_connections
-
-    from executor.failpoints import failpoint
-    from executor.functions import TaskContext, lookup
-    from executor.worker.results import encode, failure_of
-
-    close_old_connections()
     try:
         function = lookup(call["function"])
         context = TaskContext(**call["context"], sink=line)
@@ -86,4 +84,4 @@ def _answer(call: dict, line: Line) -> dict:
     except BaseException as error:
         return failure_of(error)
     finally:
-        close_old_connections()
+        close_old_connections()  # one that is kept is looked at again before it is next used

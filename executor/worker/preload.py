@@ -4,6 +4,7 @@ import atexit
 import gc
 import os
 import signal
+from importlib import import_module
 
 import django
 import psutil
@@ -22,5 +23,6 @@ def _end_children() -> None:
 # A SIGTERM for the worker's whole group must not take the children away under running tasks.
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 django.setup()
+import_module("executor.worker.child")
 gc.freeze()  # so that no child's look for garbage makes copies of what all of them share
 atexit.register(_end_children)  # children themselves end without this: they are forks that call os._exit

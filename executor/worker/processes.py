@@ -41,7 +41,7 @@ class CallFailed(TaskError):
         self.traceback = answer.get("traceback", "")
 
 
-class Child:
+class Child(asyncio.Protocol):
     """One child process and the line to it."""
 
     def __init__(self, context):
@@ -51,10 +51,14 @@ class Child:
         theirs.close()
         self._socket = socket.socket(fileno=os.dup(ours.fileno()))
         ours.close()
+        self._line: asyncio.WriteTransport | None = None
+        self._heard = bytearray()
+        self._sink: Sink | None = None
+        self._answer: asyncio.Future | None = None
         self.idle_since = 0.0
 
     async def connect(self) -> Child:
-        self.reader, self.writer = await asyncio.open_connection(sock=self._socket, limit=2**20)
+        self._line, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=self._socket)
         return self
 
     async def call(self, request: bytes, sink: Sink) -> dict:
@@ -62,24 +66,50 @@ class Child:
 
         Raises ProcessDied when the child ends instead.
         """
-        self.writer.write(HEADER.pack(len(request)) + request)
+        self._sink, self._answer = sink, asyncio.get_running_loop().create_future()
+        if self._line.is_closing():
+            self.connection_lost(None)
+        else:
+            self._line.write(HEADER.pack(len(request)) + request)
         try:
-            while True:
-                header = await self.reader.readexactly(HEADER.size)
-                message = orjson.loads(await self.reader.readexactly(HEADER.unpack(header)[0]))
-                if "log" in message:
-                    sink.log(message["log"])
-                elif "progress" in message:
-                    sink.progress(*message["progress"])
-                else:
-                    return message
-        except (asyncio.IncompleteReadError, ConnectionError):
+            return await self._answer
+        except ConnectionError:
             await asyncio.to_thread(self.process.join, 1.0)
             code = self.process.exitcode
             how = "" if code is None else f" with signal {-code}" if code < 0 else f" with exit code {code}"
             raise ProcessDied(f"The child process that ran the function ended by itself{how}.") from None
-        except orjson.JSONDecodeError:  # the function wrote into the line
+        except (TypeError, ValueError):  # the function wrote into the line
             raise ProcessDied("The child process that ran the function gave an answer that is none.") from None
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += data
+        while len(self._heard) >= HEADER.size:
+            end = HEADER.size + HEADER.unpack_from(self._heard)[0]
+            if len(self._heard) < end:
+                break
+            text = bytes(self._heard[HEADER.size : end])
+            del self._heard[:end]
+            try:
+                self._hear(orjson.loads(text))
+            except (TypeError, ValueError) as error:
+                self._fail(error)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fail(ConnectionResetError())
+
+    def _hear(self, message: dict) -> None:
+        if self._answer is None or self._answer.done():
+            return  # a thread that the last call has left behind still speaks
+        if "log" in message:
+            self._sink.log(message["log"])
+        elif "progress" in message:
+            self._sink.progress(*message["progress"])
+        else:
+            self._answer.set_result(message)
+
+    def _fail(self, error: Exception) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
 
     def kill(self) -> None:
         """End it now, with everything that it started."""
@@ -88,7 +118,8 @@ class Child:
                 kill(self.process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 continue
-        self.writer.close()
+        if self._line is not None:
+            self._line.close()
 
 
 class ProcessPool:
