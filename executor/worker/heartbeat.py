@@ -15,16 +15,16 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import psutil
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from executor import dispatch, housekeeping, sandbox
-from executor.models import BatchTask, WorkerNode
+from executor.models import WorkerNode
 from executor.sql import database_now, end_frozen_transactions, hex_of, query, time_param
-from executor.states import BatchState, TaskStatus
+from executor.states import BatchState
 
 from .attempt import Stop
+from .usage import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,11 @@ REPAIR = 1.0  # seconds between repairs, over all workers together
 FORGET = 600.0  # seconds between looks for what is too old to be kept
 
 _WELL = "SELECT 1 FROM executor_workernode WHERE name = %s AND state IN (%s, %s) AND heartbeat_at >= %s"
+
+_OURS = """
+    SELECT task_id, attempt, cancel_requested_at IS NOT NULL, state, stop_forced
+    FROM executor_batchtask JOIN executor_batch USING (batch_id) WHERE worker = %s AND status = 'running'
+"""
 
 
 def new_name(kind: str = "w") -> str:
@@ -101,7 +106,7 @@ class Heartbeat(threading.Thread):
         self._blocked = False
         self._wake = threading.Event()
         self._ending = False
-        self._process = psutil.Process()
+        self._usage = Usage()
         self._strangers: set[str] = set()
         self._heard: tuple[datetime, float] | None = None  # our last heartbeat by the database's clock and by ours
         self._judges_at = 0.0
@@ -145,14 +150,7 @@ class Heartbeat(threading.Thread):
         connection.close()
 
     def _beat(self) -> None:
-        use = {"cpu_percent": self._process.cpu_percent(), "memory_bytes": self._process.memory_info().rss}
-        for child in self._process.children(recursive=True):
-            try:
-                use["cpu_percent"] += child.cpu_percent()
-                use["memory_bytes"] += child.memory_info().rss
-            except psutil.Error:
-                pass  # it ended between the two looks
-        if not beat(self.worker, state=self.state, running=len(self._running()), **use):
+        if not beat(self.worker, state=self.state, running=len(self._running()), **self._usage.look()):
             logger.error("this worker was silent for too long; its tasks went to others")
             self._lost()
         self._may_judge()
@@ -175,9 +173,7 @@ class Heartbeat(threading.Thread):
             self._strangers.clear()
             return
         held = {}
-        rows = BatchTask.objects.filter(worker=self.worker, status=TaskStatus.RUNNING)
-        for row in rows.values_list("task_id", "attempt", "cancel_requested_at", "batch__state", "batch__stop_forced"):
-            task_id, attempt, cancel, state, forced = row
+        for task_id, attempt, cancel, state, forced in query(_OURS, [self.worker]):
             held[hex_of(task_id)] = attempt
             if cancel:
                 self._halt(hex_of(task_id), Stop.CANCELLED)
