@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, repeat
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -38,11 +38,30 @@ PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds between tries while the database 
 class Page:
     """What one commit is about, and how many tasks there is room for after it."""
 
-    outcomes: list[Outcome]
-    tickets: list[Ticket]
-    told: list[Progress]
-    looks: list[Look]
+    outcomes: list[Outcome] = field(default_factory=list)
+    tickets: list[Ticket] = field(default_factory=list)
+    told: list[Progress] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
     slots: int = 0
+
+    def add(self, entries: Iterable[Entry], spare: int) -> None:
+        self.slots += spare
+        for entry in entries:
+            match entry:
+                case Outcome():
+                    self.outcomes.append(entry)
+                    self.slots += 1
+                case Ticket():
+                    self.tickets.append(entry)
+                    self.slots += 1
+                case Progress():
+                    self.told.append(entry)
+                case Look():
+                    self.looks.append(entry)
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [*self.outcomes, *self.tickets, *self.told, *self.looks]
 
 
 class Ledger(threading.Thread):
@@ -117,18 +136,26 @@ class Ledger(threading.Thread):
                 if not self._entries:
                     self._wake.clear()
             ending = None in group
-            page = Page(
-                outcomes=[entry for entry in group if isinstance(entry, Outcome)],
-                tickets=[entry for entry in group if isinstance(entry, Ticket)],
-                told=[entry for entry in group if isinstance(entry, Progress)],
-                looks=[entry for entry in group if isinstance(entry, Look)],
-            )
-            if page.outcomes or page.tickets or page.told or page.looks:
-                page.slots = len(page.outcomes) + len(page.tickets) + spare
+            page = Page()
+            page.add(group, spare)
+            if page.entries:
                 self._company.ended(page.outcomes)
                 claimed = self._commit(page)
                 self._company.claimed(claimed)
                 self._answer(claimed, page.slots - len(claimed))
+
+    def _add_what_came(self, page: Page, batches: Container[str]) -> None:
+        """While others had the batches' lock, more of their tasks may have ended: that is one commit less."""
+        with self._lock:
+            room = GROUP - len(page.entries)
+            came = [entry for entry in self._entries if entry is not None and entry.batch_id in batches][:room]
+            if not came:
+                return
+            taken = set(map(id, came))
+            self._entries = [entry for entry in self._entries if id(entry) not in taken]
+            spare, self._spare = self._spare, 0
+        page.add(came, spare)
+        self._company.ended([entry for entry in came if isinstance(entry, Outcome)])
 
     def _commit(self, page: Page) -> list[Claimed]:
         if page.outcomes and not self.paused and not self._tickets_come():
@@ -147,10 +174,10 @@ class Ledger(threading.Thread):
         return []
 
     def _record(self, page: Page) -> list[Claimed]:
-        entries = (*page.outcomes, *page.tickets, *page.told, *page.looks, *self._doubtful)
         left: list[str] = []
         failpoint("before-finish", page.outcomes)
-        with BatchQueue({entry.batch_id for entry in entries}) as queue:
+        with BatchQueue({entry.batch_id for entry in (*page.entries, *self._doubtful)}) as queue:
+            self._add_what_came(page, queue.books)
             queue.report(page.told, self.worker)
             queue.settle([*page.outcomes, *self._doubtful], self.worker)
             failpoint("finish-uncommitted", page.outcomes)
