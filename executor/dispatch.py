@@ -16,7 +16,7 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Min, Q
+from django.db.models import Q
 
 from executor import bell, tickets
 from executor.errors import WorkerLost
@@ -24,10 +24,26 @@ from executor.exchange import Outcome, Ticket
 from executor.failpoints import failpoint
 from executor.models import Batch, BatchTask, WorkerNode
 from executor.queue import BatchQueue
-from executor.sql import database_now, hex_of, note_growth
+from executor.sql import database_now, hex_of, note_growth, query, time_of, time_param
 from executor.states import BatchState, TaskStatus
 
 logger = logging.getLogger(__name__)
+
+# Workers that should be heard of and are not, and those that hold tasks and are not known to live.
+_LOST = """
+    WITH alive AS (
+        SELECT name, heartbeat_at BETWEEN %s AND %s AS heard
+        FROM executor_workernode WHERE state IN ('active', 'draining')
+    )
+    SELECT name FROM alive WHERE NOT heard
+    UNION
+    SELECT worker FROM executor_batchtask
+    WHERE status = 'running' AND worker NOT IN (SELECT name FROM alive WHERE heard)
+"""
+_FIRST_DUE = """
+    SELECT min(run_after) FROM executor_batchtask JOIN executor_batch USING (batch_id)
+    WHERE status = 'queued' AND run_after IS NOT NULL AND state = 'running'
+"""
 
 MANY = 1000  # tasks of one call, after which the database looks at how large the table has become
 
@@ -81,13 +97,9 @@ def rescue_lost_workers() -> None:
     """Fail, as WorkerLost, every running task whose worker is dead, silent for too long, or gone."""
     now, limit = database_now(), timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
     # A heartbeat of the future is one from before the clock was set back.
-    heard = Q(heartbeat_at__range=(now - limit, now + limit))
-    silent = WorkerNode.objects.filter(~heard, state__in=_ALIVE)
-    well = WorkerNode.objects.filter(heard, state__in=_ALIVE).values("name")
-    orphans = BatchTask.objects.filter(status=TaskStatus.RUNNING).exclude(worker__in=well)
-    names = set(silent.values_list("name", flat=True))
-    names.update(orphans.order_by().values_list("worker", flat=True).distinct())
-    for name in names:
+    first, last = now - limit, now + limit
+    heard = Q(heartbeat_at__range=(first, last))
+    for [name] in query(_LOST, [time_param(first), time_param(last)]):
         held = BatchTask.objects.filter(worker=name, status=TaskStatus.RUNNING)
         batches = set(held.order_by().values_list("batch_id", flat=True).distinct())
         with open_batches(batches) as queue:
@@ -118,10 +130,8 @@ def release_due_tasks() -> None:
 
 def seconds_until_due() -> float | None:
     """How long until the next waiting task may go; None when none waits."""
-    first = BatchTask.objects.filter(
-        status=TaskStatus.QUEUED, run_after__isnull=False, batch__state=BatchState.RUNNING
-    ).aggregate(first=Min("run_after"))["first"]
-    return None if first is None else max(0.0, (first - database_now()).total_seconds())
+    [(first,)] = query(_FIRST_DUE)
+    return None if first is None else max(0.0, (time_of(first) - database_now()).total_seconds())
 
 
 def reissue_lost_tickets() -> None:
