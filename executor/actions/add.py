@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from pydantic import Field, model_validator
@@ -10,9 +11,8 @@ from pydantic import Field, model_validator
 from executor import intake
 from executor.actions.add_batch import new_batch
 from executor.dispatch import open_batches
-from executor.models import Batch
 from executor.parameters import BatchName, Concurrency, Key, Number, Whole
-from executor.selection import default_batch
+from executor.selection import default_batch_in_short
 
 from .base import Call, Parameters, Response, action
 
@@ -53,33 +53,32 @@ def add(call: Call, parameters: AddParameters) -> Response:
     named = call.batch(parameters.batch) if parameters.batch else None
     item = {name: getattr(parameters, name) for name in _ITEM}
     [task] = intake.check([item], call.caller, owner=named and named.owner)
-    batch = named or _default_batch(call)
-    with open_batches([batch.batch_id]) as queue:
-        intake.refuse_taken_ids(batch.batch_id, [task])
-        [number] = queue.add(batch.batch_id, [task])
+    batch_id, name = (named.batch_id, named.name) if named else _default_batch(call)
+    with open_batches([batch_id]) as queue:
+        intake.refuse_taken_ids(batch_id, [task])
+        [number] = queue.add(batch_id, [task])
         if parameters.start:
-            call.require_start(queue.book(batch.batch_id))
-            queue.start(batch.batch_id, parameters.max_concurrent)
-        state = queue.book(batch.batch_id).state
+            call.require_start(queue.book(batch_id))
+            queue.start(batch_id, parameters.max_concurrent)
+        state = queue.book(batch_id).state
     call.audit.update(tasks=1, function=task.function)
-    data = {"task_id": intake.uuid_text(task.task_id), "number": number, "batch_id": str(batch.batch_id)}
+    data = {"task_id": intake.uuid_text(task.task_id), "number": number, "batch_id": str(batch_id)}
     data["next"] = (
-        f'wait {{"batch": "{batch.batch_id}", "timeout": 30}}'
-        if state == "running"
-        else f'start {{"batch": "{batch.batch_id}"}}'
+        f'wait {{"batch": "{batch_id}", "timeout": 30}}' if state == "running" else f'start {{"batch": "{batch_id}"}}'
     )
-    where = f"batch {batch.name}" if batch.name else "the batch"
+    where = f"batch {name}" if name else "the batch"
     return Response(True, f"Task {number} ({task.function}) was added to {where}.", data)
 
 
-def _default_batch(call: Call) -> Batch:
-    """The caller's own batch, made when it is first needed."""
-    batch = default_batch(call.caller.key)
-    if batch is None:
+def _default_batch(call: Call) -> tuple[UUID, str]:
+    """Id and name of the caller's own batch, made when it is first needed."""
+    found = default_batch_in_short(call.caller.key)
+    if found is None:
+        name = f"{call.caller.name}'s tasks"[:200]
         try:
             with transaction.atomic():
-                batch = new_batch(call, name=f"{call.caller.name}'s tasks"[:200], is_default=True)
+                found = new_batch(call, name=name, is_default=True).batch_id, name
         except IntegrityError:  # another call of theirs made it at the same time
-            batch = default_batch(call.caller.key)
-    call.batch_id = batch.batch_id
-    return batch
+            found = default_batch_in_short(call.caller.key)
+    call.batch_id = found[0]
+    return found

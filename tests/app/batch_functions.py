@@ -57,6 +57,14 @@ def sync_nap(context: TaskContext, seconds: float = 0.1, mark: str = "", grandch
 
 
 @task_function()
+def busy(seconds: float = 1) -> None:
+    """Keep a processor busy."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+@task_function()
 def stubborn_nap(context: TaskContext, seconds: float = 0.1, mark: str = "") -> str:
     """Sleep and let no signal and no exception end it that can be refused."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

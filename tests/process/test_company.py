@@ -1,6 +1,9 @@
-"""Two workers and a batch of which only five tasks may run at once."""
+"""What workers record together, alone and beside another."""
 
-from tests.support.batches import item, run, submit
+from pathlib import Path
+
+from executor.dispatch import open_batches
+from tests.support.batches import item, marks, run, submit
 from tests.support.waiting import eventually
 
 AT_ONCE = item("simulate", duration=0)
@@ -28,3 +31,15 @@ def test_slots_that_others_do_not_take_are_taken_again(worker):
     eventually(lambda: batch.counts()["completed"] == 200, timeout=10)
     assert batch.counts()["running"] == 3
     run("stop", batch=batch.id, force=True)
+
+
+def test_what_ends_while_the_batch_is_locked_is_recorded_in_one_commit(worker, tmp_path):
+    mark = str(tmp_path / "marks")
+    worker()
+    batch = submit(*[item("nap", seconds=0.1 + number / 20, mark=mark) for number in range(6)], max_concurrent=6)
+    eventually(lambda: batch.counts()["running"] == 6)
+    with open_batches([batch.id]):
+        eventually(lambda: len([each for each in marks(Path(mark)) if each.word == "end"]) == 6)
+        before = batch.status()["seq"]
+    batch.wait()
+    assert batch.status()["seq"] == before + 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from executor.models import WorkerNode
 from tests.support.batches import assert_true_to_itself, is_alive, item, marks, most_at_once, run, submit
 from tests.support.waiting import eventually
 
@@ -29,6 +30,21 @@ def steady(transactional_db, _workers, start_worker):
         _workers.append(start_worker(concurrency=20))
     yield _workers[-1]
     assert _workers[-1].alive, _workers[-1].log[-4000:]
+
+
+# --- what it says of itself -----------------------------------------------------------------------------
+
+
+def test_its_figures_count_the_children_that_run_its_functions(steady):
+    """And the memory that they share with each other once."""
+    batch = submit(*[item("busy", seconds=60)] * 6, max_concurrent=6)
+    node = WorkerNode.objects.filter(pid=steady.pid, state="active")
+    eventually(lambda: node.get().cpu_percent > 60, timeout=20)
+    family = [psutil.Process(steady.pid), *psutil.Process(steady.pid).children(recursive=True)]
+    own, each = (process.memory_info().rss for process in (family[0], family[-1]))
+    assert len(family) > 6
+    assert own <= node.get().memory_bytes < own + (len(family) - 2) * each
+    run("stop", batch=batch.id, force=True)
 
 
 # --- running --------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from executor.benchmark.session import agent, execute, spread, tell
 
@@ -14,17 +15,18 @@ NOW = {"function": "simulate", "params": {"duration": 0}, "start": True}
 
 
 def latency(tasks: int) -> dict:
-    """From the call of the action until the worker's claim."""
-    return {"tasks": tasks, **spread(_waits(tasks, lambda: execute("add", **NOW)))}
+    """From the call of the action until the worker's claim, and in turn from the call of the queue alone."""
+    batch_id = execute("add", **NOW)["batch_id"]
+    calls = {"": lambda: execute("add", **NOW), "queue_": lambda: _queue(batch_id)}
+    waits = _waits(tasks, calls)
+    return {"tasks": tasks, **spread(waits[""]), **spread(waits["queue_"], "queue_")}
 
 
 def http(tasks: int, port: str, pid: str) -> dict:
-    """The same through the JSON API."""
+    """From the call of the JSON API until the worker's claim."""
     client = agent(port)
-    return {
-        "tasks": tasks,
-        **spread(_waits(tasks, lambda: client.post("/api/add", json=NOW).json()["data"])),
-    }
+    waits = _waits(tasks, {"": lambda: client.post("/api/add", json=NOW).json()["data"]})
+    return {"tasks": tasks, **spread(waits[""])}
 
 
 def critical(tasks: int) -> dict:
@@ -56,15 +58,28 @@ def critical(tasks: int) -> dict:
     return {"tasks": tasks, **spread(waits), **after_free, "low_claimed_before_it": overtaken}
 
 
-def _waits(tasks: int, add: Callable[[], dict]) -> list[float]:
-    """Milliseconds from each call to the start of its task, one at a time."""
-    waits = []
+def _queue(batch_id: str) -> dict:
+    """Hand a task that was checked before to the queue, as the action does."""
+    from executor.dispatch import open_batches
+    from executor.exchange import NewTask
+
+    task = NewTask(task_id=uuid4().hex, function=NOW["function"], params='{"duration": 0}')
+    with open_batches([batch_id]) as queue:
+        queue.add(batch_id, [task])
+        queue.start(batch_id)
+    return {"task_id": task.task_id}
+
+
+def _waits(tasks: int, calls: dict[str, Callable[[], dict]]) -> dict[str, list[float]]:
+    """Milliseconds from a call to the start of its task: each kind of call so often, in turn, one at a time."""
+    waits: dict[str, list[float]] = {kind: [] for kind in calls}
     for number in range(1, tasks + 1):
-        called = datetime.now(UTC)
-        row = _ended(add())
-        waits.append((row.started_at - called).total_seconds() * 1000)
+        for kind, call in calls.items():
+            called = datetime.now(UTC)
+            row = _ended(call())
+            waits[kind].append((row.started_at - called).total_seconds() * 1000)
+            time.sleep(PAUSE)
         tell(done=number, of=tasks)
-        time.sleep(PAUSE)
     return waits
 
 
