@@ -27,9 +27,11 @@ from executor.models import BatchTask, TaskAttempt
 from executor.sql import (
     ROWS_A_STATEMENT,
     among,
+    database_now,
     execute,
     hex_of,
     insert,
+    is_postgresql,
     not_among,
     query,
     table_of,
@@ -60,6 +62,11 @@ _NEXT_OF = f"""
     WHERE batch_id = %s AND priority = %s AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
     ORDER BY number LIMIT %s
 """
+_NEXT_AND_OUT = f"""
+    SELECT NULL, count(*), priority, 0 FROM {_TASK}
+    WHERE batch_id = %s AND status = 'queued' AND dispatched_at IS NOT NULL GROUP BY priority
+    UNION ALL SELECT * FROM ({_NEXT}) AS next
+"""
 _HOW_MANY = f"""
     SELECT count(*) FROM (
         SELECT 1 FROM {_TASK}
@@ -86,6 +93,9 @@ _DISPATCH = f"""
     WHERE task_id {{among}} AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
 """
 _WITHDRAW = f"UPDATE {_TASK} SET dispatched_at = NULL WHERE task_id {{among}} AND status = 'queued'"
+_HEARD = """
+    SELECT {clock}, (SELECT heartbeat_at FROM executor_workernode WHERE name = %s AND state IN ('active', 'draining'))
+"""
 _CLAIM = f"""
     UPDATE {_TASK}
     SET status = 'running', attempt = attempt + 1, worker = %s, started_at = %s, dispatched_at = NULL, progress = NULL
@@ -123,9 +133,15 @@ _ENDED = ("uuid", "integer", "text", "text", "integer", "timestamptz", "text", "
 
 
 class BatchQueue:
-    """One transaction over locked batches, and the verbs that move their tasks."""
+    """One transaction over locked batches, and the verbs that move their tasks.
 
-    def __init__(self, batch_ids: Iterable[str]):
+    For a `worker` it finds out, in the question for the time, when that was heard of last: `heard_at`, None when it is
+    dead or gone.
+    """
+
+    def __init__(self, batch_ids: Iterable[str], worker: str = ""):
+        self.worker = worker
+        self.heard_at: datetime | None = None
         self.batch_ids = [hex_of(batch_id) for batch_id in batch_ids]
         self.books: dict[str, Book] = {}
         self.issued: list[Ticket] = []  # to be pushed after the commit
@@ -143,11 +159,17 @@ class BatchQueue:
     @contextmanager
     def _locked(self) -> Iterator[BatchQueue]:
         with turn(), transaction.atomic():
-            self.books = open_books(self.batch_ids)
+            self.books = open_books(self.batch_ids, self._time_and_heartbeat if self.worker else database_now)
             yield self
             for book in self.books.values():
                 if book.close():
                     self.changed[book.batch_id] = book.counters["seq"]
+
+    def _time_and_heartbeat(self) -> datetime:
+        clock = "clock_timestamp()" if is_postgresql() else "NULL"
+        [(now, heard_at)] = query(_HEARD.format(clock=clock), [self.worker])
+        self.heard_at = time_of(heard_at)
+        return now or database_now()
 
     @property
     def now(self) -> datetime:
@@ -270,9 +292,11 @@ class BatchQueue:
         wanted = min(limit, book.free)
         if wanted <= 0 or not book.counters["queued"]:
             return []
-        out = query(_TICKETS_OUT, [book.batch_id])
+        rows = query(_NEXT_AND_OUT, [book.batch_id, book.batch_id, wanted])
+        out = [(priority, count) for task_id, count, priority, _ in rows if task_id is None]
+        following = _waiting(row for row in rows if row[0] is not None)
         chosen: list[Waiting] = []
-        for task in _waiting(query(_NEXT, [book.batch_id, wanted])):
+        for task in sorted(following, key=lambda task: (-task.priority, task.number)):
             ahead = sum(count for priority, count in out if priority >= task.priority)
             if ahead + len(chosen) >= book.free:
                 break

@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from executor import dispatch, housekeeping, sandbox
 from executor.models import WorkerNode
-from executor.sql import database_now, end_frozen_transactions, hex_of, query, time_param
+from executor.sql import database_now, end_frozen_transactions, hex_of, query
 from executor.states import BatchState
 
 from .attempt import Stop
@@ -32,8 +32,6 @@ FROZEN = 10.0  # seconds of silence in a transaction, at least, that no busy mac
 LOOK = 0.4  # seconds between looks at the own tasks: a cancel reaches a running attempt in under a second
 REPAIR = 1.0  # seconds between repairs, over all workers together
 FORGET = 600.0  # seconds between looks for what is too old to be kept
-
-_WELL = "SELECT 1 FROM executor_workernode WHERE name = %s AND state IN (%s, %s) AND heartbeat_at >= %s"
 
 _OURS = """
     SELECT task_id, attempt, cancel_requested_at IS NOT NULL, state, stop_forced
@@ -76,10 +74,10 @@ def beat(name: str, **changes) -> bool:
     return bool(node.update(heartbeat_at=database_now(), **changes))
 
 
-def is_well(name: str, now: datetime) -> bool:
-    """Whether this worker's claims would stand: one that slept too long finds out here, before it claims more."""
-    cutoff = now - timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
-    return bool(query(_WELL, [name, WorkerNode.State.ACTIVE, WorkerNode.State.DRAINING, time_param(cutoff)]))
+def is_well(heard_at: datetime | None, now: datetime) -> bool:
+    """Whether the claims of a worker that was heard of then would stand: one that slept too long finds out here, before
+    it claims more."""
+    return heard_at is not None and heard_at >= now - timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
 
 
 def do_not_freeze() -> None:

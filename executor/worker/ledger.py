@@ -176,13 +176,13 @@ class Ledger(threading.Thread):
     def _record(self, page: Page) -> list[Claimed]:
         left: list[str] = []
         failpoint("before-finish", page.outcomes)
-        with BatchQueue({entry.batch_id for entry in (*page.entries, *self._doubtful)}) as queue:
+        with BatchQueue({entry.batch_id for entry in (*page.entries, *self._doubtful)}, self.worker) as queue:
             self._add_what_came(page, queue.books)
             queue.report(page.told, self.worker)
             queue.settle([*page.outcomes, *self._doubtful], self.worker)
             failpoint("finish-uncommitted", page.outcomes)
             failpoint("before-claim", page.tickets)
-            if self.draining or not queue.books or not is_well(self.worker, queue.now):
+            if self.draining or not queue.books or not is_well(queue.heard_at, queue.now):
                 for batch_id in queue.books:
                     queue.reissue(batch_id, [ticket.task_id for ticket in page.tickets if ticket.batch_id == batch_id])
                 claimed = []

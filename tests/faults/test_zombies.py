@@ -90,7 +90,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT pg_backend_pid()")
                     [self.backend] = cursor.fetchone()
-                with connection.execute_wrapper(self._freeze), BatchQueue([self.batch_id]) as queue:
+                with connection.execute_wrapper(self._freeze), BatchQueue([self.batch_id], "sleeper") as queue:
                     first, second = queue.take(2, "sleeper")
                     done = Outcome(first.task_id, first.batch_id, 1, "completed", result="{}")
                     queue.settle([done, Outcome(second.task_id, second.batch_id, 1, "failed")], "sleeper")

@@ -51,6 +51,8 @@ def test_dispatch_reads_its_partial_indexes(large):
     following = kept_plan_of(queue._NEXT, [batch_id, 5])
     assert "task_next" in following, following
     assert "Sort" not in following and "TEMP B-TREE" not in following, following
+    both = kept_plan_of(queue._NEXT_AND_OUT, [batch_id, batch_id, 5])
+    assert "task_next" in both and "task_ticket" in both, both
     out = kept_plan_of(queue._TICKETS_OUT, [batch_id])
     assert "task_ticket" in out, out
     for ticket, index in (("NULL", "task_next"), ("NOT NULL", "task_ticket")):
