@@ -62,10 +62,13 @@ _NEXT_OF = f"""
     WHERE batch_id = %s AND priority = %s AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
     ORDER BY number LIMIT %s
 """
-_NEXT_AND_OUT = f"""
-    SELECT NULL, count(*), priority, 0 FROM {_TASK}
+_TICKETS_OUT = f"""
+    SELECT priority, count(*) AS tickets FROM {_TASK}
     WHERE batch_id = %s AND status = 'queued' AND dispatched_at IS NOT NULL GROUP BY priority
-    UNION ALL SELECT * FROM ({_NEXT}) AS next
+"""
+# Both at once: rows without a task say how many tickets of a priority are out.
+_NEXT_AND_OUT = f"""
+    SELECT NULL, tickets, priority, 0 FROM ({_TICKETS_OUT}) AS called UNION ALL SELECT * FROM ({_NEXT}) AS following
 """
 _HOW_MANY = f"""
     SELECT count(*) FROM (
@@ -73,10 +76,6 @@ _HOW_MANY = f"""
         WHERE batch_id = %s AND priority = %s AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
         LIMIT %s
     ) AS waiting
-"""
-_TICKETS_OUT = f"""
-    SELECT priority, count(*) FROM {_TASK}
-    WHERE batch_id = %s AND status = 'queued' AND dispatched_at IS NOT NULL GROUP BY priority
 """
 _BETTER = f"""
     SELECT task_id, attempt, priority, number FROM {_TASK}
@@ -296,7 +295,7 @@ class BatchQueue:
         out = [(priority, count) for task_id, count, priority, _ in rows if task_id is None]
         following = _waiting(row for row in rows if row[0] is not None)
         chosen: list[Waiting] = []
-        for task in sorted(following, key=lambda task: (-task.priority, task.number)):
+        for task in sorted(following, key=_rank):  # a union promises no order
             ahead = sum(count for priority, count in out if priority >= task.priority)
             if ahead + len(chosen) >= book.free:
                 break
@@ -362,7 +361,7 @@ class BatchQueue:
         """The best for so many slots: of these tasks, which come best first, or of those that wait with a higher
         priority, wherever their tickets are. A worker that died may have had them."""
         if slots and tasks and book.waits_above(tasks[-1].priority):
-            tasks = sorted(tasks + self._better(book, tasks), key=lambda task: (-task.priority, task.number))
+            tasks = sorted(tasks + self._better(book, tasks), key=_rank)
         return tasks[:slots]
 
     def claim(self, book: Book, tasks: Sequence[Waiting], worker: str) -> list[Claimed]:
@@ -602,7 +601,7 @@ class BatchQueue:
         condition, ids = among(sorted({task_id for task_id, _ in attempts}))
         rows = _waiting(query(_TICKETED.format(among=condition), [*ids, book.batch_id]))
         valid = [task for task in rows if (task.task_id, task.attempt + 1) in attempts]
-        return sorted(valid, key=lambda task: (-task.priority, task.number))
+        return sorted(valid, key=_rank)
 
     def _better(self, book: Book, valid: Sequence[Waiting]) -> list[Waiting]:
         """Waiting tasks of a higher priority than the lowest of these."""
@@ -643,6 +642,10 @@ def _by_batch(items: Iterable) -> dict[str, list]:
 
 def _waiting(rows: Iterable[tuple]) -> list[Waiting]:
     return [Waiting(hex_of(task_id), *rest) for task_id, *rest in rows]
+
+
+def _rank(task: Waiting) -> tuple[int, int]:
+    return -task.priority, task.number
 
 
 def _chunks(rows: Sequence) -> Iterable[Sequence]:

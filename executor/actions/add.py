@@ -12,7 +12,7 @@ from executor import intake
 from executor.actions.add_batch import new_batch
 from executor.dispatch import open_batches
 from executor.parameters import BatchName, Concurrency, Key, Number, Whole
-from executor.selection import default_batch_in_short
+from executor.selection import default_batch
 
 from .base import Call, Parameters, Response, action
 
@@ -72,13 +72,13 @@ def add(call: Call, parameters: AddParameters) -> Response:
 
 def _default_batch(call: Call) -> tuple[UUID, str]:
     """Id and name of the caller's own batch, made when it is first needed."""
-    found = default_batch_in_short(call.caller.key)
+    found = default_batch(call.caller.key)
     if found is None:
         name = f"{call.caller.name}'s tasks"[:200]
         try:
             with transaction.atomic():
                 found = new_batch(call, name=name, is_default=True).batch_id, name
         except IntegrityError:  # another call of theirs made it at the same time
-            found = default_batch_in_short(call.caller.key)
+            found = default_batch(call.caller.key)
     call.batch_id = found[0]
     return found

@@ -45,15 +45,15 @@ class Call:
 
         Raises NotFound, BadRequest.
         """
-        if named:
-            found = find_batch(named)
-        else:
-            found = default_batch(self.caller.key)
-            if found is None:
+        if not named:
+            default = default_batch(self.caller.key)
+            if default is None:
                 raise BadRequest(
                     "You named no batch and have no default one yet.",
                     fix="Give `batch`, or `add` a task first: that makes your default batch.",
                 )
+            named = str(default[0])
+        found = find_batch(named)
         self.batch_id = found.batch_id
         return found
 

@@ -44,7 +44,7 @@ class Page:
     looks: list[Look] = field(default_factory=list)
     slots: int = 0
 
-    def add(self, entries: Iterable[Entry], spare: int) -> None:
+    def add(self, entries: Iterable[Entry | None], spare: int) -> None:
         self.slots += spare
         for entry in entries:
             match entry:
@@ -137,12 +137,15 @@ class Ledger(threading.Thread):
                     self._wake.clear()
             ending = None in group
             page = Page()
-            page.add(group, spare)
+            self._add(page, group, spare)
             if page.entries:
-                self._company.ended(page.outcomes)
                 claimed = self._commit(page)
                 self._company.claimed(claimed)
                 self._answer(claimed, page.slots - len(claimed))
+
+    def _add(self, page: Page, entries: Sequence[Entry | None], spare: int) -> None:
+        page.add(entries, spare)
+        self._company.ended([entry for entry in entries if isinstance(entry, Outcome)])
 
     def _add_what_came(self, page: Page, batches: Container[str]) -> None:
         """While others had the batches' lock, more of their tasks may have ended: that is one commit less."""
@@ -154,8 +157,7 @@ class Ledger(threading.Thread):
             taken = set(map(id, came))
             self._entries = [entry for entry in self._entries if id(entry) not in taken]
             spare, self._spare = self._spare, 0
-        page.add(came, spare)
-        self._company.ended([entry for entry in came if isinstance(entry, Outcome)])
+        self._add(page, came, spare)
 
     def _commit(self, page: Page) -> list[Claimed]:
         if page.outcomes and not self.paused and not self._tickets_come():

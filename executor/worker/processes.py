@@ -87,7 +87,7 @@ class Child(asyncio.Protocol):
             end = HEADER.size + HEADER.unpack_from(self._heard)[0]
             if len(self._heard) < end:
                 break
-            text = bytes(self._heard[HEADER.size : end])
+            text = self._heard[HEADER.size : end]
             del self._heard[:end]
             try:
                 self._hear(orjson.loads(text))
