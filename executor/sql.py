@@ -6,13 +6,15 @@ Ids travel as 32 hex digits: the text of a ticket, the value in SQLite, and a li
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
@@ -25,9 +27,12 @@ ROWS_A_STATEMENT = 500  # SQLite takes no more than 32,766 values
 
 PATIENCE = 10.0  # seconds that a writer waits in line before it asks SQLite itself
 
+T = TypeVar("T")
+
 _local = threading.local()
 
 
+@cache
 def is_postgresql() -> bool:
     return connection.vendor == "postgresql"
 
@@ -114,8 +119,10 @@ def database_now() -> datetime:
 
 
 def time_param(moment: datetime | None):
-    """A moment as a parameter of raw SQL."""
-    return connection.ops.adapt_datetimefield_value(moment)
+    """A moment as a parameter of raw SQL, which is what Django makes of it."""
+    if moment is None or is_postgresql():
+        return moment
+    return str(moment.astimezone(UTC).replace(tzinfo=None))
 
 
 def time_of(value) -> datetime | None:
@@ -144,45 +151,71 @@ def marks(values: Iterable) -> str:
 def insert(table: str, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Insert many rows. PostgreSQL reads them as a stream, several times as fast as from the text of a statement."""
     names = ", ".join(columns)
-    with connection.cursor() as cursor:
-        if is_postgresql():
-            # Django knows nothing of COPY, so that its errors have to be made Django's here.
-            with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as stream:
-                for row in rows:
-                    stream.write_row(row)
-            return
-        mark = f"({marks(columns)})"
-        ahead = iter(rows)
-        while chunk := list(islice(ahead, ROWS_A_STATEMENT)):
-            values = [value for row in chunk for value in row]
-            cursor.execute(f"INSERT INTO {table} ({names}) VALUES {', '.join([mark] * len(chunk))}", values)
+    if is_postgresql():
+        # Django knows nothing of COPY, so that its errors have to be made Django's here.
+        with (
+            connection.cursor() as cursor,
+            connection.wrap_database_errors,
+            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as stream,
+        ):
+            for row in rows:
+                stream.write_row(row)
+        return
+    mark = f"({marks(columns)})"
+    ahead = iter(rows)
+    while chunk := list(islice(ahead, ROWS_A_STATEMENT)):
+        values = [value for row in chunk for value in row]
+        execute(f"INSERT INTO {table} ({names}) VALUES {', '.join([mark] * len(chunk))}", values)
 
 
 def query(text: str, parameters: Sequence = ()) -> list[tuple]:
     """The rows that a statement of the hot path returns."""
-    with _kept_plans() as cursor:
-        cursor.execute(text, parameters)
-        return cursor.fetchall()
+    return _run(text, parameters, lambda cursor: cursor.fetchall())
 
 
 def execute(text: str, parameters: Sequence = ()) -> None:
     """Execute a statement of the hot path that returns no rows."""
-    with _kept_plans() as cursor:
-        cursor.execute(text, parameters)
+    _run(text, parameters, lambda cursor: None)
 
 
-def _kept_plans():
-    """A cursor with which PostgreSQL keeps the plan of a statement that comes again with the same text.
+def _run(text: str, parameters: Sequence, answer: Callable[[Any], T]) -> T:
+    """Execute a statement on the driver's own cursor. The layers of Django's take longer than most of our statements;
+    where somebody listens to them, they are taken. Errors are Django's in any case.
 
-    (Several statements in one message, psycopg's pipeline, would be faster still. But what that sends at its end takes
-    PostgreSQL's eye off a transaction that then stands still, and `end_frozen_transactions` would not end it.)
+    (On PostgreSQL several statements in one message, psycopg's pipeline, would be faster still. But what that sends at
+    its end takes the server's eye off a transaction that then stands still, and `end_frozen_transactions` would not
+    end it.)
     """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.execute_wrappers or database.queries_logged:
+        with _watched_cursor(database) as cursor:
+            cursor.execute(text, parameters)
+            return answer(cursor)
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    try:
+        if is_postgresql():
+            return answer(_server_cursor()(database.connection).execute(text, parameters))
+        return answer(database.connection.execute(text.replace("%s", "?"), parameters))
+    except Exception:
+        with database.wrap_database_errors:
+            raise
+
+
+def _watched_cursor(database):
     if not is_postgresql():
-        return connection.cursor()
+        return database.cursor()
+    database.ensure_connection()
+    return database._prepare_cursor(_server_cursor()(database.connection))
+
+
+@cache
+def _server_cursor():
+    """The cursor with which PostgreSQL keeps the plan of a statement that comes again with the same text."""
     from django.db.backends.postgresql.base import ServerBindingCursor  # psycopg need not be there otherwise
 
-    connection.ensure_connection()
-    return connection._prepare_cursor(ServerBindingCursor(connection.connection))
+    return ServerBindingCursor
 
 
 def among(ids: Sequence[str]) -> tuple[str, list]:

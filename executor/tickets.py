@@ -17,18 +17,16 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
+import orjson
 import redis
-import redis.asyncio
-from django.conf import settings
-from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import import_attribute, utcformat
 
 from executor.exchange import Ticket
+from executor.redis_line import LoopLine, Script, line, redis_client
 from executor.states import Priority
 
 logger = logging.getLogger(__name__)
@@ -38,6 +36,7 @@ T = TypeVar("T")
 ENTRY = "executor.worker.single.run_ticket"  # the one function that a ticket may name
 QUEUES = tuple(priority.label for priority in sorted(Priority, reverse=True))  # critical first
 _NAME = re.compile(r"([0-9a-f]{32})-([0-9]{1,9})-([0-9a-f]{32})")
+ANSWERS = 10.0  # seconds after which a Redis that was asked to wait should have said that there is nothing
 HANGS = 5.0  # seconds that a Redis which did not answer is left alone
 WAITS_AT_MOST = 3600  # seconds; a ticket nobody took by then is dropped by Redis and issued again
 
@@ -45,7 +44,7 @@ _hangs_until = 0.0
 
 # Take up to ARGV[1] names from the queues in their order; a name that was taken leaves no record behind, nor do those
 # that follow in ARGV, which were taken before.
-_TAKE = """
+_TAKE = Script("""
 local taken = {}
 for place = 2, #ARGV do
   redis.call('DEL', 'rq:job:' .. ARGV[place])
@@ -62,10 +61,10 @@ for _, queue in ipairs(KEYS) do
   end
 end
 return taken
-"""
+""")
 
 # Push tickets: ARGV has the time, how long they are kept, what all their records say, then name and data of each.
-_ISSUE = """
+_ISSUE = Script("""
 local shared = cjson.decode(ARGV[3])
 for place = 4, #ARGV, 2 do
   local name, data = ARGV[place], ARGV[place + 1]
@@ -76,7 +75,7 @@ for place = 4, #ARGV, 2 do
   redis.call('RPUSH', KEYS[1], name)
 end
 redis.call('SADD', KEYS[2], KEYS[1])
-"""
+""")
 
 
 class TicketJob(Job):
@@ -112,23 +111,6 @@ def ticket_of(name: str | bytes) -> Ticket | None:
         name = name.decode(errors="replace")
     match = _NAME.fullmatch(name)
     return Ticket(match[1], int(match[2]), match[3]) if match else None
-
-
-def client_options() -> dict:
-    """How we speak to Redis: one quick retry and short timeouts. redis-py's own ten silent retries turn a server that
-    hangs into minutes of silence."""
-    return {
-        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
-        "socket_timeout": 1,
-        "socket_connect_timeout": 2,
-        "health_check_interval": 15,
-    }
-
-
-@cache
-def redis_client() -> redis.Redis:
-    """This process's connection pool."""
-    return redis.Redis.from_url(settings.REDIS_URL, **client_options())
 
 
 def queue_key(priority: int) -> str:
@@ -173,7 +155,7 @@ def _ask(question: Callable[[], T]) -> T:
         raise
 
 
-def issue(tickets: Sequence[Ticket], client: redis.Redis | None = None) -> None:
+def issue(tickets: Sequence[Ticket]) -> None:
     """Push tickets on the queues of their priorities, in one round trip for each.
 
     Raises RedisError.
@@ -186,15 +168,14 @@ def issue(tickets: Sequence[Ticket], client: redis.Redis | None = None) -> None:
     for priority, group in groupby(best_first, attrgetter("priority")):
         args = [now, WAITS_AT_MOST, _record_of(Priority(priority).label)]
         for ticket in group:
-            call = (ENTRY, None, (ticket.task_id, ticket.attempt, ticket.batch_id), {})
-            args += [name_of(ticket), JSONSerializer.dumps(call)]  # RQ reads it uncompressed too
-        push = partial(_issue_script(), keys=[queue_key(priority), Queue.redis_queues_keys], args=args, client=client)
-        _ask(push)
+            args += [name_of(ticket), _call_of(ticket)]
+        keys = [queue_key(priority), Queue.redis_queues_keys]
+        _ask(partial(line().run, _ISSUE, keys, args))
 
 
-@cache
-def _issue_script():
-    return redis_client().register_script(_ISSUE)
+def _call_of(ticket: Ticket) -> bytes:
+    """What a stock worker calls, as RQ's JSONSerializer reads it; it is read uncompressed too."""
+    return orjson.dumps([ENTRY, None, [ticket.task_id, ticket.attempt, ticket.batch_id], {}])
 
 
 def withdraw(tickets: Iterable[Ticket]) -> None:
@@ -238,12 +219,7 @@ def take_waiting(queues: Sequence[str], room: int) -> list[Ticket]:
 
     Raises RedisError.
     """
-    return _tickets_of(_ask(lambda: _take_script()(keys=_keys_of(queues), args=[room])))
-
-
-@cache
-def _take_script():
-    return redis_client().register_script(_TAKE)
+    return _tickets_of(_ask(partial(line().run, _TAKE, _keys_of(queues), [room])))
 
 
 def _keys_of(queues: Sequence[str]) -> list[str]:
@@ -266,13 +242,7 @@ class TicketTaker:
 
     def __init__(self, queues: Sequence[str]):
         self._keys = _keys_of(queues)
-        self._client = redis.asyncio.Redis.from_url(
-            settings.REDIS_URL,
-            retry=redis.asyncio.retry.Retry(ExponentialBackoff(cap=0.5, base=0.05), 1),
-            socket_timeout=10,
-            socket_connect_timeout=2,
-        )
-        self._script = self._client.register_script(_TAKE)
+        self._line = LoopLine()
         self._waited_for: list[bytes] = []  # taken without the script: their records are still there
         self.waits = False  # whether the next ticket that is issued comes here by itself
 
@@ -281,7 +251,7 @@ class TicketTaker:
 
         Raises RedisError.
         """
-        names = await self._script(keys=self._keys, args=[room, *self._waited_for])
+        names = await self._line.run(_TAKE, self._keys, [room, *self._waited_for])
         self._waited_for = []
         if not names and wait > 0 and (first := await self._next(wait)):
             names = self._waited_for = [first]
@@ -290,13 +260,13 @@ class TicketTaker:
     async def _next(self, wait: float) -> bytes | None:
         self.waits = True
         try:
-            answer = await self._client.blpop(self._keys, timeout=wait)
+            answer = await self._line.ask("BLPOP", *self._keys, wait, within=wait + ANSWERS)
         finally:
             self.waits = False
         return answer[1] if answer else None
 
-    async def close(self) -> None:
-        await self._client.aclose()
+    def close(self) -> None:
+        self._line.close()
 
 
 __all__ = ["QUEUES", "RedisError", "TicketJob", "TicketTaker", "depth", "issue", "take_waiting", "waiting", "withdraw"]

@@ -21,7 +21,7 @@ ROWS = (
     ("models", "exchange"),
     ("sql", "failpoints", "parameters", "access", "books", "selection"),
     ("queue",),
-    ("tickets", "bell"),
+    ("redis_line", "tickets", "bell"),
     ("dispatch", "housekeeping", "invariants"),
     ("knowledge", "memory", "sandbox", "secrets", "agents", "functions"),
     ("estimate", "presenters", "intake"),

@@ -18,9 +18,10 @@ from executor.errors import BadRequest, Unavailable
 from executor.exchange import Ticket
 from executor.models import Batch, BatchStats, BatchTask
 from executor.queue import BatchQueue
+from executor.redis_line import redis_client
 from executor.sql import hex_of, is_postgresql
 from executor.states import BatchState, Priority, TaskStatus
-from executor.tickets import RedisError, name_of, queue_key, redis_client
+from executor.tickets import RedisError, name_of, queue_key
 
 from . import load
 from .handed import Handed

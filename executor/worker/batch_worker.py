@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -27,7 +27,8 @@ from executor.exchange import Claimed, Look, Outcome, Progress, Ticket
 from executor.failpoints import failpoint
 from executor.functions import any_plain
 from executor.models import WorkerNode
-from executor.tickets import RedisError, TicketTaker, redis_client
+from executor.redis_line import redis_client
+from executor.tickets import RedisError, TicketTaker
 
 from .attempt import Attempt, Stop, not_started
 from .company import PAUSE
@@ -103,7 +104,8 @@ class BatchWorker(BaseWorker):
         self._start_threads()
         self._tell_supervisor()
         chores = asyncio.create_task(self._chores())
-        await self._take_tickets()
+        await self._until_stopping(self._take_tickets())
+        self._taker.close()  # a ticket that is lost on the way is issued again
         await self._drain()
         chores.cancel()
         self._processes.close()
@@ -162,29 +164,30 @@ class BatchWorker(BaseWorker):
         except RuntimeError:
             pass  # the loop is closed: nobody needs the answer
 
+    async def _until_stopping(self, work: Coroutine) -> None:
+        """Go on with some work until it ends, or cancel it when we are told to stop."""
+        working, stopping = asyncio.create_task(work), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+
     async def _take_tickets(self) -> None:
-        """Take as many tickets as there are free slots, until told to stop."""
-        stopping = asyncio.create_task(self._stopping.wait())
+        """Take as many tickets as there are free slots; in burst mode, until there is nothing left to do."""
         pause = 0.1
         while not self._stopping.is_set():
             if self._slots.free <= 0 or self._suspended:
                 self._room.clear()
-                room = asyncio.create_task(self._room.wait())
-                await asyncio.wait({room, stopping}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT)
-                room.cancel()
+                await self._room.wait()
                 continue
-            take = asyncio.create_task(self._taker.take(self._slots.free, 0 if self._burst else WAIT))
-            await asyncio.wait({take, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not take.done():
-                take.cancel()  # a ticket that is lost on the way is issued again
-                break
             try:
-                tickets = take.result()
+                tickets = await self._taker.take(self._slots.free, 0 if self._burst else WAIT)
                 pause = 0.1
             except (RedisError, OSError) as error:
                 logger.warning("no tickets, Redis is away: %s", error)
                 pause = min(pause * 2, 2.0)
-                await asyncio.wait({stopping}, timeout=pause)
+                await asyncio.sleep(pause)
                 continue
             failpoint("ticket-popped", tickets)
             if tickets:
@@ -195,8 +198,6 @@ class BatchWorker(BaseWorker):
                 break
             elif self._burst:
                 await asyncio.sleep(0.05)
-        stopping.cancel()
-        await self._taker.close()
 
     def _on_commit(self, claimed: list[Claimed], slots: int) -> None:
         """The ledger has committed: start what was claimed, take back the slots that were not used."""

@@ -102,7 +102,7 @@ async def test_tickets_are_taken_best_queue_first_and_leave_nothing_behind(valke
         first = await taker.take(2, 0)
         rest = await taker.take(10, 0)
     finally:
-        await taker.close()
+        taker.close()
     assert [int(ticket.task_id, 16) for ticket in first + rest] == [1, 3, 4, 2, 0]
     assert not valkey.keys("rq:job:*")
 
@@ -117,7 +117,7 @@ async def test_rubbish_in_a_queue_is_dropped_and_the_ticket_behind_it_taken(valk
     try:
         assert await taker.take(10, wait) == [good]
     finally:
-        await taker.close()
+        taker.close()
 
 
 async def test_waiting_for_a_ticket_is_bounded(valkey):
@@ -125,4 +125,4 @@ async def test_waiting_for_a_ticket_is_bounded(valkey):
     try:
         assert await taker.take(5, 0.05) == []
     finally:
-        await taker.close()
+        taker.close()
