@@ -6,12 +6,12 @@ So the counters equal the rows after every commit, and the frames are numbered i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 import orjson
 
-from executor.sql import among, database_now, execute, hex_of, is_postgresql, query, time_of, time_param
+from executor.driver import execute, is_postgresql, query, query_in_turn
+from executor.sql import among, database_now, hex_of, time_of, time_param
 from executor.states import CLEARED, LETTER, BatchState, Priority, TaskStatus, settled_state
 
 ERROR_HEAD = 160  # characters of an error that a frame carries
@@ -30,6 +30,10 @@ _LOCK = f"""
     FROM executor_batch b JOIN executor_batchstats s ON s.batch_id = b.batch_id
     WHERE b.batch_id {{among}} ORDER BY b.batch_id
 """
+_HEARD = """
+    SELECT (SELECT heartbeat_at FROM executor_workernode WHERE name = %s AND state IN ('active', 'draining'))
+"""
+_CLOCK = _HEARD.replace("SELECT", "SELECT clock_timestamp(),", 1)
 _SETTLE = "UPDATE executor_batch SET state = %s, max_concurrent = %s, stop_forced = %s WHERE batch_id = %s"
 _COUNT = f"""
     UPDATE executor_batchstats
@@ -132,21 +136,24 @@ class Book:
         return True
 
 
-def open_books(batch_ids: list[str], clock: Callable[[], datetime] = database_now) -> dict[str, Book]:
-    """Lock these batches, in the order of their ids so that two writers cannot wait for each other for ever; `clock` is
-    asked when they are locked.
+def open_books(batch_ids: list[str], worker: str = "") -> tuple[dict[str, Book], datetime | None]:
+    """Lock these batches, in the order of their ids so that two writers cannot wait for each other for ever; the books
+    of those that exist, and when the worker was heard of last, None when it is dead or gone.
 
-    Must be called in a transaction. A batch that does not exist is missing from the answer.
+    Must be called in a transaction. The clock and the worker are asked when the batches are locked.
     """
     ids = sorted({hex_of(batch_id) for batch_id in batch_ids})
     if not ids:
-        return {}
+        return {}, None
     condition, parameters = among(ids)
     lock = _LOCK.format(among=condition)
     if is_postgresql():
         # Both rows: a joined row that is not locked would be read as of before the wait for the lock.
         lock += " FOR NO KEY UPDATE OF b, s"
-    rows = query(lock, parameters)
-    now = clock()
+        rows, [(now, heard_at)] = query_in_turn((lock, parameters), (_CLOCK, [worker]))
+    else:
+        rows = query(lock, parameters)
+        heard_at = query(_HEARD, [worker])[0][0] if worker else None
+        now = database_now()
     books = (Book(row, now) for row in rows)
-    return {book.batch_id: book for book in books}
+    return {book.batch_id: book for book in books}, time_of(heard_at)

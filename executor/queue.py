@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import Count, QuerySet, Sum
 
 from executor.books import QUEUED_OF, Book, open_books
+from executor.driver import execute, query
 from executor.errors import Conflict, NotFound
 from executor.exchange import Claimed, NewTask, Outcome, Progress, Ticket, Waiting
 from executor.failpoints import failpoint
@@ -27,13 +28,9 @@ from executor.models import BatchTask, TaskAttempt
 from executor.sql import (
     ROWS_A_STATEMENT,
     among,
-    database_now,
-    execute,
     hex_of,
     insert,
-    is_postgresql,
     not_among,
-    query,
     table_of,
     time_of,
     time_param,
@@ -92,9 +89,6 @@ _DISPATCH = f"""
     WHERE task_id {{among}} AND status = 'queued' AND dispatched_at IS NULL AND run_after IS NULL
 """
 _WITHDRAW = f"UPDATE {_TASK} SET dispatched_at = NULL WHERE task_id {{among}} AND status = 'queued'"
-_HEARD = """
-    SELECT {clock}, (SELECT heartbeat_at FROM executor_workernode WHERE name = %s AND state IN ('active', 'draining'))
-"""
 _CLAIM = f"""
     UPDATE {_TASK}
     SET status = 'running', attempt = attempt + 1, worker = %s, started_at = %s, dispatched_at = NULL, progress = NULL
@@ -134,8 +128,7 @@ _ENDED = ("uuid", "integer", "text", "text", "integer", "timestamptz", "text", "
 class BatchQueue:
     """One transaction over locked batches, and the verbs that move their tasks.
 
-    For a `worker` it finds out, in the question for the time, when that was heard of last: `heard_at`, None when it is
-    dead or gone.
+    For a `worker` it knows when that was heard of last: `heard_at`, None when it is dead or gone.
     """
 
     def __init__(self, batch_ids: Iterable[str], worker: str = ""):
@@ -146,6 +139,7 @@ class BatchQueue:
         self.issued: list[Ticket] = []  # to be pushed after the commit
         self.withdrawn: list[Ticket] = []  # to be taken back after the commit
         self.added = 0  # tasks
+        self._new: dict[str, list[Waiting]] = defaultdict(list)  # of those, per batch, the ones that may go at once
         self.changed: dict[str, int] = {}  # batch → its last frame, for those that changed
 
     def __enter__(self) -> BatchQueue:
@@ -158,17 +152,11 @@ class BatchQueue:
     @contextmanager
     def _locked(self) -> Iterator[BatchQueue]:
         with turn(), transaction.atomic():
-            self.books = open_books(self.batch_ids, self._time_and_heartbeat if self.worker else database_now)
+            self.books, self.heard_at = open_books(self.batch_ids, self.worker)
             yield self
             for book in self.books.values():
                 if book.close():
                     self.changed[book.batch_id] = book.counters["seq"]
-
-    def _time_and_heartbeat(self) -> datetime:
-        clock = "clock_timestamp()" if is_postgresql() else "NULL"
-        [(now, heard_at)] = query(_HEARD.format(clock=clock), [self.worker])
-        self.heard_at = time_of(heard_at)
-        return now or database_now()
 
     @property
     def now(self) -> datetime:
@@ -221,6 +209,8 @@ class BatchQueue:
         for number, task in enumerate(tasks, first):
             book.enters(TaskStatus.QUEUED, task.priority)
             book.note(number, TaskStatus.QUEUED, 0)
+            if len(tasks) <= CALLS and task.run_after is None:
+                self._new[book.batch_id].append(Waiting(task.task_id, 0, task.priority, number))
         book.counters["last_number"] += len(tasks)
         self.added += len(tasks)
         return list(range(first, first + len(tasks)))
@@ -270,6 +260,9 @@ class BatchQueue:
         """
         if book.free <= 0 or not book.counters["queued"]:
             return []
+        new = self._new[book.batch_id]
+        if len(new) == book.counters["queued"] <= CALLS:
+            return sorted(new, key=_rank)[: book.free]  # nothing else waits: no need to look
         chosen: list[Waiting] = []
         ahead = 0
         waiting = [priority for priority in _BEST_FIRST if book.counters[QUEUED_OF[priority]]]

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from executor.driver import query
 from executor.errors import BadRequest, NotFound
 from executor.models import Batch, BatchTask
-from executor.sql import hex_of, query, storable
+from executor.sql import hex_of, storable
 from executor.states import Priority, TaskStatus
 
 

@@ -6,17 +6,17 @@ Ids travel as 32 hex digits: the text of a ticket, the value in SQLite, and a li
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
-from itertools import islice
-from typing import Any, TypeVar
+from itertools import chain, islice
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import connection
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
+
+from executor.driver import execute, is_postgresql, query
 
 try:
     import fcntl
@@ -24,17 +24,11 @@ except ImportError:  # no such locks on this system: SQLite's own waiting does
     fcntl = None
 
 ROWS_A_STATEMENT = 500  # SQLite takes no more than 32,766 values
+FEW_ROWS = 10  # as many go into one statement on PostgreSQL; a stream takes two round trips
 
 PATIENCE = 10.0  # seconds that a writer waits in line before it asks SQLite itself
 
-T = TypeVar("T")
-
 _local = threading.local()
-
-
-@cache
-def is_postgresql() -> bool:
-    return connection.vendor == "postgresql"
 
 
 @contextmanager
@@ -44,8 +38,11 @@ def turn() -> Iterator[None]:
     SQLite lets one writer in and has the others look again after pauses that grow to a tenth of a second. A lock file
     wakes the next one at once. It only orders the writers: what keeps them apart is still SQLite's own lock.
     """
+    if fcntl is None or is_postgresql() or connection.in_atomic_block:
+        yield
+        return
     path = str(connection.settings_dict["NAME"])
-    if fcntl is None or is_postgresql() or connection.in_atomic_block or ":memory:" in path or "mode=memory" in path:
+    if ":memory:" in path or "mode=memory" in path:
         yield
         return
     if getattr(_local, "path", None) != path:
@@ -149,73 +146,27 @@ def marks(values: Iterable) -> str:
 
 
 def insert(table: str, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Insert many rows. PostgreSQL reads them as a stream, several times as fast as from the text of a statement."""
+    """Insert rows. PostgreSQL reads many of them as a stream, several times as fast as from the text of a statement."""
     names = ", ".join(columns)
-    if is_postgresql():
-        # Django knows nothing of COPY, so that its errors have to be made Django's here.
-        with (
-            connection.cursor() as cursor,
-            connection.wrap_database_errors,
-            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as stream,
-        ):
-            for row in rows:
-                stream.write_row(row)
-        return
     mark = f"({marks(columns)})"
     ahead = iter(rows)
     while chunk := list(islice(ahead, ROWS_A_STATEMENT)):
+        if is_postgresql() and len(chunk) > FEW_ROWS:
+            _stream(table, names, chain(chunk, ahead))
+            return
         values = [value for row in chunk for value in row]
         execute(f"INSERT INTO {table} ({names}) VALUES {', '.join([mark] * len(chunk))}", values)
 
 
-def query(text: str, parameters: Sequence = ()) -> list[tuple]:
-    """The rows that a statement of the hot path returns."""
-    return _run(text, parameters, lambda cursor: cursor.fetchall())
-
-
-def execute(text: str, parameters: Sequence = ()) -> None:
-    """Execute a statement of the hot path that returns no rows."""
-    _run(text, parameters, lambda cursor: None)
-
-
-def _run(text: str, parameters: Sequence, answer: Callable[[Any], T]) -> T:
-    """Execute a statement on the driver's own cursor. The layers of Django's take longer than most of our statements;
-    where somebody listens to them, they are taken. Errors are Django's in any case.
-
-    (On PostgreSQL several statements in one message, psycopg's pipeline, would be faster still. But what that sends at
-    its end takes the server's eye off a transaction that then stands still, and `end_frozen_transactions` would not
-    end it.)
-    """
-    database = connections[DEFAULT_DB_ALIAS]
-    if database.execute_wrappers or database.queries_logged:
-        with _watched_cursor(database) as cursor:
-            cursor.execute(text, parameters)
-            return answer(cursor)
-    database.close_if_health_check_failed()
-    database.ensure_connection()
-    database.validate_no_broken_transaction()
-    try:
-        if is_postgresql():
-            return answer(_server_cursor()(database.connection).execute(text, parameters))
-        return answer(database.connection.execute(text.replace("%s", "?"), parameters))
-    except Exception:
-        with database.wrap_database_errors:
-            raise
-
-
-def _watched_cursor(database):
-    if not is_postgresql():
-        return database.cursor()
-    database.ensure_connection()
-    return database._prepare_cursor(_server_cursor()(database.connection))
-
-
-@cache
-def _server_cursor():
-    """The cursor with which PostgreSQL keeps the plan of a statement that comes again with the same text."""
-    from django.db.backends.postgresql.base import ServerBindingCursor  # psycopg need not be there otherwise
-
-    return ServerBindingCursor
+def _stream(table: str, names: str, rows: Iterable[Sequence]) -> None:
+    # Django knows nothing of COPY, so that its errors have to be made Django's here.
+    with (
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        cursor.copy(f"COPY {table} ({names}) FROM STDIN") as stream,
+    ):
+        for row in rows:
+            stream.write_row(row)
 
 
 def among(ids: Sequence[str]) -> tuple[str, list]:

@@ -19,7 +19,7 @@ from tests.mutation import GUARDS
 ROWS = (
     ("errors", "states", "wording", "json_text", "tasklog"),
     ("models", "exchange"),
-    ("sql", "failpoints", "parameters", "access", "books", "selection"),
+    ("postgresql", "driver", "sql", "failpoints", "parameters", "access", "books", "selection"),
     ("queue",),
     ("redis_line", "tickets", "bell"),
     ("dispatch", "housekeeping", "invariants"),

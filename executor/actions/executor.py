@@ -10,12 +10,13 @@ from typing import Any
 
 import orjson
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from pydantic import ValidationError
 
 from executor import dispatch
 from executor.access import Caller
+from executor.driver import execute
 from executor.errors import BadRequest, Conflict, Unavailable
 from executor.models import IdempotentCall
 from executor.sql import hex_of, time_param, turn
@@ -117,8 +118,7 @@ class BatchExecutor:
             actor = f"{self.caller.key} {self.caller.name}"[:100]
             batch_id = call.batch_id and hex_of(call.batch_id)
             detail = orjson.dumps(call.audit).decode()
-            with connection.cursor() as cursor:
-                cursor.execute(_AUDIT, [time_param(timezone.now()), actor, entry.name, batch_id, detail])
+            execute(_AUDIT, [time_param(timezone.now()), actor, entry.name, batch_id, detail])
 
 
 def _fingerprint(entry: Action, parameters: Parameters) -> str:

@@ -13,8 +13,8 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Sum
 
+from executor.driver import is_postgresql
 from executor.models import Document
-from executor.sql import is_postgresql
 
 from .state import state
 

@@ -7,7 +7,8 @@ import pytest
 from django.db import connection, transaction
 
 from executor import dispatch
-from executor.sql import database_now, is_postgresql
+from executor.driver import is_postgresql
+from executor.sql import database_now
 from executor.worker import heartbeat
 from executor.worker.heartbeat import Heartbeat
 from tests.factories import FakeWorker, now_of, running_batch

@@ -4,7 +4,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from django.db import DatabaseError, connection
+import pytest
+from django.db import DatabaseError, connection, transaction
 
 from executor.dispatch import fill
 from executor.exchange import Outcome
@@ -124,6 +125,33 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
                 sleeper.goes_on.set()
                 sleeper.join(10)
         assert number > 10
+
+    def test_who_is_frozen_after_the_message_that_begins_its_transaction_is_ended(shared_db):
+        """The one above listens to each statement, so that they went one by one. Without a listener the first are one
+        message."""
+        batch = submit(item("nap", seconds=0))
+        stands, goes_on = threading.Event(), threading.Event()
+
+        def freeze() -> None:
+            end_frozen_transactions(0.1)
+            try:
+                with BatchQueue([batch.id], "sleeper"):
+                    stands.set()
+                    goes_on.wait(10)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor() as threads:
+            sleeper = threads.submit(freeze)
+            assert stands.wait(10)
+            try:
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute("SET LOCAL lock_timeout = '5s'")
+                    cursor.execute("SELECT 1 FROM executor_batch WHERE batch_id = %s FOR UPDATE", [batch.id])
+            finally:
+                goes_on.set()
+            with pytest.raises(DatabaseError):
+                sleeper.result(10)
 
     def is_connected(backend: int) -> bool:
         with connection.cursor() as cursor:

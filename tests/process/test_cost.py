@@ -3,8 +3,8 @@
 import pytest
 from django.db import connection
 
+from executor.driver import is_postgresql
 from executor.redis_line import redis_client
-from executor.sql import is_postgresql
 from tests.support.batches import item, run, submit
 
 TASKS = 3_000

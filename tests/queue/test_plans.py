@@ -4,7 +4,8 @@ import pytest
 from django.db import connection
 
 from executor import dispatch, queue
-from executor.sql import hex_of, is_postgresql, not_among
+from executor.driver import is_postgresql
+from executor.sql import hex_of, not_among
 from tests.factories import FakeWorker, make_batch, new_task, start
 from tests.support.batches import submit
 
