@@ -31,6 +31,11 @@ def redis_client() -> redis.Redis:
     )
 
 
+def _new_connection() -> redis.Connection:
+    pool = redis_client().connection_pool
+    return pool.connection_class(**pool.connection_kwargs)
+
+
 class Script:
     """A Lua script, which Redis keeps under the digest of its text."""
 
@@ -47,14 +52,13 @@ class Script:
 
 
 class RedisLine:
-    """One connection, with one question at a time. A question is put once more where the connection was lost meanwhile.
+    """One connection for one thread. A question is put once more where the connection was lost since the last one.
 
-    All questions raise RedisError.
+    Raises RedisError.
     """
 
     def __init__(self) -> None:
-        pool = redis_client().connection_pool
-        self._connection = pool.connection_class(**pool.connection_kwargs)
+        self._connection = _new_connection()
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence) -> Any:
         """What a script returns."""
@@ -65,20 +69,20 @@ class RedisLine:
 
     def _ask(self, command: tuple) -> Any:
         try:
-            return self._ask_once(command)
+            return self._answer(command)
         except redis.ConnectionError:
-            return self._ask_once(command)
+            return self._answer(command)
 
-    def _ask_once(self, command: tuple) -> Any:
+    def _answer(self, command: tuple) -> Any:
         self._connection.send_command(*command, check_health=False)
         return self._connection.read_response()
 
-    def close(self) -> None:
-        self._connection.disconnect()
 
+class LoopLine:
+    """The same for an event loop, which goes on while Redis has not answered; with one question at a time."""
 
-class LoopLine(RedisLine):
-    """The same on an event loop, which goes on while Redis has not answered."""
+    def __init__(self) -> None:
+        self._connection = _new_connection()
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence, within: float = 10.0) -> Any:
         """What a script returns; `within` so many seconds."""
@@ -93,6 +97,9 @@ class LoopLine(RedisLine):
             return await self._answer(command, within)
         except redis.ConnectionError:
             return await self._answer(command, within)
+
+    def close(self) -> None:
+        self._connection.disconnect()
 
     async def _answer(self, command: tuple, within: float) -> Any:
         connection, loop = self._connection, asyncio.get_running_loop()

@@ -1,5 +1,6 @@
 """What Redis says is not believed: a ticket names a task and nothing else, and whatever else is there is dropped."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -124,5 +125,43 @@ async def test_waiting_for_a_ticket_is_bounded(valkey):
     taker = TicketTaker(tickets.QUEUES)
     try:
         assert await taker.take(5, 0.05) == []
+    finally:
+        taker.close()
+
+
+async def test_a_line_that_was_cut_and_a_script_that_was_forgotten_are_not_noticed(valkey):
+    taker = TicketTaker(tickets.QUEUES)
+    try:
+        for attempt in (1, 2):
+            tickets.issue([Ticket(A, attempt, B)])
+            assert await taker.take(1, 0) == [Ticket(A, attempt, B)]
+            valkey.script_flush()
+            valkey.client_kill_filter(_type="normal", skipme=True)
+    finally:
+        taker.close()
+
+
+async def test_who_gives_up_waiting_does_not_take_the_answer_for_that_to_his_next_question(valkey):
+    taker = TicketTaker(tickets.QUEUES)
+    try:
+        waiting = asyncio.create_task(taker.take(5, 30))
+        while not valkey.info("clients")["blocked_clients"]:
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        while valkey.info("clients")["blocked_clients"]:
+            await asyncio.sleep(0.01)
+        tickets.issue([Ticket(A, 1, B)])
+        assert await taker.take(5, 0) == [Ticket(A, 1, B)]
+    finally:
+        taker.close()
+
+
+async def test_an_answer_that_comes_in_pieces_is_put_together(valkey):
+    out = [Ticket(f"{number:032x}", 1, B) for number in range(5000)]
+    tickets.issue(out)
+    taker = TicketTaker(tickets.QUEUES)
+    try:
+        assert await taker.take(5000, 0) == out
     finally:
         taker.close()
