@@ -124,7 +124,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # Plans of statements that come again are kept, for those that ask for it (executor/sql.py).
+    # Plans of statements that come again are kept, for those that ask for it (executor/postgresql.py).
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
 
 # --- Valkey or Redis: tickets and the bell --------------------------------------------------------

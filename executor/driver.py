@@ -31,13 +31,12 @@ def execute(text: str, parameters: Sequence = ()) -> None:
 
 
 def query_in_turn(*statements: Statement) -> list[list[tuple]]:
-    """The rows of each of these statements. PostgreSQL hears all of them in one message, and the begin of a transaction
-    with them; each sees what others had committed when the one before it was over."""
+    """The rows of each of these statements, of which each sees what others had committed when the one before it was
+    over. On PostgreSQL, within a transaction, they are one round trip, and the transaction's begin with them."""
     database = connections[DEFAULT_DB_ALIAS]
-    if not is_postgresql() or _is_watched(database):
+    if not is_postgresql() or not database.in_atomic_block or _is_watched(database):
         return [query(*statement) for statement in statements]
-    in_turn = _postgresql().query_in_turn
-    return _tell(database, lambda driver: in_turn(driver, database.in_atomic_block, statements))
+    return _tell(database, lambda driver: _postgresql().query_in_turn(driver, statements))
 
 
 def _run(text: str, parameters: Sequence, answer: Callable[[Any], T]) -> T:

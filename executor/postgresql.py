@@ -21,32 +21,39 @@ def watched_cursor(database) -> ServerBindingCursor:
     return database._prepare_cursor(ServerBindingCursor(database.connection))
 
 
-def query_in_turn(connection: Connection, in_transaction: bool, statements: Sequence[tuple]) -> list[list[tuple]]:
-    """The rows of each of these statements, which the server gets in one message; it is begun with BEGIN where a
-    transaction is meant and has not begun."""
-    begins = in_transaction and connection.info.transaction_status == TransactionStatus.IDLE
+def query_in_turn(connection: Connection, statements: Sequence[tuple]) -> list[list[tuple]]:
+    """The rows of each of these statements of a transaction, which are sent without waiting for the answers between;
+    before them BEGIN, where it has not begun. After an error it must be rolled back, as psycopg forgets only then which
+    statements it took for prepared."""
+    begins = connection.info.transaction_status == TransactionStatus.IDLE
     if begins:
         connection.autocommit = True  # psycopg's own BEGIN would wait for its answer
-    with _one_message(connection):
+    with _one_round_trip(connection):
         if begins:
-            execute(connection, "BEGIN", ())
+            execute(connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ())
         cursors = [execute(connection, *statement) for statement in statements]
     return [cursor.fetchall() for cursor in cursors]
 
 
 @contextmanager
-def _one_message(connection: Connection) -> Iterator[None]:
-    connection._pipeline = message = _Message(connection)
+def _one_round_trip(connection: Connection) -> Iterator[None]:
+    connection._pipeline = pipeline = _Pipeline(connection)
     try:
-        with message:
+        with pipeline:
             yield
     finally:
         connection._pipeline = None
+        if connection.pgconn.pipeline_status:  # it could not be left: nothing else can be said on this connection
+            connection.close()
 
 
-class _Message(Pipeline):
+class _Pipeline(Pipeline):
     """psycopg's pipeline without the Flush that it sends when all is answered: that takes the server's eye off a
     transaction which then stands still, and `end_frozen_transactions` would not end it."""
 
     def _exit_gen(self):
-        yield from self._sync_gen()
+        self._enqueue_sync()
+        try:
+            yield from self._communicate_gen()
+        finally:
+            yield from self._fetch_gen(flush=False)

@@ -261,8 +261,9 @@ class BatchQueue:
         if book.free <= 0 or not book.counters["queued"]:
             return []
         new = self._new[book.batch_id]
-        if len(new) == book.counters["queued"] <= CALLS:
-            return sorted(new, key=_rank)[: book.free]  # nothing else waits: no need to look
+        if len(new) == len(book.changes) == book.counters["queued"] and not book.touched:
+            # Nothing else happened in this transaction, and nothing else waits: no need to look.
+            return sorted(new, key=_rank)[: book.free]
         chosen: list[Waiting] = []
         ahead = 0
         waiting = [priority for priority in _BEST_FIRST if book.counters[QUEUED_OF[priority]]]

@@ -52,7 +52,8 @@ class Script:
 
 
 class RedisLine:
-    """One connection for one thread. A question is put once more where the connection was lost since the last one.
+    """One connection for one thread. A question is put once more where the connection is lost, so that a script may be
+    carried out twice.
 
     Raises RedisError.
     """
@@ -92,7 +93,7 @@ class LoopLine:
             return await self.ask(*script.in_full(keys, args), within=within)
 
     async def ask(self, *command: Any, within: float) -> Any:
-        """The answer to a command, which must come `within` so many seconds."""
+        """The answer to a command, which must come `within` so many seconds once the line is open."""
         try:
             return await self._answer(command, within)
         except redis.ConnectionError:

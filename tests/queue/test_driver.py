@@ -1,5 +1,6 @@
 """Statements that go to the driver directly are as good as those that go through Django's cursors."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -30,11 +31,28 @@ def test_a_moment_is_what_django_makes_of_it(moment):
     assert time_param(moment) == connection.ops.adapt_datetimefield_value(moment)
 
 
-def test_errors_are_djangos_and_the_connection_goes_on():
-    for ask in (query, execute, lambda text: query_in_turn(("SELECT 1", ()), (text, ()), ("SELECT 2", ()))):
-        with pytest.raises(DatabaseError):
+ONE = ("SELECT 1", ())
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        query,
+        execute,
+        lambda text: query_in_turn(ONE, (text, ()), ONE),
+        lambda text: query_in_turn((text, ()), *[ONE] * 200),  # the error is there while others are being sent
+    ],
+)
+@pytest.mark.parametrize("around", [transaction.atomic, nullcontext], ids=["transaction", "alone"])
+def test_errors_are_djangos_and_the_connection_goes_on(ask, around):
+    assert query("SELECT 1") == [(1,)]
+    same = connection.connection
+    for _ in range(10):
+        with pytest.raises(DatabaseError, match="nowhere"), around():
             ask("SELECT nonsense FROM nowhere")
-        assert query("SELECT 1") == [(1,)]
+        with around():
+            assert query_in_turn(ONE, ONE) == [[(1,)], [(1,)]]
+    assert connection.connection is same
 
 
 def test_a_broken_transaction_takes_nothing_more():
