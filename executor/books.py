@@ -30,10 +30,9 @@ _LOCK = f"""
     FROM executor_batch b JOIN executor_batchstats s ON s.batch_id = b.batch_id
     WHERE b.batch_id {{among}} ORDER BY b.batch_id
 """
-_HEARD = """
-    SELECT (SELECT heartbeat_at FROM executor_workernode WHERE name = %s AND state IN ('active', 'draining'))
-"""
-_CLOCK = _HEARD.replace("SELECT", "SELECT clock_timestamp(),", 1)
+_LAST_HEARD = "SELECT heartbeat_at FROM executor_workernode WHERE name = %s AND state IN ('active', 'draining')"
+_HEARD = f"SELECT ({_LAST_HEARD})"  # a row in any case
+_CLOCK_AND_HEARD = f"SELECT clock_timestamp(), ({_LAST_HEARD})"
 _SETTLE = "UPDATE executor_batch SET state = %s, max_concurrent = %s, stop_forced = %s WHERE batch_id = %s"
 _COUNT = f"""
     UPDATE executor_batchstats
@@ -150,7 +149,7 @@ def open_books(batch_ids: list[str], worker: str = "") -> tuple[dict[str, Book],
     if is_postgresql():
         # Both rows: a joined row that is not locked would be read as of before the wait for the lock.
         lock += " FOR NO KEY UPDATE OF b, s"
-        rows, [(now, heard_at)] = query_in_turn((lock, parameters), (_CLOCK, [worker]))
+        rows, [(now, heard_at)] = query_in_turn((lock, parameters), (_CLOCK_AND_HEARD, [worker]))
     else:
         rows = query(lock, parameters)
         heard_at = query(_HEARD, [worker])[0][0] if worker else None

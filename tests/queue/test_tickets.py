@@ -11,6 +11,7 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 from executor import tickets
 from executor.exchange import Ticket
 from executor.tickets import TicketJob, TicketTaker
+from tests.support.waiting import eventually
 
 A, B = "a" * 32, "b" * 32
 
@@ -145,12 +146,9 @@ async def test_who_gives_up_waiting_does_not_take_the_answer_for_that_to_his_nex
     taker = TicketTaker(tickets.QUEUES)
     try:
         waiting = asyncio.create_task(taker.take(5, 30))
-        while not valkey.info("clients")["blocked_clients"]:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(eventually, lambda: valkey.info("clients")["blocked_clients"] == 1)
         waiting.cancel()
-        await asyncio.wait({waiting})
-        while valkey.info("clients")["blocked_clients"]:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(eventually, lambda: valkey.info("clients")["blocked_clients"] == 0)
         tickets.issue([Ticket(A, 1, B)])
         assert await taker.take(5, 0) == [Ticket(A, 1, B)]
     finally:
