@@ -157,12 +157,12 @@ class Heartbeat(threading.Thread):
 
     def _may_judge(self) -> bool:
         """Whether others' silence means anything. When our own last heartbeat is long ago, or the database's clock took
-        a step since, the others may be as well as we are: they get time to be heard first."""
-        now, patience = time.monotonic(), settings.BATCH_HEARTBEAT_LIMIT / 2
+        a step since, the others may be as well as we are: their silence counts from now on."""
+        now, limit = time.monotonic(), settings.BATCH_HEARTBEAT_LIMIT
         if self._heard is not None:
             passed, told = now - self._heard[1], (database_now() - self._heard[0]).total_seconds()
-            if max(passed, abs(told - passed)) > patience:
-                self._judges_at = now + patience
+            if max(passed, abs(told - passed)) > limit / 2:
+                self._judges_at = now + limit
         return now >= self._judges_at
 
     def _look(self) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection, transaction
@@ -69,3 +70,24 @@ def test_a_step_of_the_clock_rescues_nobody_and_the_dead_are_still_found(pulse, 
     eventually(one_more_round, timeout=5)
     assert time.monotonic() - began > 0.1
     assert now_of(mine).status == "running" and dead.node.state == "dead"
+
+
+@pytest.mark.django_db
+def test_after_an_outage_silence_counts_from_when_somebody_could_be_heard(pulse, monkeypatch, settings):
+    """F8. A busy machine takes its time: who was not heard of at once is not dead."""
+    settings.BATCH_HEARTBEAT_LIMIT = 20
+    passed = 0.0
+    real = time.monotonic
+    monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic=lambda: real() + passed))
+    for module in (heartbeat, dispatch):
+        monkeypatch.setattr(module, "database_now", lambda: database_now() + timedelta(seconds=passed))
+    silent = FakeWorker()
+    [task] = silent.take(running_batch()[0])
+    one_round(pulse)
+    passed = 60.0  # the database was away
+    for passed in (60.0, 69.0, 75.0, 79.0):
+        one_round(pulse)
+        assert now_of(task).status == "running", passed
+    passed = 81.0
+    one_round(pulse)
+    assert now_of(task).status == "queued"
