@@ -11,3 +11,9 @@ def compute(seconds: float = 0.01) -> None:
     end = time.process_time() + seconds
     while time.process_time() < end:
         pass
+
+
+@task_function()
+async def moment() -> float:
+    """The time at which this is called, in seconds since 1970."""
+    return time.time()

@@ -75,6 +75,6 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def spread(milliseconds: Sequence[float], name: str = "") -> dict[str, float]:
     """Median and 99th percentile, as results name them."""
     return {
-        f"{name}p50_ms": round(percentile(milliseconds, 50), 1),
-        f"{name}p99_ms": round(percentile(milliseconds, 99), 1),
+        f"{name}p50_ms": round(percentile(milliseconds, 50), 2),
+        f"{name}p99_ms": round(percentile(milliseconds, 99), 2),
     }

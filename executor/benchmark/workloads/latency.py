@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -12,22 +13,20 @@ from executor.benchmark.session import agent, execute, spread, tell
 
 PAUSE = 0.02  # seconds between two tasks
 LOOK = 0.005  # seconds between looks whether a task is over
-NOW = {"function": "simulate", "params": {"duration": 0}, "start": True}
+# Its function gives back when it was called.
+NOW = {"function": "moment", "start": True}
 
 
 def latency(tasks: int) -> dict:
-    """From the call of the action until the worker's claim, and in turn from the call of the queue alone."""
+    """Of the action, and in turn of the queue alone."""
     batch_id = execute("add", **NOW)["batch_id"]
-    calls = {"": lambda: execute("add", **NOW), "queue_": lambda: _queue(batch_id)}
-    waits = _waits(tasks, calls)
-    return {"tasks": tasks, **spread(waits[""]), **spread(waits["queue_"], "queue_")}
+    return _waits(tasks, {"": lambda: execute("add", **NOW), "queue_": lambda: _queue(batch_id)})
 
 
 def http(tasks: int, port: str, pid: str) -> dict:
-    """From the call of the JSON API until the worker's claim."""
+    """Of the JSON API."""
     client = agent(port)
-    waits = _waits(tasks, {"": lambda: client.post("/api/add", json=NOW).json()["data"]})
-    return {"tasks": tasks, **spread(waits[""])}
+    return _waits(tasks, {"": lambda: client.post("/api/add", json=NOW).json()["data"]})
 
 
 def critical(tasks: int) -> dict:
@@ -64,24 +63,29 @@ def _queue(batch_id: str) -> dict:
     from executor.dispatch import open_batches
     from executor.exchange import NewTask
 
-    task = NewTask(task_id=uuid4().hex, function=NOW["function"], params='{"duration": 0}')
+    task = NewTask(task_id=uuid4().hex, function=NOW["function"], params="{}")
     with open_batches([batch_id]) as queue:
         queue.add(batch_id, [task])
         queue.start(batch_id)
     return {"task_id": task.task_id}
 
 
-def _waits(tasks: int, calls: dict[str, Callable[[], dict]]) -> dict[str, list[float]]:
-    """Milliseconds from a call to the start of its task: each kind of call so often, in turn, one at a time."""
-    waits: dict[str, list[float]] = {kind: [] for kind in calls}
+def _waits(tasks: int, calls: dict[str, Callable[[], dict]]) -> dict:
+    """How long it takes from a call until its task's function is called, and, as `claimed`, until the worker has the
+    task: each kind of call so often, in turn, one at a time."""
+    waits: dict[str, list[float]] = defaultdict(list)
     for number in range(1, tasks + 1):
         for kind, call in calls.items():
-            called = datetime.now(UTC)
+            called = time.time()
             row = _ended(call())
-            waits[kind].append((row.started_at - called).total_seconds() * 1000)
+            waits[kind].append((row.result - called) * 1000)
+            waits[f"{kind}claimed_"].append((row.started_at.timestamp() - called) * 1000)
             time.sleep(PAUSE)
         tell(done=number, of=tasks)
-    return waits
+    figures = {"tasks": tasks}
+    for kind, milliseconds in waits.items():
+        figures |= spread(milliseconds, kind)
+    return figures
 
 
 def _ended(added: dict):
