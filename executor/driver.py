@@ -3,16 +3,26 @@ most of them. Where somebody listens to those layers, they are taken. Errors are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, TypeVar
+import threading
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import Any
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-T = TypeVar("T")
-
 Statement = tuple[str, Sequence]
+
+
+class _Own(threading.local):
+    """This thread's database, as Django knows it: to look that up takes longer than some statements."""
+
+    def __init__(self) -> None:
+        self.database: BaseDatabaseWrapper = connections[DEFAULT_DB_ALIAS]
+
+
+_own = _Own()
 
 
 @cache
@@ -22,49 +32,64 @@ def is_postgresql() -> bool:
 
 def query(text: str, parameters: Sequence = ()) -> list[tuple]:
     """The rows that a statement returns."""
-    return _run(text, parameters, lambda cursor: cursor.fetchall())
+    return _run(text, parameters, fetches=True)
 
 
 def execute(text: str, parameters: Sequence = ()) -> None:
     """Execute a statement that returns no rows."""
-    _run(text, parameters, lambda cursor: None)
+    _run(text, parameters, fetches=False)
 
 
 def query_in_turn(*statements: Statement) -> list[list[tuple]]:
     """The rows of each of these statements, of which each sees what others had committed when the one before it was
     over. On PostgreSQL, within a transaction, they are one round trip, and the transaction's begin with them."""
-    database = connections[DEFAULT_DB_ALIAS]
+    database = _own.database
     if not is_postgresql() or not database.in_atomic_block or _is_watched(database):
         return [query(*statement) for statement in statements]
-    return _tell(database, lambda driver: _postgresql().query_in_turn(driver, statements))
-
-
-def _run(text: str, parameters: Sequence, answer: Callable[[Any], T]) -> T:
-    database = connections[DEFAULT_DB_ALIAS]
-    if _is_watched(database):
-        with _postgresql().watched_cursor(database) if is_postgresql() else database.cursor() as cursor:
-            cursor.execute(text, parameters)
-            return answer(cursor)
-    if is_postgresql():
-        return _tell(database, lambda driver: answer(_postgresql().execute(driver, text, parameters)))
-    return _tell(database, lambda driver: answer(driver.execute(text.replace("%s", "?"), parameters)))
-
-
-def _is_watched(database: BaseDatabaseWrapper) -> bool:
-    return bool(database.execute_wrappers) or database.queries_logged
-
-
-def _tell(database: BaseDatabaseWrapper, act: Callable[[Any], T]) -> T:
-    """Do something with the driver's connection, and besides what Django's cursor does: it is open, its transaction not
-    broken, its errors are Django's."""
-    database.close_if_health_check_failed()
-    database.ensure_connection()
-    database.validate_no_broken_transaction()
     try:
-        return act(database.connection)
+        return _postgresql().query_in_turn(_driver_of(database), statements)
     except Exception:
         with database.wrap_database_errors:
             raise
+
+
+def _run(text: str, parameters: Sequence, fetches: bool) -> list[tuple]:
+    database = _own.database
+    try:
+        if _is_watched(database):
+            cursor = _postgresql().watched_cursor(database) if is_postgresql() else database.cursor()
+            cursor.execute(text, parameters)
+        elif is_postgresql():
+            cursor = _postgresql().execute(_driver_of(database), text, parameters)
+        else:
+            cursor = _driver_of(database).execute(_for_sqlite(text), parameters)
+        return cursor.fetchall() if fetches else []
+    except Exception:
+        with database.wrap_database_errors:
+            raise
+
+
+def _is_watched(database: BaseDatabaseWrapper) -> bool:
+    return bool(database.execute_wrappers) or database.force_debug_cursor or _always_watched()
+
+
+def _driver_of(database: BaseDatabaseWrapper) -> Any:
+    """The driver's connection, after what Django's cursor sees to: it is open, its transaction not broken."""
+    if not database.in_atomic_block or database.connection is None:
+        database.close_if_health_check_failed()
+        database.ensure_connection()
+    database.validate_no_broken_transaction()
+    return database.connection
+
+
+@cache
+def _always_watched() -> bool:
+    return settings.DEBUG
+
+
+@lru_cache(1000)
+def _for_sqlite(text: str) -> str:
+    return text.replace("%s", "?")
 
 
 @cache
