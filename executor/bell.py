@@ -18,6 +18,7 @@ from channels.layers import get_channel_layer
 logger = logging.getLogger(__name__)
 
 GAP = 0.1  # seconds between two rings
+LEAD = 0.01  # seconds before a ring: what made the change still has an answer to give, and needs the interpreter
 
 
 def group_of(batch_id: str) -> str:
@@ -52,6 +53,7 @@ class Bell:
         with asyncio.Runner() as runner:
             while True:
                 self._wake.wait()
+                time.sleep(LEAD)
                 self._wake.clear()
                 with self._lock:
                     dirty, self._dirty = self._dirty, set()
@@ -62,7 +64,7 @@ class Bell:
                 with self._lock:
                     if not self._dirty:
                         self._idle.set()
-                time.sleep(GAP)
+                time.sleep(GAP - LEAD)
 
 
 async def _send(batch_ids: set[str]) -> None:

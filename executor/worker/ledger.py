@@ -139,9 +139,7 @@ class Ledger(threading.Thread):
             page = Page()
             self._add(page, group, spare)
             if page.entries:
-                claimed = self._commit(page)
-                self._company.claimed(claimed)
-                self._answer(claimed, page.slots - len(claimed))
+                self._commit(page)
 
     def _add(self, page: Page, entries: Sequence[Entry | None], spare: int) -> None:
         page.add(entries, spare)
@@ -159,23 +157,24 @@ class Ledger(threading.Thread):
             spare, self._spare = self._spare, 0
         self._add(page, came, spare)
 
-    def _commit(self, page: Page) -> list[Claimed]:
+    def _commit(self, page: Page) -> None:
         if page.outcomes and not self.paused and not self._tickets_come():
             # The slots that become free here are given away in the same transaction: first to tickets that wait.
             page.tickets += _waiting_tickets(self.queues, page.slots - len(page.tickets))
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
-                return self._record(page)
+                self._record(page)
+                return
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("%d outcomes wait for the database: %s", len(page.outcomes), error)
                 connection.close()
                 page.tickets = []  # the database will find that they are lost; a claim must not come late
                 if not page.outcomes and not self._doubtful:
-                    break
+                    self._answer([], page.slots)
+                    return
                 time.sleep(pause)
-        return []
 
-    def _record(self, page: Page) -> list[Claimed]:
+    def _record(self, page: Page) -> None:
         left: list[str] = []
         failpoint("before-finish", page.outcomes)
         with BatchQueue({entry.batch_id for entry in (*page.entries, *self._doubtful)}, self.worker) as queue:
@@ -201,12 +200,13 @@ class Ledger(threading.Thread):
         failpoint("after-finish", page.outcomes)
         failpoint("after-claim", claimed)
         self._doubtful = []
-        deliver(queue)
+        self._company.claimed(claimed)
+        self._answer(claimed, page.slots - len(claimed))
+        deliver(queue)  # while the tasks are started
         for batch_id in left:
             self._look_later(batch_id)
         if any(task.batch_id == look.batch_id for task in claimed for look in page.looks):
             self._company.were_not_taken()
-        return claimed
 
     def _left_to_others(self, queue: BatchQueue, page: Page) -> list[str]:
         """The batches of which the others may have what is free. They run most of each, so that they will look: no
