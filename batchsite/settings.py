@@ -112,9 +112,11 @@ def _database() -> dict:
 
 
 DATABASES = {"default": _database()}
-DATABASES["default"]["CONN_MAX_AGE"] = 60  # seconds; threads that serve requests keep theirs (executor/handler.py)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Threads that serve requests keep their connection (executor/handler.py), for so many seconds. One to SQLite takes
+# nobody's place, and its cache of pages would go with it.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["OPTIONS"] = {
         # BEGIN IMMEDIATE takes the write lock before the first read of a transaction. The default takes it
         # later and then fails with "database is locked" instead of waiting.
@@ -123,6 +125,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
     }
 else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     # Plans of statements that come again are kept, for those that ask for it (executor/postgresql.py).
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
