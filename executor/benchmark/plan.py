@@ -51,5 +51,12 @@ _ALL = (
         best="most",
         long=True,
     ),
+    Workload(
+        "growth",
+        "tasks that do nothing, after a hundred and ten times as many again and again",
+        *(1_000_000, 2, 20, "tasks_per_second", "tasks/s with most tasks"),
+        best="most",
+        long=True,
+    ),
 )
 WORKLOADS = {workload.name: workload for workload in _ALL}

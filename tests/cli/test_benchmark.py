@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import psutil
 import pytest
@@ -37,6 +38,7 @@ def folders() -> set[str]:
         ("plain", 20, {"used_percent": (0.1, 101), "seconds": (0.1, 120)}),
         ("critical", 6_000, {"p50_ms": (0.1, 20_000), "low_claimed_before_it": (0, 0)}),
         ("sockets", 100, {"p99_ms": (0.1, 60_000), "saw_the_end": (200, 200), "most_messages_per_second": (0.1, 10.5)}),
+        ("growth", 1_000, {"tasks_per_second": (1, 100_000)}),
         ("history", 300, {"status_p99_ms": (0.1, 20_000), "jsonl_rows_per_second": (1, 10**7)}),
         ("idle", 1, {"percent_of_a_core": (0, 200), "memory_mb": (50, 2_000), "processes": (4, 20)}),
         ("up", 1, {"seconds": (0.5, 60), "first_seconds": (0.5, 90)}),
@@ -52,6 +54,23 @@ def test_a_workload_gives_plausible_figures(environment, workload, tasks, figure
         assert least <= result[name] <= most, result
     if workload == "noop":
         assert result["tasks_per_second"] == pytest.approx(tasks / result["seconds"], rel=0.02)
+
+
+def test_growth_is_drawn(environment, tmp_path):
+    for database, line in (("sqlite", {"100": 2_000.0, "1000": 4_100.5}), ("postgresql", {"100": 900.0})):
+        answer = {"database": database, "workloads": {"growth": {"rates": line}}}
+        (tmp_path / database).write_text(json.dumps(answer))
+    argv = [sys.executable, "-m", "executor.benchmark.plot", tmp_path / "sqlite", tmp_path / "postgresql"]
+    drawn = subprocess.run(argv, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    root = ElementTree.fromstring(drawn.stdout)
+    told = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert told[1:] == [
+        "SQLite: 100 tasks, 2,000 a second",
+        "SQLite: 1,000 tasks, 4,100 a second",
+        "PostgreSQL: 100 tasks, 900 a second",
+    ]
+    heights = [float(circle.get("cy")) for circle in root.iter("{http://www.w3.org/2000/svg}circle")]
+    assert heights[1] < heights[0] < heights[2], "the more, the higher"
 
 
 def test_on_postgresql_too_and_as_a_table(environment):

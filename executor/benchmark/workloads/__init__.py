@@ -9,9 +9,12 @@ from .latency import critical, http, latency
 from .live import sockets
 from .programs import sandbox
 from .rest import idle, up
-from .throughput import crowd, noop, noop5, plain, sleep
+from .throughput import crowd, growth, noop, noop5, plain, sleep
 
 WORK: dict[str, Callable[..., dict]] = {
     work.__name__: work
-    for work in (noop, noop5, sleep, crowd, plain, add, latency, http, critical, history, sockets, sandbox, idle, up)
+    for work in (
+        *(noop, noop5, sleep, crowd, plain, add, latency, http, critical),
+        *(history, growth, sockets, sandbox, idle, up),
+    )
 }

@@ -2,14 +2,26 @@
 
 import os
 
-from executor.benchmark.session import NOTHING, run_batch
+from executor.benchmark.session import NOTHING, PATIENCE, run_batch
 
 BUSY = 0.01  # seconds of computing for each task of `plain`
 
 
 def noop(tasks: int, max_concurrent: int | None = 500) -> dict:
-    seconds = run_batch(NOTHING, tasks, max_concurrent)
+    seconds = run_batch(NOTHING, tasks, max_concurrent, patience=PATIENCE + tasks / 1000)
     return {"tasks": tasks, "seconds": round(seconds, 3), "tasks_per_second": round(tasks / seconds, 1)}
+
+
+def growth(tasks: int) -> dict:
+    """Batches of a hundred tasks and of ten times as many, up to so many: the best rate of each, since a short batch
+    depends on its moment."""
+    rates: dict[str, float] = {}
+    count = min(100, tasks)
+    while count <= tasks:
+        repeat = max(1, min(10, 20_000 // count))
+        rates[str(count)] = max(noop(count)["tasks_per_second"] for _ in range(repeat))
+        count *= 10
+    return {"tasks": tasks, "tasks_per_second": rates[max(rates, key=int)], "rates": rates}
 
 
 def noop5(tasks: int) -> dict:
