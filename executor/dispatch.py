@@ -85,13 +85,13 @@ def deliver(queue: BatchQueue) -> None:
     bell.ring(queue.changed)
 
 
-def repair(rescue: bool = True) -> None:
-    """One round of repair: rescue the tasks of lost workers, let waiting tasks go whose time has come, issue lost
-    tickets again, fill what is free."""
+def repair(rescue: bool = True, ticket_limit: float | None = None) -> None:
+    """One round of repair: rescue the tasks of lost workers, let waiting tasks go whose time has come, issue tickets
+    again that were lost, fill what is free."""
     if rescue:
         rescue_lost_workers()
     release_due_tasks()
-    reissue_lost_tickets()
+    reissue_lost_tickets(ticket_limit)
 
 
 def rescue_lost_workers() -> None:
@@ -135,9 +135,10 @@ def seconds_until_due() -> float | None:
     return None if first is None else max(0.0, (time_of(first) - database_now()).total_seconds())
 
 
-def reissue_lost_tickets() -> None:
-    """Issue tickets again that are out for too long and wait in no queue, and fill slots that stayed empty."""
-    cutoff = database_now() - timedelta(seconds=settings.BATCH_TICKET_LIMIT)
+def reissue_lost_tickets(limit: float | None = None) -> None:
+    """Issue tickets again that are out for so many seconds (BATCH_TICKET_LIMIT) and wait in no queue, and fill slots
+    that stayed empty. One that a worker holds comes twice then, and is refused."""
+    cutoff = database_now() - timedelta(seconds=settings.BATCH_TICKET_LIMIT if limit is None else limit)
     running = Batch.objects.filter(state=BatchState.RUNNING, stats__queued__gt=0).values_list("batch_id", flat=True)
     waiting: set[str] | None = None
     for batch_id in running:

@@ -3,12 +3,12 @@ most of them. Where somebody listens to those layers, they are taken. Errors are
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -23,6 +23,11 @@ class _Own(threading.local):
 
 
 _own = _Own()
+
+
+def _database() -> BaseDatabaseWrapper:
+    # In a thread with a running event loop Django has one for each context.
+    return _own.database if asyncio._get_running_loop() is None else connections[DEFAULT_DB_ALIAS]
 
 
 @cache
@@ -43,7 +48,7 @@ def execute(text: str, parameters: Sequence = ()) -> None:
 def query_in_turn(*statements: Statement) -> list[list[tuple]]:
     """The rows of each of these statements, of which each sees what others had committed when the one before it was
     over. On PostgreSQL, within a transaction, they are one round trip, and the transaction's begin with them."""
-    database = _own.database
+    database = _database()
     if not is_postgresql() or not database.in_atomic_block or _is_watched(database):
         return [query(*statement) for statement in statements]
     try:
@@ -54,7 +59,7 @@ def query_in_turn(*statements: Statement) -> list[list[tuple]]:
 
 
 def _run(text: str, parameters: Sequence, fetches: bool) -> list[tuple]:
-    database = _own.database
+    database = _database()
     try:
         if _is_watched(database):
             cursor = _postgresql().watched_cursor(database) if is_postgresql() else database.cursor()
@@ -70,7 +75,7 @@ def _run(text: str, parameters: Sequence, fetches: bool) -> list[tuple]:
 
 
 def _is_watched(database: BaseDatabaseWrapper) -> bool:
-    return bool(database.execute_wrappers) or database.force_debug_cursor or _always_watched()
+    return bool(database.execute_wrappers) or database.queries_logged
 
 
 def _driver_of(database: BaseDatabaseWrapper) -> Any:
@@ -82,13 +87,12 @@ def _driver_of(database: BaseDatabaseWrapper) -> Any:
     return database.connection
 
 
-@cache
-def _always_watched() -> bool:
-    return settings.DEBUG
-
-
-@lru_cache(1000)
 def _for_sqlite(text: str) -> str:
+    return _short_for_sqlite(text) if len(text) < 4_000 else text.replace("%s", "?")
+
+
+@lru_cache(500)
+def _short_for_sqlite(text: str) -> str:
     return text.replace("%s", "?")
 
 

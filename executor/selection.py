@@ -36,7 +36,12 @@ class TaskFilter:
             tasks = tasks.filter(status__in=[known_word("status", word, TaskStatus.values) for word in self.status])
         if self.priority:
             labels = [known_word("priority", word, Priority.labels) for word in self.priority]
-            tasks = tasks.filter(priority__in=[Priority[label.upper()] for label in labels])
+            asked = {Priority[label.upper()] for label in labels}
+            tasks = tasks.filter(priority__in=asked)
+            if Priority.MEDIUM not in asked:
+                tasks = tasks.exclude(
+                    priority=Priority.MEDIUM
+                )  # said in so many words, the index of the others is used
         if not (storable(self.function) and storable(self.q)):
             return tasks.none()
         if self.function:

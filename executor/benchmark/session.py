@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 import httpx
 import orjson
 
+from .page import watching
+
 PATIENCE = 300.0  # seconds for one batch
 LOOK = 0.5  # seconds between looks at how far it is, which cost time of those that are measured
 NOTHING = {"function": "simulate", "params": {"duration": 0}, "max_retries": 0}
@@ -28,21 +30,27 @@ def execute(action: str, **arguments) -> dict:
 
 
 def run_batch(
+    port: str,
     item: dict,
     tasks: int,
     max_concurrent: int | None,
     patience: float = PATIENCE,
     seen: Callable[[float, int], None] = lambda seconds, done: None,
 ) -> float:
-    """Seconds from the start of a batch to its end, by the batch's own clock; `seen` hears how far it is now and
-    then, with the seconds since its start."""
-    from executor.models import BatchStats
-
+    """Seconds from the start of a batch to its end, by the batch's own clock, while a page watches it; `seen` hears how
+    far it is now and then, with the seconds since its start."""
     batch_id = execute("add_batch", tasks=[item] * min(tasks, 100_000), name="benchmark")["batch_id"]
     for added in range(100_000, tasks, 100_000):
         tell(done=0, of=tasks)
         execute("add_batch", batch=batch_id, tasks=[item] * min(tasks - added, 100_000))
-    execute("start", batch=batch_id, **({"max_concurrent": max_concurrent} if max_concurrent else {}))
+    with watching(port, batch_id):
+        execute("start", batch=batch_id, **({"max_concurrent": max_concurrent} if max_concurrent else {}))
+        return _until_over(batch_id, tasks, patience, seen)
+
+
+def _until_over(batch_id: str, tasks: int, patience: float, seen: Callable[[float, int], None]) -> float:
+    from executor.models import BatchStats
+
     started = time.monotonic()
     while time.monotonic() - started < patience:
         stats = BatchStats.objects.get(pk=batch_id)

@@ -67,6 +67,12 @@ class BatchTask(models.Model):
             models.Index(fields=["worker"], condition=models.Q(status="running"), name="task_running"),
             # Filtered lists.
             models.Index(fields=["batch", "status", "number"], name="task_by_status"),
+            models.Index(
+                fields=["batch", "priority", "number"],
+                condition=~models.Q(priority=Priority.MEDIUM),  # most are medium: no index finds those sooner
+                name="task_by_priority",
+            ),
+            models.Index(fields=["batch", "function", "number"], name="task_by_function"),
         ]
 
     def __str__(self):

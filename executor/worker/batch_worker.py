@@ -19,7 +19,7 @@ from functools import partial
 
 import uvloop
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, connection, connections
 from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 
@@ -113,7 +113,7 @@ class BatchWorker(BaseWorker):
 
     def _register(self) -> None:
         register(self.node_name, self.concurrency, ",".join(self.queue_names()))
-        close_old_connections()
+        connection.close()  # the thread may never come again
 
     def _start_threads(self) -> None:
         self._ledger = Ledger(
@@ -131,6 +131,7 @@ class BatchWorker(BaseWorker):
             stop=partial(self._call_soon, self._stop_attempt),
             lost=partial(self._call_soon, self._on_declared_dead),
             overdue=lambda: max((attempt.overdue for attempt in self.attempts.copy().values()), default=0.0),
+            patience=settings.BATCH_HEARTBEAT,
         )
         self._away = False
         if self._stopping.is_set():  # the signal came before we were here

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 FROZEN = 10.0  # seconds of silence in a transaction, at least, that no busy machine explains
 LOOK = 0.4  # seconds between looks at the own tasks: a cancel reaches a running attempt in under a second
+FIRST_TICKET_LIMIT = 1.0  # seconds; when a worker begins, tickets of a Redis that was away wait for nobody
 REPAIR = 1.0  # seconds between repairs, over all workers together
 FORGET = 600.0  # seconds between looks for what is too old to be kept
 
@@ -88,7 +89,8 @@ def do_not_freeze() -> None:
 
 class Heartbeat(threading.Thread):
     """`stop(task_id, why)` and `lost()` are called in this thread; `running()` gives task id → attempt number,
-    `overdue()` for how many seconds the latest attempt should be over."""
+    `overdue()` for how many seconds the latest attempt should be over. For the first `patience` seconds nobody is taken
+    for dead: if the database was away until now, the others need a moment to be heard again."""
 
     def __init__(
         self,
@@ -97,6 +99,7 @@ class Heartbeat(threading.Thread):
         stop: Callable[[str, Stop], None],
         lost: Callable,
         overdue: Callable[[], float] = lambda: 0.0,
+        patience: float = 0.0,
     ):
         super().__init__(name="heartbeat", daemon=True)
         self.worker = name
@@ -108,7 +111,7 @@ class Heartbeat(threading.Thread):
         self._usage = Usage()
         self._strangers: set[str] = set()
         self._heard: tuple[datetime, float] | None = None  # our last heartbeat by the database's clock and by ours
-        self._judges_at = 0.0
+        self._judges_at = time.monotonic() + patience
 
     def say(self, state: str) -> None:
         """Change the worker's state; the database hears of it at once."""
@@ -119,6 +122,7 @@ class Heartbeat(threading.Thread):
     def run(self) -> None:
         do_not_freeze()
         next_beat = next_repair = 0.0
+        ticket_limit = FIRST_TICKET_LIMIT
         next_forget = time.monotonic() + random.uniform(0.1, 1.0) * FORGET
         while not self._ending:
             try:
@@ -130,7 +134,8 @@ class Heartbeat(threading.Thread):
                 self._look()
                 self._end_if_blocked()
                 if now >= next_repair:
-                    dispatch.repair(rescue=self._may_judge())
+                    dispatch.repair(self._may_judge(), ticket_limit)
+                    ticket_limit = settings.BATCH_TICKET_LIMIT
                     next_repair = time.monotonic() + self._until_repair()
                 if now >= next_forget:
                     more = housekeeping.forget()
@@ -162,7 +167,9 @@ class Heartbeat(threading.Thread):
         if self._heard is not None:
             passed, told = now - self._heard[1], (database_now() - self._heard[0]).total_seconds()
             if max(passed, abs(told - passed)) > limit / 2:
-                self._judges_at = now + limit
+                # Less where the last time of this kind is not over yet: one after the other must not save the dead.
+                again = self._judges_at > self._heard[1]
+                self._judges_at = max(self._judges_at, now + limit / 2) if again else now + limit
         return now >= self._judges_at
 
     def _look(self) -> None:

@@ -67,10 +67,10 @@ class Page:
 class Ledger(threading.Thread):
     """Takes entries from the event loop, each with the slot that it frees or wants, and how many are wanted besides.
 
-    All callbacks are called in this thread: `answer(claimed, slots)` after each commit, with the tasks that were
-    claimed and with how many slots came back unused; `look_later(batch_id)` where slots were left to others, to have a
-    Look entered soon; `tickets_come()`, whether tickets that are issued now come by themselves; `broken()` when it
-    cannot go on. `concurrency` is how many tasks the worker runs at once.
+    All callbacks are called in this thread: `answer(claimed, slots)` after each commit, before its tickets go out, with
+    the tasks that were claimed and with how many slots came back unused; `look_later(batch_id)` where slots were left
+    to others, to have a Look entered soon; `tickets_come()`, whether tickets that are issued now come by themselves;
+    `broken()` when it cannot go on. `concurrency` is how many tasks the worker runs at once.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Ledger(threading.Thread):
     def _add_what_came(self, page: Page, batches: Container[str]) -> None:
         """While others had the batches' lock, more of their tasks may have ended: that is one commit less."""
         with self._lock:
-            room = GROUP - len(page.entries)
+            room = max(0, GROUP - len(page.entries))
             came = [entry for entry in self._entries if entry is not None and entry.batch_id in batches][:room]
             if not came:
                 return
@@ -163,8 +163,7 @@ class Ledger(threading.Thread):
             page.tickets += _waiting_tickets(self.queues, page.slots - len(page.tickets))
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
-                self._record(page)
-                return
+                queue, claimed, left = self._record(page)
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("%d outcomes wait for the database: %s", len(page.outcomes), error)
                 connection.close()
@@ -173,8 +172,12 @@ class Ledger(threading.Thread):
                     self._answer([], page.slots)
                     return
                 time.sleep(pause)
+            else:
+                self._tell(page, queue, claimed, left)
+                return
 
-    def _record(self, page: Page) -> None:
+    def _record(self, page: Page) -> tuple[BatchQueue, list[Claimed], list[str]]:
+        """One transaction: what it claimed, and which batches it left to others."""
         left: list[str] = []
         failpoint("before-finish", page.outcomes)
         with BatchQueue({entry.batch_id for entry in (*page.entries, *self._doubtful)}, self.worker) as queue:
@@ -200,9 +203,13 @@ class Ledger(threading.Thread):
         failpoint("after-finish", page.outcomes)
         failpoint("after-claim", claimed)
         self._doubtful = []
+        return queue, claimed, left
+
+    def _tell(self, page: Page, queue: BatchQueue, claimed: list[Claimed], left: list[str]) -> None:
+        """What follows the commit. The tasks start while the tickets go out."""
         self._company.claimed(claimed)
         self._answer(claimed, page.slots - len(claimed))
-        deliver(queue)  # while the tasks are started
+        deliver(queue)
         for batch_id in left:
             self._look_later(batch_id)
         if any(task.batch_id == look.batch_id for task in claimed for look in page.looks):

@@ -31,6 +31,13 @@ def test_what_means_nothing_is_refused(check, name, value, told):
     assert "hush" not in said.stderr
 
 
+def test_a_limit_that_a_heartbeat_cannot_keep_is_refused(check):
+    said = check(BATCH_HEARTBEAT="5", BATCH_HEARTBEAT_LIMIT="10")
+    assert (
+        said.returncode == 1 and "BATCH_HEARTBEAT_LIMIT is 10 s, less than three times BATCH_HEARTBEAT" in said.stderr
+    )
+
+
 def test_empty_is_as_if_it_were_not_there(check, tmp_path):
     said = check(DATABASE_URL="", REDIS_URL="", BATCH_HEARTBEAT="")
     assert said.returncode == 0, said.stderr

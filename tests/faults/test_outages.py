@@ -72,21 +72,53 @@ def test_a_step_of_the_clock_rescues_nobody_and_the_dead_are_still_found(pulse, 
     assert now_of(mine).status == "running" and dead.node.state == "dead"
 
 
-@pytest.mark.django_db
-def test_after_an_outage_silence_counts_from_when_somebody_could_be_heard(pulse, monkeypatch, settings):
-    """F8. A busy machine takes its time: who was not heard of at once is not dead."""
-    settings.BATCH_HEARTBEAT_LIMIT = 20
-    passed = 0.0
-    real = time.monotonic
-    monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic=lambda: real() + passed))
+@pytest.fixture
+def clock(monkeypatch, settings):
+    """`clock(seconds)`: so much later, for the database too. A worker is dead after 20 seconds of silence."""
+    settings.BATCH_HEARTBEAT, settings.BATCH_HEARTBEAT_LIMIT = 5, 20
+    real, passed = time.monotonic, [0.0]
+    monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic=lambda: real() + passed[0]))
     for module in (heartbeat, dispatch):
-        monkeypatch.setattr(module, "database_now", lambda: database_now() + timedelta(seconds=passed))
-    silent = FakeWorker()
-    [task] = silent.take(running_batch()[0])
+        monkeypatch.setattr(module, "database_now", lambda: database_now() + timedelta(seconds=passed[0]))
+    return lambda seconds: passed.__setitem__(0, seconds)
+
+
+@pytest.fixture
+def lost():
+    """The task of a worker that is not heard of any more."""
+    [task] = FakeWorker().take(running_batch()[0])
+    return task
+
+
+@pytest.mark.django_db
+def test_after_an_outage_silence_counts_from_when_somebody_could_be_heard(clock, lost, pulse):
+    """F8. A busy machine takes its time: who was not heard of at once is not dead."""
     one_round(pulse)
-    for passed in (60.0, 69.0, 75.0, 79.0):  # the database was away for a minute
+    for seconds in (60.0, 69.0, 75.0, 79.0):  # the database was away for a minute
+        clock(seconds)
         one_round(pulse)
-        assert now_of(task).status == "running", passed
-    passed = 81.0
+        assert now_of(lost).status == "running", seconds
+    clock(81.0)
     one_round(pulse)
-    assert now_of(task).status == "queued"
+    assert now_of(lost).status == "queued"
+
+
+@pytest.mark.django_db
+def test_who_begins_after_an_outage_gives_the_others_a_moment(clock, lost):
+    clock(60.0)
+    newcomer = Heartbeat(FakeWorker().name, dict, lambda *_: None, lambda: None, patience=5)
+    one_round(newcomer)
+    assert now_of(lost).status == "running"
+    clock(66.0)
+    one_round(newcomer)
+    assert now_of(lost).status == "queued"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("every", [22, 25, 28, 34])
+def test_a_database_that_stalls_again_and_again_does_not_save_the_dead(clock, lost, pulse, every):
+    for second in range(0, 120):
+        if not second or second % every >= 11:  # it stalls for eleven seconds at the beginning of each turn
+            clock(float(second))
+            one_round(pulse)
+    assert now_of(lost).status == "queued"

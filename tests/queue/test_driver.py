@@ -89,6 +89,23 @@ def test_outside_of_a_transaction_what_is_asked_in_turn_is_kept():
     assert query(_OWNERS) == [("after",)]
 
 
+async def test_where_an_event_loop_runs_it_is_djangos_connection_too(monkeypatch):
+    """Django has one for each context there."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    try:
+        with transaction.atomic():
+            execute("DELETE FROM executor_idempotentcall")
+            assert connection.in_atomic_block
+            execute(
+                "INSERT INTO executor_idempotentcall (owner, key, fingerprint, answer, created_at)"
+                " VALUES ('o', 'k', 'f', '{}', CURRENT_TIMESTAMP)"
+            )
+            transaction.set_rollback(True)
+        assert not query("SELECT 1 FROM executor_idempotentcall")
+    finally:
+        connection.close()
+
+
 def test_who_listens_hears_every_statement():
     heard = []
 

@@ -5,6 +5,7 @@ from django.db import connection
 
 from executor import dispatch, queue
 from executor.driver import is_postgresql
+from executor.selection import TaskFilter
 from executor.sql import hex_of, not_among
 from tests.factories import FakeWorker, make_batch, new_task, start
 from tests.support.batches import submit
@@ -83,6 +84,20 @@ def test_a_round_of_repair_never_reads_the_whole_table(large):
         plan = plan_of(sql, params)
         assert "SCAN executor_batchtask\n" not in f"{plan}\n", f"{sql}\n{plan}"
         assert "Seq Scan on executor_batchtask" not in plan, f"{sql}\n{plan}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ({"status": ["failed"]}, "task_by_status"),
+        ({"priority": ["critical"]}, "task_by_priority"),
+        ({"function": "sleep"}, "task_by_function"),
+    ],
+)
+def test_a_list_of_few_among_many_reads_an_index(large, asked, index):
+    page = TaskFilter(**asked).apply(large.tasks.all()).order_by("number")[:100]
+    plan = page.explain()
+    assert index in plan and "Sort" not in plan, plan
 
 
 def test_a_batch_that_has_just_grown_is_read_in_its_order(shared_db):

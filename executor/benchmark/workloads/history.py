@@ -14,7 +14,9 @@ LOOKS = 200  # at each kind of page
 
 def history(tasks: int, port: str, pid: str) -> dict:
     path: list[tuple[float, int]] = [(0.0, 0)]
-    seconds = run_batch(NOTHING, tasks, 500, patience=3600, seen=lambda seconds, done: path.append((seconds, done)))
+    seconds = run_batch(
+        port, NOTHING, tasks, 500, patience=3600, seen=lambda seconds, done: path.append((seconds, done))
+    )
     batch_id = execute("status", batch="benchmark")["batch_id"]
     client, web = agent(port), psutil.Process(int(pid))
     status = _times(lambda number: client.get(f"/api/batches/{batch_id}"))

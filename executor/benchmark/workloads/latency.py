@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from executor.benchmark.page import watching
 from executor.benchmark.session import agent, execute, spread, tell
 
 PAUSE = 0.02  # seconds between two tasks
@@ -17,29 +18,43 @@ LOOK = 0.005  # seconds between looks whether a task is over
 NOW = {"function": "moment", "start": True}
 
 
-def latency(tasks: int) -> dict:
+def latency(tasks: int, port: str, pid: str) -> dict:
     """Of the action, and in turn of the queue alone."""
     batch_id = execute("add", **NOW)["batch_id"]
-    return _waits(tasks, {"": lambda: execute("add", **NOW), "queue_": lambda: _queue(batch_id)})
+    calls = {"": lambda: execute("add", **NOW), "queue_": lambda: _queue(batch_id)}
+    with watching(port, batch_id, stay=True):
+        return _waits(tasks, calls)
 
 
 def http(tasks: int, port: str, pid: str) -> dict:
     """Of the JSON API."""
     client = agent(port)
-    return _waits(tasks, {"": lambda: client.post("/api/add", json=NOW).json()["data"]})
+
+    def add() -> dict:
+        return client.post("/api/add", json=NOW).json()["data"]
+
+    with watching(port, add()["batch_id"], stay=True):
+        return _waits(tasks, {"": add})
 
 
-def critical(tasks: int) -> dict:
+def critical(tasks: int, port: str, pid: str) -> dict:
     """From the call until the claim of a critical task in a batch with very many low ones, of which 20 run at a time
     for 30 to 70 ms; the same from when a slot was free for it; how many low ones were claimed after it was there.
 
     Were all of the same length, they would run in step, and what is measured were the step.
     """
-    from executor.models import BatchTask
-
     low = {"function": "simulate", "params": {"duration": 0.05, "jitter": 0.02}, "priority": "low", "max_retries": 0}
     batch_id = execute("add_batch", tasks=[low] * tasks, name="behind")["batch_id"]
-    execute("start", batch=batch_id, max_concurrent=20)
+    with watching(port, batch_id, stay=True):
+        execute("start", batch=batch_id, max_concurrent=20)
+        figures = _overtakes(batch_id)
+        execute("stop", batch=batch_id, force=True)
+    return {"tasks": tasks, **figures}
+
+
+def _overtakes(batch_id: str) -> dict:
+    from executor.models import BatchTask
+
     waits, freed, overtaken = [], [], 0
     for number in range(1, 41):
         time.sleep(0.2)
@@ -53,9 +68,7 @@ def critical(tasks: int) -> dict:
         free = min((started + timedelta(seconds=spent) for started, spent in ended), default=row.created_at)
         freed.append((row.started_at - max(free, row.created_at)).total_seconds() * 1000)
         tell(done=number, of=40)
-    execute("stop", batch=batch_id, force=True)
-    after_free = spread(freed, "after_free_")
-    return {"tasks": tasks, **spread(waits), **after_free, "low_claimed_before_it": overtaken}
+    return {**spread(waits), **spread(freed, "after_free_"), "low_claimed_before_it": overtaken}
 
 
 def _queue(batch_id: str) -> dict:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from datetime import UTC, datetime
 
-import orjson
 import psutil
-from websockets.asyncio.client import connect
 
+from executor.benchmark.page import Watcher, address, cookie
 from executor.benchmark.session import execute, percentile, tell
 
 WATCHERS = 200
@@ -18,34 +16,11 @@ LOW_LOAD = {"function": "simulate", "params": {"duration": 0.1}, "max_retries": 
 AT_ONCE = 50  # tasks of 0.1 s: 500 a second, each changes twice
 
 
-class Watcher:
-    """One page: it reads, acknowledges, and notes how old each message was."""
-
-    def __init__(self):
-        self.messages = 0
-        self.lags: list[float] = []
-        self.over = False
-
-    async def watch(self, url: str, cookie: str) -> None:
-        async with connect(url, additional_headers={"Cookie": cookie}, origin=_origin(url), max_size=None) as socket:
-            async for text in socket:
-                message = orjson.loads(text)
-                if message["t"] != "tick":
-                    self.messages += 1
-                    sent = datetime.fromisoformat(message["at"])
-                    self.lags.append((datetime.now(UTC) - sent).total_seconds() * 1000)
-                await socket.send(f'{{"ack":{message.get("seq", 0)}}}')
-                if message.get("batch", {}).get("state") == "finished":
-                    self.over = True
-                    return
-
-
 def sockets(tasks: int, port: str, pid: str) -> dict:
     batch_id = execute("add_batch", tasks=[LOW_LOAD] * tasks, name="watched")["batch_id"]
-    cookie = _cookie()
     watchers = [Watcher() for _ in range(WATCHERS)]
     web = psutil.Process(int(pid))
-    seconds, used = asyncio.run(_watch(watchers, f"ws://127.0.0.1:{port}/ws/batches/{batch_id}", cookie, batch_id, web))
+    seconds, used = asyncio.run(_watch(watchers, address(port, batch_id), cookie(), batch_id, web))
     lags = [lag for watcher in watchers for lag in watcher.lags]
     return {
         "tasks": tasks,
@@ -72,18 +47,3 @@ async def _watch(watchers: list[Watcher], url: str, cookie: str, batch_id: str, 
         tell(done=sum(watcher.over for watcher in watchers), of=len(watchers))
         await asyncio.wait(watching, timeout=0.5)
     return time.monotonic() - started, sum(web.cpu_times()[:2]) - before
-
-
-def _origin(url: str) -> str:
-    return "http" + url.removeprefix("ws").split("/ws/")[0]
-
-
-def _cookie() -> str:
-    """The session of somebody who may read."""
-    from django.conf import settings
-    from django.contrib.auth.models import User
-    from django.test import Client
-
-    browser = Client()
-    browser.force_login(User.objects.create_superuser(f"benchmark-{time.time_ns()}"))
-    return f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"

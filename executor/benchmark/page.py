@@ -1,0 +1,97 @@
+"""A page that watches a batch, without its browser: what it costs is part of what is measured.
+
+`python -m executor.benchmark.page URL [stay]` reads its cookie from standard input, says `watching` with its first
+message, and ends with the batch, or stays. It is a process of its own, as a browser is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import orjson
+from websockets.asyncio.client import connect
+
+PATIENCE = 10.0  # seconds after the end of a batch by which its page must know
+
+
+class Watcher:
+    """It reads, acknowledges, and notes how old each message was. `seen` hears of each."""
+
+    def __init__(self, seen: Callable[[], None] = lambda: None):
+        self.messages = 0
+        self.lags: list[float] = []
+        self.over = False
+        self._seen = seen
+
+    async def watch(self, url: str, cookie: str, stay: bool = False) -> None:
+        async with connect(url, additional_headers={"Cookie": cookie}, origin=_origin(url), max_size=None) as socket:
+            async for text in socket:
+                message = orjson.loads(text)
+                if message["t"] != "tick":
+                    self.messages += 1
+                    sent = datetime.fromisoformat(message["at"])
+                    self.lags.append((datetime.now(UTC) - sent).total_seconds() * 1000)
+                    self._seen()
+                await socket.send(f'{{"ack":{message.get("seq", 0)}}}')
+                if message.get("batch", {}).get("state") == "finished" and not stay:
+                    self.over = True
+                    return
+
+
+@contextmanager
+def watching(port: str, batch_id: str, stay: bool = False) -> Iterator[None]:
+    """A page is open meanwhile; unless it stays, it must have seen the end of the batch."""
+    argv = [sys.executable, "-m", __name__, address(port, batch_id), *(["stay"] if stay else [])]
+    page = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        page.stdin.write(f"{cookie()}\n")
+        page.stdin.flush()
+        if page.stdout.readline() != "watching\n":
+            sys.exit("the page could not watch the batch")
+        yield
+        if not stay and page.wait(PATIENCE):
+            sys.exit("the page did not see the end of the batch")
+    except subprocess.TimeoutExpired:
+        sys.exit(f"the page did not see the end of the batch within {PATIENCE:g} s")
+    finally:
+        page.kill()
+        page.communicate()
+
+
+def address(port: str, batch_id: str) -> str:
+    return f"ws://127.0.0.1:{port}/ws/batches/{batch_id}"
+
+
+def cookie() -> str:
+    """The session of somebody who may read."""
+    from django.conf import settings
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    browser = Client()
+    browser.force_login(User.objects.create_superuser(f"benchmark-{time.time_ns()}"))
+    return f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+
+
+def _origin(url: str) -> str:
+    return "http" + url.removeprefix("ws").split("/ws/")[0]
+
+
+def main(url: str, *stay: str) -> None:
+    def seen() -> None:
+        if watcher.messages == 1:
+            sys.stdout.write("watching\n")
+            sys.stdout.flush()
+
+    watcher = Watcher(seen)
+    asyncio.run(watcher.watch(url, sys.stdin.readline().strip(), bool(stay)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
