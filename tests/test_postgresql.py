@@ -12,7 +12,13 @@ import pytest
 
 from executor.supervisor.spawn import PROJECT
 
-SUITES = ["tests/queue", "tests/faults", "tests/web/test_access.py", "tests/web/test_health.py"]
+SUITES = [
+    "tests/queue",
+    "tests/faults",
+    "tests/process/test_cost.py",
+    "tests/web/test_access.py",
+    "tests/web/test_health.py",
+]
 TIMEOUT = 600
 
 

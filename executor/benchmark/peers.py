@@ -18,7 +18,7 @@ import orjson
 from executor.ground.installation import CannotGoOn
 
 # Our workload → theirs, and the field of its figure, which has the same unit as ours.
-KINDS = {"noop": ("W1", "rate"), "sleep": ("W2", "wall_s"), "latency": ("W3", "p50_ms")}
+KINDS = {"noop": ("W1", "rate"), "sleep": ("W2", "span_s"), "latency": ("W3", "p50_ms")}
 LIMIT = 1_200.0  # seconds for one kind
 
 

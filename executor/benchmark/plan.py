@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Workload:
     """`tasks` is how many it runs unless told otherwise; `figure` names its result, of which the least or the most is
-    best. A `long` one is run only when it is asked for. With `web` there is a web server, and a page on it watches the
+    `best`. A `long` one is run only when it is asked for. With `web` there is a web server, where a page watches the
     batch that runs."""
 
     name: str
@@ -22,9 +22,10 @@ class Workload:
     best: str = "least"
     long: bool = False
 
-    def better(self, one: dict, other: dict) -> dict:
-        choose = max if self.best == "most" else min
-        return choose(one, other, key=lambda result: result[self.figure])
+    def typical(self, runs: list[dict]) -> dict:
+        """The run in the middle; of two, the worse one."""
+        ordered = sorted(runs, key=lambda run: run[self.figure], reverse=self.best == "most")
+        return ordered[len(ordered) // 2]
 
 
 _UP = (True, 2, 20)  # what `manage.py up` starts

@@ -25,8 +25,9 @@ Rates = dict[str, dict[int, float]]  # database → number of tasks → tasks a 
 def svg(rates: Rates) -> str:
     """The drawing: numbers of tasks by their logarithm to the right, tasks a second upwards."""
     counts = sorted({count for line in rates.values() for count in line})
-    step = _round_number(max(rate for line in rates.values() for rate in line.values()) / GRID)
-    top = step * math.ceil(max(rate for line in rates.values() for rate in line.values()) / step)
+    most = max(rate for line in rates.values() for rate in line.values())
+    step = _round_number(most / GRID)
+    top = step * max(1, math.ceil(most / step))
     span = math.log10(counts[-1] / counts[0]) or 1
 
     def at(count: int, rate: float) -> tuple[float, float]:

@@ -6,13 +6,15 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 from executor.benchmark.page import watching
 from executor.benchmark.session import agent, execute, spread, tell
 
 PAUSE = 0.02  # seconds between two tasks
+CRITICAL = 100  # tasks that overtake
+SLOTS = 40  # of all workers
 LOOK = 0.005  # seconds between looks whether a task is over
 # Its function gives back when it was called.
 NOW = {"function": "moment", "start": True}
@@ -38,15 +40,16 @@ def http(tasks: int, port: str, pid: str) -> dict:
 
 
 def critical(tasks: int, port: str, pid: str) -> dict:
-    """From the call until the claim of a critical task in a batch with very many low ones, of which 20 run at a time
-    for 30 to 70 ms; the same from when a slot was free for it; how many low ones were claimed after it was there.
+    """From the call until the function is called of a critical task, in a batch with very many low ones which fill all
+    slots for 30 to 70 ms each; the same from when a slot was free for it; how many low ones were claimed after it was
+    there.
 
     Were all of the same length, they would run in step, and what is measured were the step.
     """
     low = {"function": "simulate", "params": {"duration": 0.05, "jitter": 0.02}, "priority": "low", "max_retries": 0}
     batch_id = execute("add_batch", tasks=[low] * tasks, name="behind")["batch_id"]
     with watching(port, batch_id, stay=True):
-        execute("start", batch=batch_id, max_concurrent=20)
+        execute("start", batch=batch_id, max_concurrent=SLOTS)
         figures = _overtakes(batch_id)
         execute("stop", batch=batch_id, force=True)
     return {"tasks": tasks, **figures}
@@ -56,18 +59,18 @@ def _overtakes(batch_id: str) -> dict:
     from executor.models import BatchTask
 
     waits, freed, overtaken = [], [], 0
-    for number in range(1, 41):
+    for number in range(1, CRITICAL + 1):
         time.sleep(0.2)
-        called = datetime.now(UTC)
-        row = _ended(execute("add", batch=batch_id, function="simulate", params={"duration": 0}, priority="critical"))
-        waits.append((row.started_at - called).total_seconds() * 1000)
+        called = time.time()
+        row = _ended(execute("add", batch=batch_id, function=NOW["function"], priority="critical"))
+        waits.append((row.result - called) * 1000)
         meanwhile = (row.created_at, row.started_at)
         others = BatchTask.objects.filter(batch_id=batch_id, priority=1)
         overtaken += others.filter(started_at__gt=meanwhile[0], started_at__lt=meanwhile[1]).count()
         ended = others.filter(completed_at__range=meanwhile).values_list("started_at", "execution_time")
         free = min((started + timedelta(seconds=spent) for started, spent in ended), default=row.created_at)
-        freed.append((row.started_at - max(free, row.created_at)).total_seconds() * 1000)
-        tell(done=number, of=40)
+        freed.append((row.result - max(free, row.created_at).timestamp()) * 1000)
+        tell(done=number, of=CRITICAL)
     return {**spread(waits), **spread(freed, "after_free_"), "low_claimed_before_it": overtaken}
 
 

@@ -1,7 +1,9 @@
 """How many tasks a second, from the start of their batch to its end."""
 
 import os
+from statistics import median
 
+from executor.benchmark.memory import Peak, workers
 from executor.benchmark.session import NOTHING, PATIENCE, run_batch
 
 BUSY = 0.01  # seconds of computing for each task of `plain`
@@ -13,15 +15,15 @@ def noop(tasks: int, port: str, pid: str, max_concurrent: int | None = 500) -> d
 
 
 def growth(tasks: int, port: str, pid: str) -> dict:
-    """Batches of a hundred tasks and of ten times as many, up to so many: the best rate of each, since a short batch
-    depends on its moment."""
+    """Batches of a hundred tasks and of ten times as many, up to so many. Short ones depend on their moment: of those
+    the rate in the middle of some."""
     rates: dict[str, float] = {}
     count = min(100, tasks)
     while count <= tasks:
-        repeat = max(1, min(10, 20_000 // count))
-        rates[str(count)] = max(noop(count, port, pid)["tasks_per_second"] for _ in range(repeat))
+        repeat = 1 if count > 10_000 else 7
+        rates[str(count)] = median(noop(count, port, pid)["tasks_per_second"] for _ in range(repeat))
         count *= 10
-    return {"tasks": tasks, "tasks_per_second": rates[max(rates, key=int)], "rates": rates}
+    return {"tasks": tasks, "tasks_per_second": [*rates.values()][-1], "rates": rates}
 
 
 def noop5(tasks: int, port: str, pid: str) -> dict:
@@ -35,12 +37,10 @@ def sleep(tasks: int, port: str, pid: str) -> dict:
 
 
 def crowd(tasks: int, port: str, pid: str) -> dict:
-    """Very many of them, and the memory that their worker has said it uses."""
-    from executor.models import WorkerNode
-
-    result = sleep(tasks, port, pid)
-    used = max(WorkerNode.objects.values_list("memory_bytes", flat=True))
-    return {**result, "worker_mb": round(used / 1e6)}
+    """Very many of them, and the most memory that their worker uses."""
+    with Peak(workers()) as memory:
+        result = sleep(tasks, port, pid)
+    return {**result, "worker_mb": round(memory.most / 1e6)}
 
 
 def plain(tasks: int, port: str, pid: str) -> dict:

@@ -1,0 +1,53 @@
+"""How many statements a commit takes: as many for a hundred tasks as for five, and no more than now."""
+
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+
+from executor.dispatch import fill, open_batches
+from executor.queue import BatchQueue
+from tests.factories import FakeWorker, add_tasks, completed, make_batch, new_task, start
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextmanager
+def counted():
+    """The statements of a transaction, but for its begin and end; several in one round trip count one each."""
+    heard: list[str] = []
+
+    def listen(run, text, *rest):
+        if text.split()[0] not in ("BEGIN", "SAVEPOINT", "RELEASE"):
+            heard.append(text)
+        return run(text, *rest)
+
+    with connection.execute_wrapper(listen):
+        yield heard
+
+
+@pytest.mark.parametrize("slots", [5, 100])
+def test_a_workers_commit(slots):
+    """Outcomes, claims for the slots that became free, tickets, frame and counters."""
+    batch, worker = make_batch(max_concurrent=slots), FakeWorker()
+    add_tasks(batch, 3 * slots)
+    start(batch)
+    held = worker.take(batch, slots=slots)
+    assert len(held) == slots
+    with counted() as heard, BatchQueue([batch.pk], worker.name) as queue:
+        assert queue.settle([completed(task) for task in held], worker.name) == slots
+        assert len(queue.take(slots, worker.name)) == slots
+        fill(queue)
+    # The lock, the worker's heartbeat, outcomes, what is next, claims, frame, counters.
+    assert len(heard) <= 7, "\n".join(heard)
+
+
+@pytest.mark.parametrize("tasks", [1, 100])
+def test_a_call_that_adds_to_a_running_batch(tasks):
+    batch = make_batch()
+    add_tasks(batch)
+    start(batch)
+    with counted() as heard, open_batches([batch.pk]) as queue:
+        queue.add(batch.pk, [new_task() for _ in range(tasks)])
+    # The lock, the clock, rows; what waits and which tickets are out; their dispatch, frame, counters.
+    assert len(heard) <= 7, "\n".join(heard)
