@@ -113,8 +113,8 @@ def _database() -> dict:
 
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# Threads that serve requests keep their connection (executor/handler.py), for so many seconds. One to SQLite takes
-# nobody's place, and its cache of pages would go with it.
+# Threads that serve requests keep their connection (executor/handler.py). One to SQLite takes nobody's place, and its
+# cache of pages would go with it: it is kept for good.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["OPTIONS"] = {

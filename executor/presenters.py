@@ -147,16 +147,17 @@ def attempt(row: TaskAttempt) -> dict:
 
 
 def worker(row: WorkerNode) -> dict:
-    """A worker process and what it uses."""
+    """A worker process and what it uses; of one that is gone, nothing."""
+    gone = row.state in (WorkerNode.State.STOPPED, WorkerNode.State.DEAD)
     return {
         "name": row.name,
         "host": row.host,
         "pid": row.pid,
         "state": str(row.state),
         "concurrency": row.concurrency,
-        "running": row.running,
-        "cpu_percent": round(row.cpu_percent, 1),
-        "memory_bytes": row.memory_bytes,
+        "running": 0 if gone else row.running,
+        "cpu_percent": 0.0 if gone else round(row.cpu_percent, 1),
+        "memory_bytes": 0 if gone else row.memory_bytes,
         "queues": row.queues,
         "sandbox": row.info.get("sandbox"),
         "started_at": moment(row.started_at),

@@ -13,6 +13,7 @@ from executor.errors import BadRequest, NotFound
 from executor.models import Batch, BatchTask
 from executor.sql import hex_of, storable
 from executor.states import Priority, TaskStatus
+from executor.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +130,6 @@ def find_custom_ids(batch: Batch, custom_ids: Sequence[str]) -> list[UUID]:
     missing = [word for word in custom_ids if word not in rows]
     if missing:
         errors = [{"field": "custom_ids", "value": word, "reason": "no such task in the batch"} for word in missing]
-        raise NotFound(f"{len(missing)} custom ids do not exist in the batch.", errors=errors)
+        told = f"{counted(len(missing), 'custom id')} {'does' if len(missing) == 1 else 'do'} not exist in the batch."
+        raise NotFound(told, errors=errors)
     return list(rows.values())

@@ -20,7 +20,9 @@ def retry(call: Call, parameters: Selector) -> Response:
         waiting = [str(batch_id) for batch_id, _ in selected if queue.book(batch_id).state != BatchState.RUNNING]
     call.audit.update(retried=retried)
     message = f"{counted(retried, 'task')} {'is' if retried == 1 else 'are'} queued again."
-    data = {"retried": retried, "skipped": seen - retried}
+    if skipped := seen - retried:
+        message += f" {counted(skipped, 'task')} had not failed and {'was' if skipped == 1 else 'were'} not cancelled."
+    data = {"retried": retried, "skipped": skipped}
     if retried and waiting:
         data["next"] = f'start {{"batch": "{waiting[0]}"}}'
         message += " Their batch is not running: start it."

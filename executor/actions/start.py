@@ -5,6 +5,7 @@ from pydantic import Field
 from executor.dispatch import open_batches
 from executor.parameters import BatchName, Concurrency, Key
 from executor.states import BatchState
+from executor.wording import counted
 
 from .base import Call, Parameters, Response, action
 
@@ -22,7 +23,8 @@ def start(call: Call, parameters: StartParameters) -> Response:
     with open_batches([batch.batch_id]) as queue:
         book = queue.start(batch.batch_id, parameters.max_concurrent)
     waiting, limit = int(book.counters["queued"]), book.max_concurrent
-    message = f"The batch runs: {waiting:,} tasks wait, up to {limit:,} run at once."
+    wait = "waits" if waiting == 1 else "wait"
+    message = f"The batch runs: {counted(waiting, 'task')} {wait}, up to {limit:,} run at once."
     if book.state != BatchState.RUNNING:
         message = "Nothing is left to run: every task of the batch is over."
     call.audit.update(max_concurrent=limit)

@@ -7,6 +7,7 @@ from executor.errors import BadRequest
 from executor.models import Batch
 from executor.parameters import Concurrency, Line, PriorityName
 from executor.states import Priority
+from executor.wording import counted
 
 from .base import Call, Response, action
 from .selector import Selector
@@ -41,7 +42,7 @@ def update(call: Call, parameters: UpdateParameters) -> Response:
     call.audit.update(wishes)
     parts = []
     if parameters.priority is not None:
-        parts.append(f"{changed:,} queued tasks have the new priority")
+        parts.append(f"{counted(changed, 'queued task')} {'has' if changed == 1 else 'have'} the new priority")
     if parameters.max_concurrent is not None:
         parts.append(f"up to {parameters.max_concurrent:,} tasks run at once")
     if parameters.name is not None:

@@ -96,6 +96,13 @@ def test_what_is_over_is_skipped_and_counted(execute, batch):
     assert data == {"cancelled": 4, "cancelling": 1, "skipped": 1}
 
 
+def test_retry_says_of_how_many_nothing_was_to_be_tried_again(execute, batch):
+    execute("cancel", batch="Six", function="nap")
+    response = execute("retry", batch="Six")
+    assert response.data == {"retried": 3, "skipped": 3, "next": response.data["next"]}
+    assert "3 tasks had not failed and were not cancelled." in response.message
+
+
 def test_retry_says_when_the_batch_must_be_started(execute, batch):
     execute("cancel", batch="Six", function="nap")
     response = execute("retry", batch="Six", filter_status="cancelled")

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 
-from executor import dispatch, tickets
+from executor import dispatch, presenters, tickets
 from executor.models import BatchTask, TaskAttempt, WorkerNode
+from executor.sql import database_now
 from executor.states import TaskStatus
-from executor.worker.heartbeat import beat
+from executor.worker.heartbeat import Heartbeat, beat
 from tests.factories import (
     FakeWorker,
     add_tasks,
@@ -22,6 +23,7 @@ from tests.factories import (
     tickets_out,
 )
 from tests.queue.books import story_of
+from tests.support.waiting import eventually
 
 # --- lost workers --------------------------------------------------------------------------------------------
 
@@ -82,6 +84,18 @@ def test_what_a_worker_holds_of_which_nobody_knows_is_rescued():
     worker.node.delete()
     dispatch.rescue_lost_workers()
     assert now_of(held).status == TaskStatus.QUEUED
+
+
+def test_a_worker_that_is_dead_runs_nothing_more():
+    batch, _ = running_batch()
+    worker = FakeWorker()
+    worker.take(batch)
+    WorkerNode.objects.filter(name=worker.name).update(running=1, cpu_percent=50.0, memory_bytes=10**6)
+    assert presenters.worker(worker.node)["running"] == 1
+    worker.fall_silent()
+    dispatch.rescue_lost_workers()
+    shown = presenters.worker(worker.node)
+    assert (shown["state"], shown["running"], shown["cpu_percent"], shown["memory_bytes"]) == ("dead", 0, 0.0, 0)
 
 
 def test_a_draining_worker_is_alive():
@@ -182,6 +196,22 @@ def test_lost_tickets_are_issued_again(valkey):
     _age_tickets(batch)
     dispatch.repair()
     assert tickets.waiting() == names
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_begins_issues_again_what_was_not_taken_meanwhile(valkey):
+    """After `up` was down: nobody waits until its tickets count as lost."""
+    batch, _ = running_batch(2, 3)
+    names = tickets.waiting()
+    valkey.flushall()
+    batch.tasks.update(dispatched_at=database_now() - timedelta(seconds=2))
+    pulse = Heartbeat(FakeWorker().name, running=dict, stop=lambda *_: None, lost=lambda: None)
+    pulse.start()
+    try:
+        eventually(lambda: tickets.waiting() == names)
+    finally:
+        pulse.say(WorkerNode.State.STOPPED)
+        pulse.join(10)
 
 
 @pytest.mark.django_db(transaction=True)
