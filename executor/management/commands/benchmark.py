@@ -75,14 +75,14 @@ def _measure(workload: Workload, tasks: int | None, repeat: int, database: str, 
         progress.refresh()
 
     show(0, tasks)
-    # Workers that have run something are measured. Where there are none, each run finds everything as it was.
-    times = (repeat, 1) if workload.workers else (1, repeat)
+    # Workers are measured when they are warm. Where there are none, each run has an installation of its own.
+    grounds = 1 if workload.workers else repeat
     runs = []
-    for _ in range(times[1]):
+    for _ in range(grounds):
         with Ground(database) as ground:
             ground.start_workers(workload)
             web = ground.start_web() if workload.web else ()
-            runs += [ground.drive(workload, tasks, *web, show=show) for _ in range(times[0])]
+            runs += [ground.drive(workload, tasks, *web, show=show) for _ in range(repeat // grounds)]
     typical = workload.typical(runs)
     return {**typical, "runs": [run[workload.figure] for run in runs]} if repeat > 1 else typical
 
