@@ -122,9 +122,9 @@ def test_a_mixed_batch_of_two_thousand_tasks_is_true_to_itself_from_every_side(a
     assert shown["stats"]["progress_percentage"] == 100 and shown["stats"]["total_tasks"] == COUNT + 1
     assert agent.do("status", batch=batch, detailed=True)["request_counts"] == shown["request_counts"]
     export = f"/api/batches/{batch}/export"
-    assert agent.get(export, format="json") == results
+    assert _rounded(agent.get(export, format="json")) == results
     lines = agent.http.get(export, params={"format": "jsonl"}).text.splitlines()
-    assert [json.loads(line) for line in lines] == results
+    assert _rounded([json.loads(line) for line in lines]) == results
     rows = list(csv.DictReader(io.StringIO(agent.http.get(export, params={"format": "csv"}).text)))
     assert [(row["number"], row["status"], row["attempt"], row["error"]) for row in rows] == [
         (str(task["number"]), task["status"], str(task["attempt"]), task["error"] or "") for task in results
@@ -199,3 +199,8 @@ def assert_priorities(frames: list[dict], results: list[dict]) -> None:
             elif letter != "q":
                 waits.discard(number)
     assert started >= len(results) - 50
+
+
+def _rounded(tasks: list[dict]) -> list[dict]:
+    """SQLite's own rounding, by which exports are made, may be off by the last bit of a float."""
+    return [{**task, "execution_time": task["execution_time"] and round(task["execution_time"], 6)} for task in tasks]
