@@ -15,19 +15,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 Statement = tuple[str, Sequence]
 
 
-class _Own(threading.local):
-    """This thread's database, as Django knows it: to look that up takes longer than some statements."""
-
-    def __init__(self) -> None:
-        self.database: BaseDatabaseWrapper = connections[DEFAULT_DB_ALIAS]
-
-
-_own = _Own()
+_of_thread = threading.local()
 
 
 def _database() -> BaseDatabaseWrapper:
-    # In a thread with a running event loop Django has one for each context.
-    return _own.database if asyncio._get_running_loop() is None else connections[DEFAULT_DB_ALIAS]
+    """This thread's database, as Django knows it: to look that up takes longer than some statements."""
+    if asyncio._get_running_loop() is not None:
+        return connections[DEFAULT_DB_ALIAS]  # where an event loop runs, each context has its own
+    try:
+        return _of_thread.database
+    except AttributeError:
+        _of_thread.database = connections[DEFAULT_DB_ALIAS]
+        return _of_thread.database
 
 
 @cache
