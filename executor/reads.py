@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from heapq import merge
+from itertools import islice
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -23,6 +25,7 @@ from executor.sql import database_now, storable
 from executor.states import BatchState
 
 COUNTED = 10_000  # a filtered list says how many match up to this many
+LOOKED_AT = 25_000  # tasks that one page of a search looks at
 FRAMES_BYTES = 16 * 1024 * 1024  # of one answer of events
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _LIST_COLUMNS = [name for name in presenters.RESULT_COLUMNS if name != "result"]
@@ -30,11 +33,13 @@ _LIST_COLUMNS = [name for name in presenters.RESULT_COLUMNS if name != "result"]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list. `matching` is None where counting would take too long."""
+    """A part of a list. `matching` is None where counting would take too long; `searched_to` is the last number that
+    was looked at where the list is searched a part at a time."""
 
     items: list[dict]
     next_cursor: str | None
     matching: int | None = None
+    searched_to: int | None = None
 
 
 def batches(limit: int = 50, cursor: str | None = None, state: str = "", q: str = "") -> tuple[list[dict], str | None]:
@@ -103,15 +108,53 @@ def tasks(
 ) -> Page:
     """A page of a batch's tasks by number, without their results.
 
+    Where a filter needs a search and the batch is large, only the next LOOKED_AT tasks are looked at: the page may
+    then have fewer tasks than `limit`, or none, and a cursor all the same. With an offset all are looked at, in
+    whatever time that takes.
+
     Raises NotFound, BadRequest.
     """
     row = find_batch(batch_id)
     filters = filters or TaskFilter()
-    matching = filters.apply(BatchTask.objects.filter(batch_id=row.batch_id))
-    page = _keyset(matching, cursor, newest_first)
+    rows = filters.apply(BatchTask.objects.filter(batch_id=row.batch_id))
+    searched = filters.needs_search and row.stats.total_tasks > LOOKED_AT
+    matching = _matching(row, filters, rows, may_count=not searched)
+    if not (filters or cursor or newest_first) and row.stats.total_tasks == row.stats.last_number:
+        cursor, offset = offset, 0  # no number is missing: the offset is one
+    page = _keyset(rows, cursor, newest_first)
+    if matching == 0:
+        return Page([], None, 0)
+    if searched and not offset:
+        return _search(page, row.stats.last_number, cursor, limit, newest_first, matching)
+    if matching is not None and not cursor and offset > matching / 2:
+        return _from_the_end(page, matching, offset, limit)
     found = list(page.values(*_LIST_COLUMNS)[offset : offset + limit + 1])
     more = str(found[limit - 1]["number"]) if len(found) > limit else None
-    return Page([presenters.task(each) for each in found[:limit]], more, _matching(row, filters, matching))
+    return Page([presenters.task(each) for each in found[:limit]], more, matching)
+
+
+def _search(
+    rows: QuerySet, last: int, cursor: str | None, limit: int, newest_first: bool, matching: int | None
+) -> Page:
+    """The matches among the next LOOKED_AT of a batch's tasks, whose numbers go up to `last`."""
+    if newest_first:
+        end = max(min(int(cursor or last + 1), last + 1) - LOOKED_AT, 1)
+        rows, more = rows.filter(number__gte=end), end > 1
+    else:
+        end = min(int(cursor or 0) + LOOKED_AT, last)
+        rows, more = rows.filter(number__lte=end), end < last
+    found = list(rows.values(*_LIST_COLUMNS)[: limit + 1])
+    if len(found) > limit:
+        end, more = found[limit - 1]["number"], True
+    return Page([presenters.task(each) for each in found[:limit]], str(end) if more else None, matching, end)
+
+
+def _from_the_end(rows: QuerySet, matching: int, offset: int, limit: int) -> Page:
+    """The same page, reached from the nearer end: everything that an offset passes over is read."""
+    after = max(matching - offset - limit, 0)
+    found = list(rows.reverse().values(*_LIST_COLUMNS)[after : max(matching - offset, 0)])[::-1]
+    more = str(found[-1]["number"]) if found and after else None
+    return Page([presenters.task(each) for each in found], more, matching)
 
 
 def _keyset(rows: QuerySet, cursor: str | None, newest_first: bool = False) -> QuerySet:
@@ -122,14 +165,16 @@ def _keyset(rows: QuerySet, cursor: str | None, newest_first: bool = False) -> Q
     return rows.order_by("-number" if newest_first else "number")
 
 
-def _matching(row: Batch, filters: TaskFilter, matching: QuerySet) -> int | None:
+def _matching(row: Batch, filters: TaskFilter, rows: QuerySet, may_count: bool) -> int | None:
     """How many tasks match: from the counters where they know it, else counted up to a bound."""
     stats = row.stats
     if not filters:
         return stats.total_tasks
     if not (filters.priority or filters.function or filters.q):
         return sum(getattr(stats, status) for status in {word.lower() for word in filters.status})
-    count = matching.order_by()[: COUNTED + 1].count()
+    if not may_count:
+        return None
+    count = rows.order_by()[: COUNTED + 1].count()
     return count if count <= COUNTED else None
 
 
@@ -145,10 +190,17 @@ def results(
     Raises NotFound, BadRequest.
     """
     row = find_batch(batch_id)
-    matching = TaskFilter(status=statuses).apply(BatchTask.objects.filter(batch_id=row.batch_id))
+    tasks = BatchTask.objects.filter(batch_id=row.batch_id)
     if task_ids is not None:
-        matching = matching.filter(task_id__in=task_ids)
-    found = list(_keyset(matching, cursor).values(*presenters.RESULT_COLUMNS)[: limit + 1])
+        tasks = tasks.filter(task_id__in=task_ids)
+    page = _keyset(TaskFilter(status=statuses).apply(tasks), cursor)
+    if len(statuses) > 1:
+        # An index knows the order of one status: of several, databases would look at all tasks, or sort them.
+        words = {word.lower() for word in statuses}
+        each = (_keyset(TaskFilter(status=[word]).apply(tasks), cursor) for word in words)
+        numbers = merge(*(one.values_list("number", flat=True)[: limit + 1] for one in each))
+        page = page.filter(number__in=list(islice(numbers, limit + 1)))
+    found = list(page.values(*presenters.RESULT_COLUMNS)[: limit + 1])
     more = str(found[limit - 1]["number"]) if len(found) > limit else None
     return Page([presenters.task(each) for each in found[:limit]], more)
 

@@ -28,6 +28,13 @@ class TaskFilter:
     def __bool__(self) -> bool:
         return bool(self.status or self.priority or self.function or self.q)
 
+    @property
+    def needs_search(self) -> bool:
+        """Whether tasks have to be looked at one by one: each index knows one status, one function, or one priority
+        but that which most tasks have."""
+        words = [*self.status, *self.priority, *filter(None, [self.function])]
+        return bool(self.q) or len(words) > 1 or Priority.MEDIUM.label in map(str.lower, self.priority)
+
     def apply(self, tasks: QuerySet) -> QuerySet:
         """The tasks of a queryset that match.
 

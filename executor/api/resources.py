@@ -67,7 +67,12 @@ def tasks(
     request.auth.require("read")
     filters = TaskFilter(_words(status), _words(priority), function, q)
     page = reads.tasks(batch_id, filters, limit, cursor, offset, newest_first=order == "-number")
-    return {"tasks": page.items, "next_cursor": page.next_cursor, "matching": page.matching}
+    return {
+        "tasks": page.items,
+        "next_cursor": page.next_cursor,
+        "matching": page.matching,
+        "searched_to": page.searched_to,
+    }
 
 
 @router.get("/batches/{batch_id}/results", tags=["batches"], summary="A page of results; see the action `results`.")

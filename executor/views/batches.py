@@ -51,8 +51,8 @@ def batches(request: HttpRequest) -> HttpResponse:
 def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     chosen = Filter(request.GET)
     shown = reads.batch(batch_id)
-    offset = _offset(request.GET.get("offset"))
-    tasks = reads.tasks(batch_id, chosen.for_reading(), limit=ROWS, offset=offset)
+    offset, cursor = _offset(request.GET.get("offset")), request.GET.get("cursor") or None
+    tasks = reads.tasks(batch_id, chosen.for_reading(), ROWS, cursor, offset)
     return show(
         request,
         "executor/batch.html",
@@ -62,7 +62,8 @@ def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
         matching=tasks.matching,
         offset=offset,
         previous=max(offset - ROWS, 0) if offset else None,
-        following=offset + ROWS if tasks.next_cursor else None,
+        following=_following(tasks, offset),
+        searched_to=tasks.searched_to,
         all_query=chosen.query(status=None),
         statuses=[
             {
@@ -89,6 +90,7 @@ def _island(request: HttpRequest, batch: dict, chosen: Filter, tasks, offset: in
         "tasks": tasks.items,
         "matching": tasks.matching,
         "offset": offset,
+        "searched": tasks.searched_to is not None,
         "columns": [column.as_dict() for column in COLUMNS],
         "scopes": sorted(request.caller.scopes),
         "open": number,
@@ -102,6 +104,13 @@ def _island(request: HttpRequest, batch: dict, chosen: Filter, tasks, offset: in
             "page": reverse("batch", args=[batch["batch_id"]]),
         },
     }
+
+
+def _following(tasks: reads.Page, offset: int) -> str:
+    """What the address of the next page says besides the filter; nothing where there is none."""
+    if not tasks.next_cursor:
+        return ""
+    return f"offset={offset + ROWS}" if tasks.searched_to is None else f"cursor={tasks.next_cursor}"
 
 
 def _offset(text: str | None) -> int:

@@ -221,3 +221,76 @@ def test_batches_are_listed_newest_first_and_found_by_name_and_state(db):
     for cursor in ("x", "eHg=", "ä", "\x00"):
         with pytest.raises(BadRequest):
             reads.batches(cursor=cursor)
+
+
+SEARCHES = [
+    {"q": "name 1"},
+    {"q": "nowhere"},
+    {"q": "name", "status": ["failed"]},
+    {"status": ["failed", "queued"]},
+    {"status": ["queued"], "function": "ok"},
+    {"priority": ["medium"]},
+    {"priority": ["high", "low"]},
+]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("filters", SEARCHES, ids=str)
+def test_a_large_batch_is_searched_a_part_at_a_time(mixed, monkeypatch, filters, newest_first):
+    """A page costs the same wherever it is and whatever it finds; all pages together miss nothing."""
+
+    def page(**more):
+        return reads.tasks(str(mixed.pk), TaskFilter(**filters), newest_first=newest_first, **more)
+
+    expected = [row["number"] for row in page().items]
+    assert page().searched_to is None
+    monkeypatch.setattr(reads, "LOOKED_AT", 5)
+    assert [row["number"] for row in page(offset=1).items] == expected[1:]
+    found, cursor, before = [], None, 13 if newest_first else 0
+    while True:
+        part = page(limit=2, cursor=cursor)
+        looked = abs(part.searched_to - before)
+        assert looked == 5 or len(part.items) == 2 or part.next_cursor is None
+        assert looked <= 5 and part.matching in (None, len(expected))
+        found += [row["number"] for row in part.items]
+        if not part.next_cursor:
+            break
+        cursor, before = part.next_cursor, part.searched_to
+    assert found == expected and part.searched_to == (1 if newest_first else 12)
+
+
+def test_what_an_index_or_the_counters_know_is_not_searched(mixed, monkeypatch):
+    monkeypatch.setattr(reads, "LOOKED_AT", 1)
+    for filters in ({}, {"status": ["failed"]}, {"priority": ["high"]}, {"function": "ok"}):
+        assert reads.tasks(str(mixed.pk), TaskFilter(**filters)).searched_to is None
+    new = make_batch("New")
+    add_tasks(new, 3)
+    none = reads.tasks(str(new.pk), TaskFilter(status=["failed", "cancelled"]))
+    assert (none.items, none.next_cursor, none.matching, none.searched_to) == ([], None, 0, None)
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+@pytest.mark.parametrize("statuses", [[], ["completed"], ["queued", "running"]])
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_every_offset_gives_its_part_of_the_list(execute, mixed, statuses, newest_first, cleared):
+    if cleared:
+        execute("clear", batch=str(mixed.pk), statuses="failed")
+    tasks = mixed.tasks.filter(status__in=statuses) if statuses else mixed.tasks.all()
+    numbers = sorted(tasks.values_list("number", flat=True), reverse=newest_first)
+    for offset in range(14):
+        page = reads.tasks(str(mixed.pk), TaskFilter(status=statuses), 3, offset=offset, newest_first=newest_first)
+        assert [row["number"] for row in page.items] == numbers[offset : offset + 3]
+        assert page.next_cursor == (str(numbers[offset + 2]) if offset + 3 < len(numbers) else None)
+        assert page.matching == len(numbers)
+
+
+def test_results_of_several_statuses_are_in_order(mixed):
+    """Read from each status by itself."""
+    statuses, found, cursor = ["FAILED", "queued", "failed", "completed"], [], None
+    while True:
+        page = reads.results(str(mixed.pk), statuses, cursor=cursor, limit=3)
+        assert len(page.items) <= 3
+        found += [row["number"] for row in page.items]
+        if not (cursor := page.next_cursor):
+            break
+    assert found == [1, 2, 3, 4, 5, 6, 10, 11, 12]

@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 from playwright.sync_api import expect
 
 KEEP_SOCKETS = """
@@ -10,6 +11,7 @@ window.WebSocket = class extends WebSocket {
   constructor(...how) { super(...how); window.sockets.push(this); }
 };
 """
+MANY = 60_000  # more than a page of a search looks at
 TASKS = "\n".join(["function,name,duration", *(f"simulate,part {number},0.5" for number in range(12))])
 
 
@@ -32,3 +34,32 @@ def test_a_batch_is_seen_to_its_end_without_a_reload_although_the_socket_was_cut
     expect(page.locator("tr", has_text="part 11")).to_contain_text("completed")
     assert page.evaluate("window.sockets.length") > before, "the socket was not opened again"
     assert page.evaluate("window.unbroken"), "the page was loaded again"
+
+
+def test_a_search_in_a_large_batch_goes_on_until_it_has_seen_all(page, api_token, live_server_url):
+    hay = [{"function": "simulate"}] * (MANY - 1)
+    tasks = [{"function": "simulate", "name": "first needle"}, *hay, {"function": "simulate", "name": "last needle"}]
+    added = httpx.post(
+        f"{live_server_url}/api/add_batch",
+        json={"tasks": tasks, "name": "Hay"},
+        headers={"Authorization": f"Bearer {api_token}"},
+        timeout=60,
+    )
+    page.goto(f"/batches/{added.json()['data']['batch_id']}/")
+    matching, rows = page.locator("#matching"), page.locator("tr[data-number]")
+    expect(matching).to_have_text("60,001 tasks")
+    page.locator("#filters [name=q]").fill("needle")
+    expect(matching).to_have_text("2 tasks")
+    expect(rows).to_have_count(2)
+    expect(rows.last).to_contain_text("last needle")
+    page.locator("#filters [name=q]").fill("nowhere")
+    expect(page.locator(".empty")).to_have_text("No task matches this filter.")
+    expect(matching).to_have_text("0 tasks")
+    page.locator("#filters [name=q]").fill("simulate")  # all match: a page is full at once
+    expect(matching).to_have_text("more than 50 tasks")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(rows.last).to_have_attribute("data-number", "100")
+    expect(matching).to_have_text("more than 100 tasks")
+    page.reload()
+    expect(matching).to_have_text("more than 50 tasks")
+    expect(rows.first).to_have_attribute("data-number", "1")

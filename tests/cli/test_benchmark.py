@@ -42,7 +42,7 @@ def folders() -> set[str]:
         (
             "history",
             300,
-            {"status_p99_ms": (0.1, 20_000), "list_text_p99_ms": (0.1, 20_000), "jsonl_rows_per_second": (1, 10**7)},
+            {"status_p99_ms": (0.1, 20_000), "search_p99_ms": (0.1, 20_000), "jsonl_rows_per_second": (1, 10**7)},
         ),
         ("idle", 1, {"percent_of_a_core": (0, 200), "memory_mb": (50, 2_000), "processes": (4, 20)}),
         ("up", 1, {"seconds": (0.5, 60), "first_seconds": (0.5, 90)}),

@@ -245,6 +245,17 @@ def test_a_long_list_of_tasks_has_pages_that_keep_the_filter(operator):
     assert numbers(second.follow("Previous"))[0] == 1
 
 
+def test_a_large_batch_is_searched_a_part_at_a_time(operator, monkeypatch):
+    monkeypatch.setattr("executor.reads.LOOKED_AT", 5)
+    batch = make_batch()
+    add_tasks(batch, 11, name="hay")
+    add_tasks(batch, 1, name="needle")
+    first = look(operator, batch_url(batch, "?q=needle"))
+    assert numbers(first) == [] and "No task up to #5 matches this filter." in first.text
+    last = first.follow("Search on").follow("Search on")
+    assert numbers(last) == [12] and not {"Search on", "Next"} & set(last.links)
+
+
 def test_the_scripts_start_from_the_same_data(operator, mixed):
     page = look(operator, batch_url(mixed, "?status=failed&task=3"))
     island = page.json("island")

@@ -29,11 +29,12 @@ def history(tasks: int, port: str, pid: str) -> dict:
         "status_": _times(lambda _: client.get(f"/api/batches/{batch_id}")),
         "results_": _times(lambda number: client.get(f"/api/batches/{batch_id}/results", params=_page(number, tasks))),
     }
+    listed = f"/api/batches/{batch_id}/tasks"
     for name, filters in _FILTERS.items():
         of_few = {**filters, "limit": 100}
-        read[f"list_{name}_"] = _times(
-            lambda _, of_few=of_few: client.get(f"/api/batches/{batch_id}/tasks", params=of_few)
-        )
+        read[f"list_{name}_"] = _times(lambda _, of_few=of_few: client.get(listed, params=of_few))
+    read["search_"] = _times(lambda number: client.get(listed, params={**_TEXT, **_page(number, tasks)}))
+    searched = _search(client, listed)
     rows = {}
     with Peak([int(pid)]) as exporting:
         for kind in ("jsonl", "csv"):
@@ -51,6 +52,7 @@ def history(tasks: int, port: str, pid: str) -> dict:
         "last_to_first_percent": _last_to_first(batch_id, tasks),
         "more_mb_from_a_tenth_on": _growth(memory, tasks),
         **figures,
+        "search_through_all_s": searched,
         **rows,
         "export_mb": exporting.over,
     }
@@ -62,12 +64,23 @@ _FILTERS = {
     "status": {"status": "failed"},
     "priority": {"priority": "critical"},
     "function": {"function": "moment"},
-    "text": {"q": "nowhere"},
+    "statuses": {"status": "failed,cancelled"},
+    "both": {"function": "moment", "status": "completed"},
 }
+_TEXT = {"q": "nowhere"}
 
 
 def _page(number: int, tasks: int) -> dict:
     return {"limit": 100, "cursor": number * tasks // LOOKS} if number else {"limit": 100}
+
+
+def _search(client: httpx.Client, listed: str) -> float:
+    """Seconds until it is known that no task has a text."""
+    started, cursor = time.monotonic(), None
+    while True:
+        answer = client.get(listed, params={**_TEXT, **({"cursor": cursor} if cursor else {})}).json()
+        if not (cursor := answer["next_cursor"]):
+            return round(time.monotonic() - started, 2)
 
 
 def _times(look: Callable[[int], httpx.Response]) -> list[float]:

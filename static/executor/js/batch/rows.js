@@ -1,5 +1,5 @@
 /** The matching tasks as a window over the server's list: pages are read as they come into view. */
-import { signal } from "@preact/signals";
+import { batch as together, signal } from "@preact/signals";
 import { get } from "../http.js";
 import { changed } from "./change.js";
 import { pending, settle, weigh } from "./pending.js";
@@ -13,6 +13,12 @@ const AT_MOST = 1_000_000; // the server's last offset
 export const version = signal(0);
 /** How many tasks match; null while nobody knows. */
 export const matching = signal(island.matching);
+/**
+ * Where the server searches a part at a time: how many were found, the number up to which it looked, and whether it is
+ * still asked for more. Null where it does not.
+ * @type {import("@preact/signals").Signal<?{found: number, to: number, going: boolean}>}
+ */
+export const search = signal(null);
 /** How long the list is as far as is known. */
 export const length = signal(0);
 /** Why the list could not be read; the rows that are there stay. */
@@ -27,12 +33,21 @@ let reading = new Map();
 let during = [];
 let generation = 0;
 let view = [0, 1];
+/** page → the cursor at which it begins, in a list that is searched */
+let starts = new Map();
+/** How many a search found, once it is through. */
+let inAll = null;
 
 /** The rows that the page was rendered with. */
 export function seed() {
+  settle(island.matching);
+  if (island.searched) {
+    reload(true);
+    search.value = { found: 0, to: 0, going: true };
+    return;
+  }
   if (island.offset % PAGE === 0) keep(island.offset / PAGE, island.tasks);
   measure(island.offset + island.tasks.length, island.tasks.length === PAGE);
-  settle(island.matching);
 }
 
 export const at = (index) => pages.get(Math.floor(index / PAGE))?.[index % PAGE];
@@ -64,7 +79,12 @@ export async function reload(other = false) {
   generation += 1;
   reading = new Map();
   stale = new Set(pages.keys());
-  if (other) view = [0, 0];
+  inAll = null;
+  if (other) {
+    view = [0, 0];
+    starts = new Map();
+    search.value = null;
+  }
   await Promise.all([read(view[0], true), view[1] > view[0] ? read(view[1]) : null]);
 }
 
@@ -90,22 +110,11 @@ function patch(changes, at) {
 
 function read(page, renew = false) {
   const mine = generation;
-  const parts = query(filter.value);
-  parts.set("limit", PAGE);
-  parts.set("offset", page * PAGE);
-  const work = get(`${island.urls.tasks}?${parts}`)
-    .then((answer) => {
-      if (mine !== generation) return;
-      if (renew) forget();
-      keep(page, answer.tasks);
-      matching.value = answer.matching;
-      failure.value = "";
-      if (renew) settle(answer.matching);
-      measure(page * PAGE + answer.tasks.length, Boolean(answer.next_cursor));
-      for (const [changes, at] of during) patch(changes, at); // frames that overtook the answer
-    })
+  const work = fill(page, renew, () => mine === generation)
     .catch((error) => {
-      if (mine === generation) failure.value = error instanceof TypeError ? "The server cannot be reached." : error.message;
+      if (mine !== generation) return;
+      failure.value = error instanceof TypeError ? "The server cannot be reached." : error.message;
+      if (search.value) search.value = { ...search.value, going: false };
     })
     .finally(() => {
       if (mine === generation) reading.delete(page);
@@ -114,6 +123,52 @@ function read(page, renew = false) {
     });
   reading.set(page, work);
   return work;
+}
+
+/** Read a page; where the server searches, part after part until the page is full or everything was looked at. */
+async function fill(page, renew, wanted) {
+  let tasks = [];
+  let cursor = starts.get(page);
+  let going = true;
+  while (going) {
+    const parts = query(filter.value);
+    parts.set("limit", PAGE - tasks.length);
+    if (cursor) parts.set("cursor", cursor);
+    else parts.set("offset", page * PAGE);
+    const answer = await get(`${island.urls.tasks}?${parts}`);
+    if (!wanted()) return;
+    tasks = [...tasks, ...answer.tasks];
+    cursor = answer.next_cursor;
+    going = answer.searched_to != null && Boolean(cursor) && tasks.length < PAGE;
+    together(() => take(page, tasks, answer, renew, going));
+    renew = false;
+  }
+}
+
+/** What was read of a page so far. */
+function take(page, tasks, answer, renew, going) {
+  const end = page * PAGE + tasks.length;
+  const more = Boolean(answer.next_cursor);
+  if (renew) forget();
+  keep(page, tasks);
+  failure.value = "";
+  if (answer.searched_to != null) {
+    if (!more) inAll = end;
+    else if (!going) startAt(page + 1, answer.next_cursor);
+    search.value = { found: Math.max(end, renew ? 0 : search.value?.found ?? 0), to: answer.searched_to, going };
+  }
+  matching.value = answer.matching ?? inAll;
+  if (renew) settle(matching.value);
+  measure(end, more && !going);
+  for (const [changes, at] of during) patch(changes, at); // frames that overtook the answer
+  version.value += 1;
+}
+
+/** Where a page begins, the pages behind it follow. */
+function startAt(page, cursor) {
+  if (starts.get(page) === cursor) return;
+  starts = new Map([...starts].filter(([other]) => other < page)).set(page, cursor);
+  for (const other of pages.keys()) if (other >= page) stale.add(other);
 }
 
 function forget() {

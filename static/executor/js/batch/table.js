@@ -55,6 +55,7 @@ const Failure = () => html`<div class="notice" role="alert">The list could not b
 
 function Nothing() {
   if (rows.failure.value) return html`<${Failure} />`;
+  if (rows.search.value?.going) return html`<div class="empty"><p>Searching…</p></div>`;
   if (filtered.value) return html`<div class="empty"><p>No task matches this filter.</p></div>`;
   return html`<div class="empty"><p><strong>No tasks yet.</strong></p>
     ${may("submit") && html`<p><a href=${`/batches/${batch.value.batch_id}/add/`}>Add the first ones</a></p>`}</div>`;
