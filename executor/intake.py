@@ -14,7 +14,7 @@ from executor import functions
 from executor.access import Caller
 from executor.errors import BadTasks, NotAllowed
 from executor.exchange import NewTask
-from executor.json_text import spelled
+from executor.json_text import Unreadable, kind_of, spelled
 from executor.models import BatchTask
 from executor.parameters import Line, Moment, Number, PriorityName, Whole
 from executor.states import Priority
@@ -72,6 +72,9 @@ _FIELD_OF = {
 }
 
 
+_CALL = ("function", "params")
+
+
 def check(
     items: Iterable[Any], caller: Caller, defaults: dict[str, Any] | None = None, owner: str | None = None
 ) -> list[NewTask]:
@@ -95,8 +98,10 @@ def check(
         if problems:
             wrong += 1
             custom_id = _shown_id(item)
+            place = {"line": item.line} if isinstance(item, Unreadable) else {}
             errors += [
-                {"index": index, "custom_id": custom_id, "field": field, "reason": reason} for field, reason in problems
+                {"index": index, **place, "custom_id": custom_id, "field": field, "reason": reason}
+                for field, reason in problems
             ]
         elif not wrong:
             tasks.append(task)
@@ -114,16 +119,16 @@ def _check_one(
     item: Any, defaults: dict[str, Any] | None, caller: Caller, owner: str
 ) -> tuple[NewTask | None, list[tuple[str, str]]]:
     if not isinstance(item, dict):
-        return None, [("", f"must be an object, not {type(item).__name__}")]
+        return None, [("", item.reason if isinstance(item, Unreadable) else f"must be an object, not {kind_of(item)}")]
     try:
         spec = TaskItem.model_validate(_with_defaults(item, defaults) if defaults else item)
     except ValidationError as error:
-        return None, [_in_words(problem) for problem in error.errors(include_url=False)]
+        problems = [_in_words(problem) for problem in error.errors(include_url=False)]
+        return None, [*problems, *_params_problems(item, defaults)]
     params, problem = spelled(spec.params)
     if problem:
         return None, [("params", problem)]
-    problems = functions.validate(spec.function, spec.params)
-    if problems:
+    if problems := functions.validate(spec.function, spec.params):
         return None, problems
     # Also of the one that is called in the end: going through custom_function saves nobody a scope.
     called = functions.lookup(spec.function), functions.resolve(spec.function, spec.params)[0]
@@ -151,6 +156,17 @@ def _check_one(
         run_after=spec.run_at,
     )
     return task, []
+
+
+def _params_problems(item: dict, defaults: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What is wrong with the parameters of a task with which other things are wrong, so that both are told at once."""
+    call = {name: value for name, value in _with_defaults(item, defaults or {}).items() if _FIELD_OF.get(name) in _CALL}
+    try:
+        spec = TaskItem.model_validate(call)
+    except ValidationError:
+        return []  # that was told
+    _, problem = spelled(spec.params)
+    return [("params", problem)] if problem else functions.validate(spec.function, spec.params)
 
 
 def _with_defaults(item: dict, defaults: dict[str, Any]) -> dict:

@@ -1,6 +1,7 @@
 """Tasks as people paste or upload them: JSON, JSON Lines and CSV, told apart by looking.
 
-Every bad line is reported at once, because nobody wants to find the second mistake only after mending the first.
+A bad line takes the place of its task, so that it is reported together with the others' mistakes: nobody wants to find
+the second one only after mending the first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import orjson
 
 from executor.errors import BadTasks
+from executor.json_text import Unreadable, kind_of, read_lines
 
 FORMATS = ("json", "jsonl", "csv")
 LIST_KEYS = ("tasks", "tool_calls", "calls", "items")
@@ -20,19 +22,23 @@ TASK_COLUMNS = ("function", "name", "priority", "custom_id", "max_retries")
 
 @dataclass(frozen=True)
 class Line:
-    """One task and the line of the text it stands on."""
+    """One task and the line of the text it stands on; Unreadable, or a value that is no object, where it is none."""
 
     number: int
-    task: dict
+    task: object
 
 
-def parse(text: str | bytes, format: str | None = None) -> list[dict]:
-    """The tasks in `text`; raises BadTasks with every line that cannot be read."""
+def parse(text: str | bytes, format: str | None = None) -> list:
+    """The tasks in `text`."""
     return [line.task for line in read(text, format)]
 
 
 def read(text: str | bytes, format: str | None = None) -> list[Line]:
-    """As `parse`, with the line each task stands on."""
+    """The tasks with the line each stands on.
+
+    Raises BadTasks where the text as a whole cannot be read. What is wrong with a line is told with what is wrong with
+    the tasks of the others, by whoever checks them.
+    """
     text = _decoded(text)
     if not text.strip():
         raise BadTasks("There are no tasks in the text.", fix="Paste or upload JSON, JSON Lines or CSV.")
@@ -89,16 +95,10 @@ def _read_json(text: str) -> list[Line]:
             errors=[_error(error.lineno, 0, f"{error.msg} (column {error.colno}).")],
         ) from None
     items, defaults = _items_of(document)
-    lines = [Line(index + 1, _as_task(item)) for index, item in enumerate(items) if isinstance(item, dict)]
-    if len(lines) < len(items):
-        raise _refused(
-            [
-                _error(index + 1, index, f"A task is an object, not {_kind(item)}.")
-                for index, item in enumerate(items)
-                if not isinstance(item, dict)
-            ]
-        )
-    return [Line(line.number, {**defaults, **line.task}) for line in lines]
+    tasks = (_as_task(item) for item in items)
+    return [
+        Line(number, {**defaults, **task} if isinstance(task, dict) else task) for number, task in enumerate(tasks, 1)
+    ]
 
 
 def _items_of(document: object) -> tuple[list, dict]:
@@ -106,7 +106,7 @@ def _items_of(document: object) -> tuple[list, dict]:
     if isinstance(document, list):
         return document, {}
     if not isinstance(document, dict):
-        raise BadTasks(f"Tasks are a list of objects, not {_kind(document)}.")
+        raise BadTasks(f"Tasks are a list of objects, not {kind_of(document)}.")
     key = next((key for key in LIST_KEYS if key in document), None)
     if key is None:
         return [document], {}
@@ -122,28 +122,12 @@ def _items_of(document: object) -> tuple[list, dict]:
 
 
 def _read_jsonl(text: str) -> list[Line]:
-    lines, errors = [], []
-    for number, row in enumerate(text.split("\n"), 1):
-        if not row.strip():
-            continue
-        index = len(lines) + len(errors)
-        try:
-            item = orjson.loads(row)
-        except orjson.JSONDecodeError as error:
-            errors.append(_error(number, index, f"Not JSON: {error.msg} (column {error.colno})."))
-            continue
-        if isinstance(item, dict):
-            lines.append(Line(number, _as_task(item)))
-        else:
-            errors.append(_error(number, index, f"A task is an object, not {_kind(item)}."))
-    if errors:
-        raise _refused(errors)
-    return lines
+    return [Line(number, _as_task(item)) for number, item in read_lines(text.split("\n"))]
 
 
 def _read_csv(text: str) -> list[Line]:
     rows = csv.reader(io.StringIO(text), delimiter=_delimiter(text), strict=True)
-    lines, errors = [], []
+    lines = []
     try:
         header = [name.strip() for name in next(rows, [])]
         if problem := _header_problem(header):
@@ -151,15 +135,13 @@ def _read_csv(text: str) -> list[Line]:
         for row in rows:
             if not any(cell.strip() for cell in row):
                 continue
-            index = len(lines) + len(errors)
+            number = rows.line_num
             if len(row) > len(header):
-                errors.append(_error(rows.line_num, index, f"{len(row)} values for {len(header)} columns."))
+                lines.append(Line(number, Unreadable(f"{len(row)} values for {len(header)} columns", number)))
             else:
-                lines.append(Line(rows.line_num, _task_of_row(dict(zip(header, row, strict=False)))))
+                lines.append(Line(number, _task_of_row(dict(zip(header, row, strict=False)))))
     except csv.Error as error:
-        errors.append(_error(rows.line_num, len(lines) + len(errors), f"Not CSV: {error}."))
-    if errors:
-        raise _refused(errors)
+        lines.append(Line(rows.line_num, Unreadable(f"is not CSV: {error}", rows.line_num)))
     if not lines:
         raise BadTasks("The table has a header but no tasks.")
     return lines
@@ -194,23 +176,13 @@ def _value(cell: str) -> object:
         return cell
 
 
-def _as_task(item: dict) -> dict:
-    """An agent's tool call in the words of a task; a task as it is."""
-    if "tool_name" not in item:
+def _as_task(item: object) -> object:
+    """An agent's tool call in the words of a task; everything else as it is."""
+    if not isinstance(item, dict) or "tool_name" not in item:
         return item
     task = {key: value for key, value in item.items() if key not in ("tool_name", "tool_args")}
     return {"function": item["tool_name"], "params": item.get("tool_args") or {}, **task}
 
 
-def _kind(value: object) -> str:
-    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
-    return names.get(type(value), "an object")
-
-
 def _error(line: int, index: int, reason: str) -> dict:
     return {"line": line, "index": index, "custom_id": None, "field": None, "reason": reason}
-
-
-def _refused(errors: list[dict]) -> BadTasks:
-    count = len(errors)
-    return BadTasks(f"{count} {'line' if count == 1 else 'lines'} cannot be read.", errors=errors)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -10,6 +12,32 @@ from django.conf import settings
 
 DEEPEST = 64  # levels of nesting
 LONGEST_KEY = 256  # characters of a key
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line of a text that is no task, in the place of the task, so that it is told together with what is wrong with
+    the others."""
+
+    reason: str
+    line: int
+
+
+def read_lines(rows: Iterable[str | bytes]) -> Iterator[tuple[int, Any]]:
+    """The number of each line that is not empty, counted from 1, and its value: Unreadable where it is no JSON."""
+    for number, row in enumerate(rows, 1):
+        if not row.strip():
+            continue
+        try:
+            yield number, orjson.loads(row)
+        except orjson.JSONDecodeError as error:
+            yield number, Unreadable(f"is not JSON: {error.msg} (column {error.colno})", number)
+
+
+def kind_of(value: Any) -> str:
+    """What a value is called in JSON, with its article."""
+    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
+    return names.get(type(value), "an object")
 
 
 def spelled(value: Any) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from executor import intake
 from executor.dispatch import open_batches
 from executor.errors import BadRequest
-from executor.json_text import spelled
+from executor.json_text import Unreadable, read_lines, spelled
 from executor.models import Batch, BatchStats
 from executor.parameters import BatchName, Concurrency, Key, Line
 from executor.sql import database_now
@@ -60,10 +60,13 @@ class AddBatchParameters(Parameters):
         try:
             if value.lstrip().startswith("["):
                 return orjson.loads(value)
-            # At line feeds alone: `splitlines` also cuts at characters that may stand in a JSON string as they are.
-            return [orjson.loads(line) for line in value.split("\n") if line.strip()]
         except orjson.JSONDecodeError as error:
             raise ValueError(f"as text they must be a JSON list, or one JSON object a line ({error})") from None
+        # At line feeds alone: `splitlines` also cuts at characters that may stand in a JSON string as they are.
+        tasks = [task for _, task in read_lines(value.split("\n"))]
+        if tasks and all(isinstance(task, Unreadable) for task in tasks):
+            raise ValueError(f"as text they must be a JSON list, or one JSON object a line (this {tasks[0].reason})")
+        return tasks
 
 
 @action(

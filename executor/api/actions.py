@@ -11,8 +11,9 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from ninja import NinjaAPI
 
 from executor.actions import ACTIONS, Action, BatchExecutor
-from executor.errors import BadRequest, BadTasks
-from executor.intake import REPORTED, TaskItem
+from executor.errors import BadRequest
+from executor.intake import TaskItem
+from executor.json_text import read_lines
 
 from .rendering import answer
 
@@ -49,7 +50,8 @@ def add_action_routes(api: NinjaAPI) -> None:
 def _route(entry: Action) -> Callable:
     def route(request: HttpRequest) -> HttpResponse:
         if entry.name == "add_batch" and request.content_type == JSONL:
-            arguments: dict[str, Any] = {**request.GET.dict(), "tasks": _lines(request)}
+            tasks = [task for _, task in read_lines(_body_lines(request))]
+            arguments: dict[str, Any] = {**request.GET.dict(), "tasks": tasks}
         else:
             arguments = _arguments(request)
         return answer(BatchExecutor(request.auth).call(entry.name, _with_key(request, entry.name, arguments)))
@@ -77,21 +79,6 @@ def _arguments(request: HttpRequest) -> dict[str, Any]:
     if not isinstance(arguments, dict):
         raise BadRequest(f"The body must be a JSON object, not {type(arguments).__name__}.")
     return arguments
-
-
-def _lines(request: HttpRequest) -> list[dict]:
-    """The tasks of a JSONL body, read line by line. Raises BadTasks with every line that is no JSON."""
-    items: list[dict] = []
-    errors: list[dict] = []
-    for number, line in enumerate(_body_lines(request), 1):
-        if line.strip():
-            try:
-                items.append(orjson.loads(line))
-            except orjson.JSONDecodeError as error:
-                errors.append({"index": len(items) + len(errors), "line": number, "field": "", "reason": str(error)})
-    if errors:
-        raise BadTasks(f"{len(errors)} lines are no JSON.", errors=errors[:REPORTED])
-    return items
 
 
 def _body_lines(request: HttpRequest) -> Iterator[bytes]:

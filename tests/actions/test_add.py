@@ -94,13 +94,27 @@ def test_the_list_may_come_as_text(execute, text):
     assert execute("add_batch", tasks=text).data["count"] == 2
 
 
-@pytest.mark.parametrize(
-    "tasks", ["[1", "no json", {"function": "ok"}, 5, None, b"[]", '{"function": "ok"}\n{', "[" * 100_000]
-)
+@pytest.mark.parametrize("tasks", ["[1", "no json", {"function": "ok"}, 5, None, b"[]", "{\n{", "[" * 100_000])
 def test_what_is_no_list_is_refused(execute, tasks):
     with pytest.raises(BadRequest) as caught:
         execute("add_batch", tasks=tasks)
     assert caught.value.errors[0]["field"] == "tasks"
+
+
+def test_a_line_that_is_no_json_is_told_with_what_else_is_wrong(execute):
+    text = '{"function": "ok"}\n{"function": }\n[1]\n{"function": "nix", "priority": "urgent", "params": {"x": 1}}'
+    with pytest.raises(BadTasks) as caught:
+        execute("add_batch", tasks=text, idempotency_key="k")
+    errors = [(error["index"], error["field"], error.get("line")) for error in caught.value.errors]
+    assert errors == [(1, "", 2), (2, "", None), (3, "priority", None), (3, "function", None)]
+    assert not Batch.objects.exists()
+
+
+def test_wrong_params_are_told_with_a_wrong_field(execute):
+    wrong = {"function": "simulate", "priority": "urgent", "params": {"duration": -1}}
+    with pytest.raises(BadTasks) as caught:
+        execute("add_batch", tasks=[{"priority": "urgent"}], defaults={**wrong})
+    assert [error["field"] for error in caught.value.errors] == ["priority", "params.duration"]
 
 
 @pytest.mark.parametrize("tasks", [[], "", "[]", "\n\n"])
