@@ -85,7 +85,7 @@ def create_token(name: str, scopes: Iterable[str], expires_at: datetime | None =
     """A new token and its text, which nobody can see again: only its digest is kept."""
     scopes = [scope for scope in SCOPES if scope in _known(scopes)]
     if not name or len(name) > 100:
-        raise BadRequest("A token needs a name of 1 to 100 characters.")
+        raise BadRequest("A token needs a name of 1 to 100 characters.", fix="Give it one that says who uses it.")
     if ApiToken.objects.filter(name=name).exists():
         raise Conflict(f"There is a token named {name!r} already.", fix="Choose another name.")
     prefix = secrets.token_hex(4)
@@ -163,9 +163,9 @@ def _digest(text: str) -> str:
 def _known(scopes: Iterable[str]) -> set[str]:
     asked = set(scopes)
     if unknown := sorted(asked - set(SCOPES)):
-        raise BadRequest(f"Unknown scope {unknown[0]!r}. The scopes are {', '.join(SCOPES)}.")
+        raise BadRequest(f"There is no scope {unknown[0]!r}.", fix=f"Use one of: {', '.join(SCOPES)}.")
     if not asked:
-        raise BadRequest(f"A token needs at least one scope of {', '.join(SCOPES)}.")
+        raise BadRequest("A token needs at least one scope.", fix=f"Use one of: {', '.join(SCOPES)}.")
     return asked
 
 

@@ -154,7 +154,7 @@ class NowhereConsumer(Socket):
     """An address at which there is no stream."""
 
     async def serve(self) -> None:
-        raise NotFound("There is no stream at this address.")
+        raise NotFound("There is no stream at this address.", fix="See docs/api.md.")
 
 
 class BatchListConsumer(Socket):

@@ -73,6 +73,7 @@ _FIELD_OF = {
 
 
 _CALL = ("function", "params")
+_ALONE = "Correct what `errors` names and send it again; nothing was stored."
 
 
 def check(
@@ -109,7 +110,7 @@ def check(
         more = f" The first {REPORTED:,} are listed." if len(errors) > REPORTED else ""
         verb = "is" if wrong == 1 else "are"
         detail = f"{wrong:,} of {counted(index + 1, 'task')} {verb} wrong.{more}"
-        raise BadTasks(detail, errors=errors[:REPORTED])
+        raise BadTasks(detail, fix="" if index else _ALONE, errors=errors[:REPORTED])
     if not tasks:
         raise BadTasks("There are no tasks in this call.", fix="Give at least one item in `tasks`.")
     return tasks

@@ -212,7 +212,7 @@ def task(task_id: str) -> dict:
     """
     row = BatchTask.objects.filter(task_id=uuid_of(task_id, "task")).first()
     if row is None:
-        raise NotFound(f"There is no task {task_id}.")
+        raise NotFound(f"There is no task {task_id}.", fix="`GET /api/batches/<batch>/tasks` lists those of a batch.")
     return presenters.task_detail(row)
 
 
@@ -235,7 +235,7 @@ def frames(batch_id, after: int, max_bytes: int = FRAMES_BYTES, last: int | None
     if last is None:
         last = BatchStats.objects.filter(batch_id=batch_id).values_list("seq", flat=True).first()
     if last is None:
-        raise NotFound(f"There is no batch {batch_id}.")
+        raise NotFound(f"There is no batch {batch_id}.", fix="`GET /api/batches` lists what exists.")
     if after >= last:
         return Frames([], last, gone=after > last)
     found, size = [], 0

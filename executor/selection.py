@@ -121,7 +121,8 @@ def find_tasks(task_ids: Sequence[str]) -> dict[UUID, list[UUID]]:
             missing.discard(task_id)
     if missing:
         errors = [{"field": "task_ids", "value": str(task_id), "reason": "no such task"} for task_id in missing]
-        raise NotFound(f"{len(missing)} of {len(set(wanted))} tasks do not exist.", errors=errors)
+        fix = "Leave them out; they may have been cleared."
+        raise NotFound(f"{len(missing)} of {len(set(wanted))} tasks do not exist.", fix=fix, errors=errors)
     return found
 
 
@@ -138,5 +139,5 @@ def find_custom_ids(batch: Batch, custom_ids: Sequence[str]) -> list[UUID]:
     if missing:
         errors = [{"field": "custom_ids", "value": word, "reason": "no such task in the batch"} for word in missing]
         told = f"{counted(len(missing), 'custom id')} {'does' if len(missing) == 1 else 'do'} not exist in the batch."
-        raise NotFound(told, errors=errors)
+        raise NotFound(told, fix="Leave them out, or name another batch.", errors=errors)
     return list(rows.values())

@@ -147,6 +147,19 @@ def _assignment_moves(place: ast.expr, value: ast.expr) -> bool:
     )
 
 
+REFUSALS = {"BadRequest", "NotAllowed", "NotFound", "Conflict", "TooLarge", "ExecutorError"}
+
+
+def refusals_without_a_fix(source: str) -> list[str]:
+    """Errors for callers that are made without a word on what to do."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+    return [
+        ast.unparse(call)
+        for call in calls
+        if ast.unparse(call.func).split(".")[-1] in REFUSALS and not any(each.arg == "fix" for each in call.keywords)
+    ]
+
+
 # --- the rules -----------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +178,10 @@ def test_every_module_is_in_the_table():
 
 def test_imports_point_down():
     assert not faults(upward)
+
+
+def test_every_refusal_says_what_to_do():
+    assert not faults(lambda parts, source: refusals_without_a_fix(source))
 
 
 def test_tasks_and_batches_are_moved_by_the_queue_alone():

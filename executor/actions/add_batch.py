@@ -79,7 +79,8 @@ def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
     """Add many tasks in one call: all of them, or none when one is wrong."""
     items = parameters.tasks
     if isinstance(items, dict | bytes) or not hasattr(items, "__iter__"):
-        raise BadRequest("`tasks` must be a list of tasks.", errors=[{"field": "tasks", "reason": "must be a list"}])
+        errors = [{"field": "tasks", "reason": "must be a list"}]
+        raise BadRequest("`tasks` must be a list of tasks.", fix="One task goes into a list too.", errors=errors)
     if parameters.batch and (lost := [name for name in ("name", "metadata") if getattr(parameters, name)]):
         errors = [{"field": name, "reason": "is for a new batch; `batch` names one that exists"} for name in lost]
         raise BadRequest(f"With `batch`, {' and '.join(lost)} would be lost.", fix="Use `update`.", errors=errors)
@@ -121,7 +122,8 @@ def new_batch(
     text, problem = spelled(metadata or {})
     if problem or len(text) > METADATA_BYTES:
         problem = problem or f"has {len(text):,} bytes; at most {METADATA_BYTES:,} are allowed"
-        raise BadRequest(f"The metadata {problem}.", errors=[{"field": "metadata", "reason": problem}])
+        errors = [{"field": "metadata", "reason": problem}]
+        raise BadRequest(f"The metadata {problem}.", fix="Keep less in them.", errors=errors)
     batch = Batch.objects.create(
         name=name,
         owner=call.caller.key,

@@ -130,7 +130,8 @@ def _fingerprint(entry: Action, parameters: Parameters) -> str:
     try:
         text = orjson.dumps([entry.name, said], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadRequest(f"The arguments cannot be written as JSON: {error}.") from None
+        fix = "Give texts, numbers, booleans, null, lists and objects alone."
+        raise BadRequest(f"The arguments cannot be written as JSON: {error}.", fix=fix) from None
     return hashlib.sha256(text).hexdigest()
 
 

@@ -1,5 +1,6 @@
 """The JSON API: every action as `POST /api/<action>`, and what can be read as resources. Documented at `/api/docs`."""
 
+import difflib
 from collections.abc import Callable
 from functools import wraps
 
@@ -9,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.openapi.docs import ABS_TPL_PATH, Swagger
 
+from executor.actions import ACTIONS
 from executor.errors import BadRequest, ExecutorError, NotFound
 
 from .access import SessionCaller, TokenCaller, caller_of_request
@@ -56,7 +58,10 @@ def _for_callers(view: Callable) -> Callable:
 @csrf_exempt
 def nowhere(request: HttpRequest) -> HttpResponse:
     """An address that the API does not have."""
-    return problem(NotFound("There is nothing at this address.", fix="See /api/docs."))
+    asked = request.path.rstrip("/").rpartition("/")[2]
+    near = difflib.get_close_matches(asked, ACTIONS, 1) if request.method == "POST" else []
+    hint = f"Did you mean `POST /api/{near[0]}`? " if near else ""
+    return problem(NotFound("There is nothing at this address.", fix=f"{hint}See /api/docs."))
 
 
 def _in_words(view: Callable) -> Callable:

@@ -13,7 +13,7 @@ from ninja import NinjaAPI
 from executor.actions import ACTIONS, Action, BatchExecutor
 from executor.errors import BadRequest
 from executor.intake import TaskItem
-from executor.json_text import read_lines
+from executor.json_text import kind_of, read_lines
 
 from .rendering import answer
 
@@ -65,7 +65,7 @@ def _arguments(request: HttpRequest) -> dict[str, Any]:
     try:
         body = request.body
     except (UnreadablePostError, RawPostDataException):
-        raise BadRequest("The body ended too early.") from None
+        raise BadRequest("The body ended too early.", fix="Send all of it.") from None
     if not body:
         return {}
     if request.content_type != JSON:
@@ -75,9 +75,12 @@ def _arguments(request: HttpRequest) -> dict[str, Any]:
     try:
         arguments = orjson.loads(body)
     except (orjson.JSONDecodeError, RecursionError) as error:
-        raise BadRequest(f"The body is not JSON: {error}.", fix="NaN and Infinity are no JSON either.") from None
+        numbers = any(word in body for word in (b"NaN", b"Infinity"))
+        fix = "NaN and Infinity are no JSON." if numbers else "Send the arguments as one JSON object."
+        raise BadRequest(f"The body is not JSON: {error}.", fix=fix) from None
     if not isinstance(arguments, dict):
-        raise BadRequest(f"The body must be a JSON object, not {type(arguments).__name__}.")
+        fix = "Send the arguments as one JSON object."
+        raise BadRequest(f"The body must be an object, not {kind_of(arguments)}.", fix=fix)
     return arguments
 
 
@@ -85,7 +88,7 @@ def _body_lines(request: HttpRequest) -> Iterator[bytes]:
     try:
         yield from request
     except UnreadablePostError:
-        raise BadRequest("The body ended too early.") from None
+        raise BadRequest("The body ended too early.", fix="Send all of it.") from None
 
 
 def _with_key(request: HttpRequest, action: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 from django.db.models import Sum
 from django.http import HttpRequest
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Schema
 from pydantic import ConfigDict
 
 from executor.errors import BadRequest
@@ -14,7 +14,9 @@ from executor.knowledge.expressions import BadExpression, Filter
 from executor.knowledge.presenters import shown
 from executor.models import Chunk, Document
 
-router = Router(tags=["knowledge"])
+from .router import StrictRouter
+
+router = StrictRouter(tags=["knowledge"])
 _FORM = "multipart/form-data"
 _FIELDS = {
     "area": {"type": "string", "default": "main"},
@@ -79,7 +81,8 @@ def add(request: HttpRequest):
         added = documents.add(given.name, given.text.encode("utf-8", "replace"), owner=request.auth.key, **how)
         return {"documents": [{**shown(added.document), "status": added.status}], "errors": []}
     if request.content_type != _FORM:
-        wrong = BadRequest("The content type must be multipart/form-data or application/json.")
+        fix = "Send a form with files, or one text as JSON."
+        wrong = BadRequest("The content type must be multipart/form-data or application/json.", fix=fix)
         wrong.status = 415
         raise wrong
     files = request.FILES.getlist("file")
@@ -95,7 +98,8 @@ def add(request: HttpRequest):
         except BadRequest as error:
             errors.append({"field": file.name, "reason": error.message})
     if not done:
-        raise BadRequest("; ".join(error["reason"] for error in errors), errors=errors)
+        fix = "Nothing was added; correct the files and send them again."
+        raise BadRequest("; ".join(error["reason"] for error in errors), fix=fix, errors=errors)
     return {"documents": done, "errors": errors}
 
 
@@ -150,11 +154,14 @@ def search(
     request.auth.require("read")
     asked = (query or question).replace("\x00", " ").strip()
     if not asked:
-        raise BadRequest("`query` is missing.", errors=[{"field": "query", "reason": "is missing"}])
+        errors = [{"field": "query", "reason": "is missing"}]
+        raise BadRequest("`query` is missing.", fix="Say what you look for: `?query=…`.", errors=errors)
     try:
         wanted = Filter(filter) if filter.strip() else None
     except BadExpression as error:
-        raise BadRequest(f"{error}.", errors=[{"field": "filter", "reason": str(error)}]) from None
+        errors = [{"field": "filter", "reason": str(error)}]
+        fix = "A filter compares metadata, as in `year > 2020 and topic == 'ships'`."
+        raise BadRequest(f"{error}.", fix=fix, errors=errors) from None
     found = find(asked, limit=limit, threshold=threshold, area=area, filter=wanted)
     results = [hit.as_dict() for hit in found.hits]
     return {"query": asked, "count": len(results), "results": results, "note": found.note or None}
@@ -176,13 +183,18 @@ def _text_document(request: HttpRequest) -> TextDocument:
     try:
         given = orjson.loads(request.body)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"The body is not JSON: {error}.") from None
+        fix = "Send an object with `name` and `text`."
+        raise BadRequest(f"The body is not JSON: {error}.", fix=fix) from None
     try:
         return TextDocument.model_validate(given)
     except ValueError as error:
         wrong = getattr(error, "errors", lambda **_: [])(include_url=False)
         errors = [{"field": ".".join(map(str, each["loc"])), "reason": each["msg"]} for each in wrong]
-        raise BadRequest("The document is wrong.", errors=errors) from None
+        fix = "Correct what `errors` names; nothing was added."
+        raise BadRequest("The document is wrong.", fix=fix, errors=errors) from None
+
+
+_OBJECT = 'Write them as in `{"year": 2020}`.'
 
 
 def _metadata(text: str) -> dict:
@@ -191,7 +203,7 @@ def _metadata(text: str) -> dict:
     try:
         given = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"The metadata are not JSON: {error}.") from None
+        raise BadRequest(f"The metadata are not JSON: {error}.", fix=_OBJECT) from None
     if not isinstance(given, dict):
-        raise BadRequest("The metadata must be a JSON object.")
+        raise BadRequest("The metadata must be a JSON object.", fix=_OBJECT)
     return given

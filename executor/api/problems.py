@@ -41,14 +41,14 @@ def add_problem_handlers(api: NinjaAPI) -> None:
     def on_wrong_query(request: HttpRequest, error: NinjaValidationError) -> HttpResponse:
         errors = [{"field": str(each["loc"][-1]), "reason": each["msg"]} for each in error.errors]
         told = "; ".join(f"{each['field']}: {each['reason']}" for each in errors)
-        return problem(BadRequest(f"Wrong query: {told}.", errors=errors))
+        return problem(BadRequest(f"Wrong query: {told}.", fix="See /api/docs.", errors=errors))
 
     @api.exception_handler(HttpError)
     def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
         if error.status_code == 403:
             fix = "Send the CSRF token of the page as X-CSRFToken, or use a bearer token."
             return problem(NotAllowed("The CSRF token is missing or wrong.", fix=fix))
-        wrong = BadRequest(str(error))
+        wrong = BadRequest(str(error), fix="See /api/docs.")
         wrong.status = error.status_code
         return problem(wrong)
 

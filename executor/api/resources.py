@@ -8,7 +8,7 @@ from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from django.http import FileResponse, HttpRequest, HttpResponse
-from ninja import Query, Router
+from ninja import Query
 from pydantic import BeforeValidator
 
 from executor import reads, tasklog
@@ -21,10 +21,11 @@ from executor.sql import let_go
 from executor.worker.results import artifact_path
 
 from .rendering import answer
+from .router import StrictRouter
 
 _FROM = Query(0, ge=0, le=2**53)
 
-router = Router()
+router = StrictRouter()
 LONGEST_WAIT = 60.0  # seconds
 
 

@@ -26,7 +26,7 @@ def explained(error: Exception) -> ExecutorError:
         return Unavailable(f"Redis does not answer: {told}.", fix="Is it running? `manage.py up` starts one.")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return BadRequest(f"{where}{error.strerror or told}.")
+        return BadRequest(f"{where}{error.strerror or told}.", fix="Is that the right name?")
     kind = type(error).__name__
     return ExecutorError(
         f"This should not have happened ({kind}: {told}).",

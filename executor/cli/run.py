@@ -55,7 +55,8 @@ def _add(screen: Screen, verb: str, options: dict[str, Any]) -> None:
     if pairs := options.get("pairs"):
         params = arguments.get("params", {})
         if not isinstance(params, dict):
-            raise BadRequest("--params must be a JSON object when --param is given too.")
+            fix = "Give all of them with --param, or in the object."
+            raise BadRequest("--params must be a JSON object when --param is given too.", fix=fix)
         arguments["params"] = {**params, **dict(pairs)}
     response = _execute(verb, arguments)
     screen.answer(response)
@@ -182,7 +183,7 @@ def _list(screen: Screen, verb: str, options: dict[str, Any]) -> None:
     chosen = {name: options[name] for name in ("state", "q", "cursor") if options.get(name)}
     limit = options.get("limit") or 20
     if not 1 <= limit <= 1000:
-        raise BadRequest("--limit must be from 1 to 1000.")
+        raise BadRequest("--limit must be from 1 to 1000.", fix="Go on with --cursor.")
     rows, cursor = reads.batches(limit=limit, **chosen)
     if screen.as_json:
         screen.json({"batches": rows, "next_cursor": cursor})

@@ -55,10 +55,10 @@ def add(
         kind = format_of(name, data)
         reading = read_contained(kind, data)
     except Unreadable as error:
-        raise BadRequest(f"{name}: {error}") from None
+        raise BadRequest(f"{name}: {error}", fix="Save it in another format.") from None
     pieces, content_hash = reading.pieces, reading.content_hash
     if not pieces:
-        raise BadRequest(f"{name}: there is no text in it.")
+        raise BadRequest(f"{name}: there is no text in it.", fix="Pictures are not read.")
     older = Document.objects.filter(area=area, source=source).exclude(content_hash=content_hash)
     if known := Document.objects.filter(area=area, content_hash=content_hash).first():
         if replace and older.exists():
@@ -177,7 +177,7 @@ def _chunks(document, pieces, vectors, model, version, start, end) -> list[Chunk
 def _clean_line(text: str, what: str, longest: int) -> str:
     text = " ".join(text.encode("utf-8", "replace").decode().replace("\x00", " ").split())
     if not text or len(text) > longest:
-        raise BadRequest(f"The {what} needs 1 to {longest} characters.")
+        raise BadRequest(f"The {what} needs 1 to {longest} characters.", fix="Choose another.")
     return text
 
 
@@ -185,7 +185,7 @@ def _checked(metadata: dict) -> dict:
     try:
         size = len(json.dumps(metadata, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise BadRequest(f"The metadata are no JSON ({error}).") from None
+        raise BadRequest(f"The metadata are no JSON ({error}).", fix="Give an object of texts and numbers.") from None
     if size > MOST_METADATA:
-        raise TooLarge(f"The metadata have more than {MOST_METADATA} characters.")
+        raise TooLarge(f"The metadata have more than {MOST_METADATA} characters.", fix="Keep less in them.")
     return metadata

@@ -618,7 +618,16 @@ def test_addresses_that_do_not_exist(api):
     refused(api.get(f"/api/batches/{uuid4()}/events"), 404, "not_found")
     assert api.get("/api/nowhere").status_code == 404
     assert api.post("/api/nowhere", json={}).status_code == 404
-    assert api.get("/api/add").status_code == 405
+    assert "`POST /api/status`" in refused(api.post("/api/statuss", json={}), 404, "not_found")["fix"]
+    assert "POST" in refused(api.get("/api/add"), 405, "method_not_allowed")["fix"]
+
+
+@pytest.mark.parametrize("place", ["batches", "batches/{}/tasks", "batches/{}", "knowledge/documents", "functions"])
+def test_a_query_that_is_not_understood_is_refused(api, place):
+    path = place.format(a_batch(api)["batch_id"])
+    problem = refused(api.get(f"/api/{path}", params={"staus": "failed"}), 400, "bad_request")
+    assert problem["errors"] == [{"field": "staus", "reason": "is not known here"}]
+    assert ("Did you mean" in problem["fix"]) == (place in ("batches/{}/tasks", "batches")) and problem["fix"]
 
 
 STRANGE = [
