@@ -30,13 +30,16 @@ def throughput(stats: BatchStats, now: datetime) -> float:
 
 
 def estimated_time_remaining(stats: BatchStats, state: str, max_concurrent: int, now: datetime) -> float | None:
-    """Seconds until the last task ends; None while that cannot be known: nothing ended yet, or nothing runs."""
+    """Seconds until the last task ends; None while that cannot be known: nothing ended yet, nothing runs, or the last
+    ones take longer than those before them."""
     left = stats.queued + stats.running
     if not left:
         return 0.0 if stats.total_tasks else None
     if state != "running" or not stats.completed + stats.failed:
         return None
     average = average_task_time(stats)
+    if not stats.queued and stats.changed_at and (now - stats.changed_at).total_seconds() > average:
+        return None
     if average < SHORT:
         rate = throughput(stats, now)
         return round(left / rate, 1) if rate else None

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import islice
 
+import orjson
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
@@ -22,10 +23,11 @@ from executor.errors import BadRequest, NotFound
 from executor.models import Batch, BatchFrame, BatchStats, BatchTask, WorkerNode
 from executor.selection import TaskFilter, find_batch, known_word, uuid_of
 from executor.sql import database_now, storable
-from executor.states import BatchState
+from executor.states import FINAL, BatchState
 
 COUNTED = 10_000  # a filtered list says how many match up to this many
 LOOKED_AT = 25_000  # tasks that one page of a search looks at
+PACE = 60.0  # seconds
 FRAMES_BYTES = 16 * 1024 * 1024  # of one answer of events
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _LIST_COLUMNS = [name for name in presenters.RESULT_COLUMNS if name != "result"]
@@ -248,6 +250,18 @@ def frames(batch_id, after: int, max_bytes: int = FRAMES_BYTES, last: int | None
         if size > max_bytes:
             break
     return Frames(found, last)
+
+
+def pace(batch: dict) -> list[list[float]]:
+    """How a batch that was read came to where it is: [seconds ago, tasks ended until then] of frames in the last
+    minute, the oldest first. The further back, the fewer: frames may be many."""
+    seqs = [batch["seq"] - 2**power for power in range(14)]
+    rows = BatchFrame.objects.filter(batch_id=batch["batch_id"], seq__in=seqs).order_by("seq")
+    now, points = database_now(), []
+    for at, counts in rows.values_list("at", "counts"):
+        if (age := (now - at).total_seconds()) < PACE:
+            points.append([round(age, 3), sum(count for word, count in orjson.loads(counts).items() if word in FINAL)])
+    return points
 
 
 def workers() -> list[dict]:

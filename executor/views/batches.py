@@ -90,6 +90,7 @@ def _island(request: HttpRequest, batch: dict, chosen: Filter, tasks, offset: in
         "tasks": tasks.items,
         "matching": tasks.matching,
         "offset": offset,
+        "pace": reads.pace(batch) if batch["state"] in (BatchState.RUNNING, BatchState.STOPPING) else [],
         "searched": tasks.searched_to is not None,
         "columns": [column.as_dict() for column in COLUMNS],
         "scopes": sorted(request.caller.scopes),

@@ -62,6 +62,13 @@ def test_for_tiny_tasks_the_measured_rate_counts():
     assert _left(stats, seconds=10) == 5
 
 
+def test_nothing_is_foretold_of_last_tasks_that_take_longer_than_the_others():
+    stats = _stats(running=1, completed=2, total_execution_time=8.0, changed_at=START + timedelta(seconds=7))
+    assert _left(stats, seconds=10) == 2
+    assert _left(stats, seconds=12) is None
+    assert _left(_stats(queued=4, completed=2, total_execution_time=8.0, changed_at=START), slots=1, seconds=12) == 16
+
+
 @pytest.mark.parametrize("state", ["open", "stopping", "stopped"])
 def test_nothing_is_foretold_of_a_batch_that_does_not_run(state):
     assert _left(_stats(queued=5, completed=5, total_execution_time=5.0), state) is None

@@ -18,7 +18,7 @@ from executor.models import Batch, BatchTask
 from executor.queue import Progress
 from executor.tasklog import AttemptLog
 from executor.views.batches import ROWS
-from tests.factories import FakeWorker, add_tasks, make_batch, running_batch, task_in
+from tests.factories import FakeWorker, add_tasks, make_batch, running_batch, start, task_in
 from tests.support.batches import NOBODYS
 from tests.support.page import Page
 
@@ -262,6 +262,19 @@ def test_the_scripts_start_from_the_same_data(operator, mixed):
     assert [task["number"] for task in island["tasks"]] == [3, 4] and island["matching"] == 2
     assert island["filter"] == {"status": ["failed"], "priority": [], "function": "", "q": ""}
     assert island["open"] == 3 and island["batch"]["seq"] == now(mixed).stats.seq
+
+
+def test_the_page_of_a_batch_that_runs_knows_how_fast_it_was(operator):
+    batch, worker = make_batch(max_concurrent=3), FakeWorker()
+    add_tasks(batch, 9)
+    assert look(operator, batch_url(batch)).json("island")["pace"] == []
+    start(batch)
+    for _ in range(4):
+        worker.complete(*worker.take(batch)[:1])
+    pace = look(operator, batch_url(batch)).json("island")["pace"]
+    ages, ended = zip(*pace, strict=True)
+    assert list(ages) == sorted(ages, reverse=True) and 0 <= ages[-1] < ages[0] < 60
+    assert list(ended) == sorted(ended) and ended[0] == 0 and ended[-1] == 3
 
 
 @pytest.mark.parametrize("asked", ["99", "x", "²", "1" * 30, NOBODYS])
