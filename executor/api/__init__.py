@@ -30,7 +30,8 @@ class Documentation(Swagger):
 api = NinjaAPI(
     title="Batch Executor",
     version="1",
-    description="Hand over many tasks at once, let them run in parallel, and collect what they give back.",
+    description="Hand over many tasks at once, let them run in parallel, and collect what they give back.\n\n"
+    "[Back to the batches](/)",
     auth=[TokenCaller(), SessionCaller()],
     renderer=Renderer(),
     docs=Documentation(),

@@ -7,11 +7,14 @@ import re
 from datetime import datetime
 
 from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from executor.columns import Column
 
 register = template.Library()
 
+_TICKED = re.compile(r"`([^`\n]+)`")
 BAR = ("completed", "failed", "cancelled", "running")
 
 
@@ -112,6 +115,27 @@ def first_line(text: str | None) -> str:
 def more_doc(function: dict) -> str:
     """What a function's documentation says beyond its summary."""
     return (function["doc"] or "").strip().removeprefix(function["summary"]).strip()
+
+
+@register.filter
+def ticked(text: str) -> SafeString:
+    """A text in which what stands between backticks is code."""
+    pieces = enumerate(_TICKED.split(text))  # every other one is code
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", piece) if place % 2 else piece,) for place, piece in pieces)
+    )
+
+
+@register.filter
+def paragraphs(text: str) -> SafeString:
+    """A documentation text: lines of a paragraph flow, those of lists and tables stay as they are."""
+    return format_html_join("", "{}", ((_paragraph(part),) for part in re.split(r"\n\s*\n", text.strip("\n"))))
+
+
+def _paragraph(part: str) -> SafeString:
+    if re.search(r"^(\s+|[-*+#|>] |\d+[.)] )", part, re.MULTILINE):
+        return format_html("<pre>{}</pre>", ticked(part))
+    return format_html("<p>{}</p>", ticked(" ".join(part.split("\n"))))
 
 
 @register.filter

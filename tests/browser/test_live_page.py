@@ -32,6 +32,10 @@ def test_a_batch_is_seen_to_its_end_without_a_reload_although_the_socket_was_cut
     page.evaluate("window.sockets.at(-1).close()")
     expect(state).to_have_text("finished", timeout=20_000)
     expect(page.locator("tr", has_text="part 11")).to_contain_text("completed")
+    page.locator("tr[data-number] input[type=checkbox]").first.click()
+    expect(page.locator(".bulk-bar")).to_contain_text("1 task selected")
+    page.keyboard.press("Escape")
+    expect(page.locator(".bulk-bar")).to_have_count(0)
     assert page.evaluate("window.sockets.length") > before, "the socket was not opened again"
     assert page.evaluate("window.unbroken"), "the page was loaded again"
 

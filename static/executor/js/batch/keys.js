@@ -43,7 +43,7 @@ function busy(event) {
 }
 
 function escape(event) {
-  if (event.target.closest("input, select, textarea")) {
+  if (event.target.closest("input:not([type=checkbox]), select, textarea")) {
     event.preventDefault(); // a search field would be emptied without saying so
     event.target.blur();
     return;
