@@ -19,6 +19,8 @@ def _superusers_only(patterns: list[URLPattern]) -> list[URLPattern]:
 
 admin.autodiscover()
 
+handler400 = "executor.api.problems.refused"
+
 urlpatterns = [
     path("admin/rq/", include((_superusers_only(get_api_urlpatterns() + get_admin_urlpatterns()), "django_rq"))),
     path("admin/", admin.site.urls),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 
 import orjson
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.defaults import bad_request
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as NinjaValidationError
@@ -24,6 +26,16 @@ def problem(error: ExecutorError) -> HttpResponse:
     if error.status == 503:
         response["Retry-After"] = "2"
     return response
+
+
+def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django itself refuses: as a problem to callers of the API, as its page to the others."""
+    if not request.path.startswith("/api/"):
+        return bad_request(request, exception)
+    if isinstance(exception, DisallowedHost):
+        fix = "Call it by a name that BATCH_HOSTS has, or let an administrator add this one."
+        return problem(BadRequest("This server does not go by that host name.", fix=fix))
+    return problem(BadRequest("The request makes no sense.", fix="See /api/docs."))
 
 
 def add_problem_handlers(api: NinjaAPI) -> None:

@@ -42,6 +42,15 @@ def test_start_and_stop(execute, batch):
     assert Batch.objects.get(pk=batch.pk).stop_forced
 
 
+def test_what_comes_after_a_stop(execute, batch):
+    execute("start", batch="Six", max_concurrent=6)
+    assert execute("stop", batch="Six").data["next"].startswith("start ")
+    execute("start", batch="Six")
+    worker = FakeWorker()
+    worker.complete(*worker.take(batch))
+    assert execute("stop", batch="Six").data["next"].startswith("results ")
+
+
 def test_an_empty_batch_is_a_conflict(execute):
     make_batch("Empty")
     with pytest.raises(Conflict) as caught:

@@ -630,6 +630,13 @@ def test_a_query_that_is_not_understood_is_refused(api, place):
     assert ("Did you mean" in problem["fix"]) == (place in ("batches/{}/tasks", "batches")) and problem["fix"]
 
 
+def test_a_wrong_host_is_told_as_everything_else(api, live_server_url):
+    problem = refused(api.get("/api/batches", headers={"Host": "elsewhere.example"}), 400, "bad_request")
+    assert "host name" in problem["detail"] and "BATCH_HOSTS" in problem["fix"]
+    page = httpx.get(f"{live_server_url}/login/", headers={"Host": "elsewhere.example"})
+    assert page.status_code == 400 and "<h1>" in page.text
+
+
 STRANGE = [
     *("\x00", "a\x00b", "²", "٣", "-1", "1e9", "NaN", "9" * 30, "%", "_", "'", '"; drop table', "\u202e", "😀"),
     *("../../etc/passwd", "\\", "x" * 3000, " ", ",", ",,", "null", "[]", "{}", "0" * 40),
