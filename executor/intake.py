@@ -14,7 +14,7 @@ from executor import functions
 from executor.access import Caller
 from executor.errors import BadTasks, NotAllowed
 from executor.exchange import NewTask
-from executor.json_text import Unreadable, kind_of, spelled
+from executor.json_text import BadLine, kind_of, spelled
 from executor.models import BatchTask
 from executor.parameters import Line, Moment, Number, PriorityName, Whole
 from executor.states import Priority
@@ -72,8 +72,8 @@ _FIELD_OF = {
 }
 
 
-_CALL = ("function", "params")
-_ALONE = "Correct what `errors` names and send it again; nothing was stored."
+_CALL_FIELDS = ("function", "params")
+_FIX_OF_ONE = "Correct what `errors` names and send it again; nothing was stored."
 
 
 def check(
@@ -99,7 +99,7 @@ def check(
         if problems:
             wrong += 1
             custom_id = _shown_id(item)
-            place = {"line": item.line} if isinstance(item, Unreadable) else {}
+            place = {"line": item.line} if isinstance(item, BadLine) else {}
             errors += [
                 {"index": index, **place, "custom_id": custom_id, "field": field, "reason": reason}
                 for field, reason in problems
@@ -110,7 +110,7 @@ def check(
         more = f" The first {REPORTED:,} are listed." if len(errors) > REPORTED else ""
         verb = "is" if wrong == 1 else "are"
         detail = f"{wrong:,} of {counted(index + 1, 'task')} {verb} wrong.{more}"
-        raise BadTasks(detail, fix="" if index else _ALONE, errors=errors[:REPORTED])
+        raise BadTasks(detail, fix="" if index else _FIX_OF_ONE, errors=errors[:REPORTED])
     if not tasks:
         raise BadTasks("There are no tasks in this call.", fix="Give at least one item in `tasks`.")
     return tasks
@@ -120,7 +120,7 @@ def _check_one(
     item: Any, defaults: dict[str, Any] | None, caller: Caller, owner: str
 ) -> tuple[NewTask | None, list[tuple[str, str]]]:
     if not isinstance(item, dict):
-        return None, [("", item.reason if isinstance(item, Unreadable) else f"must be an object, not {kind_of(item)}")]
+        return None, [("", item.reason if isinstance(item, BadLine) else f"must be an object, not {kind_of(item)}")]
     try:
         spec = TaskItem.model_validate(_with_defaults(item, defaults) if defaults else item)
     except ValidationError as error:
@@ -161,7 +161,8 @@ def _check_one(
 
 def _params_problems(item: dict, defaults: dict[str, Any] | None) -> list[tuple[str, str]]:
     """What is wrong with the parameters of a task with which other things are wrong, so that both are told at once."""
-    call = {name: value for name, value in _with_defaults(item, defaults or {}).items() if _FIELD_OF.get(name) in _CALL}
+    whole = _with_defaults(item, defaults or {})
+    call = {name: value for name, value in whole.items() if _FIELD_OF.get(name) in _CALL_FIELDS}
     try:
         spec = TaskItem.model_validate(call)
     except ValidationError:

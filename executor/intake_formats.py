@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import orjson
 
 from executor.errors import BadTasks
-from executor.json_text import Unreadable, kind_of, read_lines
+from executor.json_text import BadLine, kind_of, read_lines
 
 FORMATS = ("json", "jsonl", "csv")
 LIST_KEYS = ("tasks", "tool_calls", "calls", "items")
@@ -22,7 +22,7 @@ TASK_COLUMNS = ("function", "name", "priority", "custom_id", "max_retries")
 
 @dataclass(frozen=True)
 class Line:
-    """One task and the line of the text it stands on; Unreadable, or a value that is no object, where it is none."""
+    """One task and the line of the text it stands on; BadLine, or a value that is no object, where it is none."""
 
     number: int
     task: object
@@ -137,11 +137,11 @@ def _read_csv(text: str) -> list[Line]:
                 continue
             number = rows.line_num
             if len(row) > len(header):
-                lines.append(Line(number, Unreadable(f"{len(row)} values for {len(header)} columns", number)))
+                lines.append(Line(number, BadLine(f"{len(row)} values for {len(header)} columns", number)))
             else:
                 lines.append(Line(number, _task_of_row(dict(zip(header, row, strict=False)))))
     except csv.Error as error:
-        lines.append(Line(rows.line_num, Unreadable(f"is not CSV: {error}", rows.line_num)))
+        lines.append(Line(rows.line_num, BadLine(f"is not CSV: {error}", rows.line_num)))
     if not lines:
         raise BadTasks("The table has a header but no tasks.")
     return lines

@@ -15,7 +15,7 @@ LONGEST_KEY = 256  # characters of a key
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class BadLine:
     """A line of a text that is no task, in the place of the task, so that it is told together with what is wrong with
     the others."""
 
@@ -24,14 +24,16 @@ class Unreadable:
 
 
 def read_lines(rows: Iterable[str | bytes]) -> Iterator[tuple[int, Any]]:
-    """The number of each line that is not empty, counted from 1, and its value: Unreadable where it is no JSON."""
+    """The number of each line that is not empty, counted from 1, and its value: BadLine where it is no JSON."""
     for number, row in enumerate(rows, 1):
+        if number == 1:  # spreadsheets and editors put a mark before a text
+            row = row.removeprefix(b"\xef\xbb\xbf") if isinstance(row, bytes) else row.removeprefix("\ufeff")
         if not row.strip():
             continue
         try:
             yield number, orjson.loads(row)
         except orjson.JSONDecodeError as error:
-            yield number, Unreadable(f"is not JSON: {error.msg} (column {error.colno})", number)
+            yield number, BadLine(f"is not JSON: {error.msg} (column {error.colno})", number)
 
 
 def kind_of(value: Any) -> str:

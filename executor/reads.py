@@ -10,8 +10,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from heapq import merge
-from itertools import islice
 
 import orjson
 from django.conf import settings
@@ -23,10 +21,10 @@ from executor.errors import BadRequest, NotFound
 from executor.models import Batch, BatchFrame, BatchStats, BatchTask, WorkerNode
 from executor.selection import TaskFilter, find_batch, known_word, uuid_of
 from executor.sql import database_now, storable
-from executor.states import FINAL, BatchState
+from executor.states import FINAL, BatchState, TaskStatus
 
 COUNTED = 10_000  # a filtered list says how many match up to this many
-LOOKED_AT = 25_000  # tasks that one page of a search looks at
+LOOKED_AT = 25_000  # numbers that one page of a search looks at
 PACE = 60.0  # seconds
 FRAMES_BYTES = 16 * 1024 * 1024  # of one answer of events
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -110,7 +108,7 @@ def tasks(
 ) -> Page:
     """A page of a batch's tasks by number, without their results.
 
-    Where a filter needs a search and the batch is large, only the next LOOKED_AT tasks are looked at: the page may
+    Where a filter needs a search and the batch is large, only the next LOOKED_AT numbers are looked at: the page may
     then have fewer tasks than `limit`, or none, and a cursor all the same. With an offset all are looked at, in
     whatever time that takes.
 
@@ -122,7 +120,7 @@ def tasks(
     searched = filters.needs_search and row.stats.total_tasks > LOOKED_AT
     matching = _matching(row, filters, rows, may_count=not searched)
     if not (filters or cursor or newest_first) and row.stats.total_tasks == row.stats.last_number:
-        cursor, offset = offset, 0  # no number is missing: the offset is one
+        cursor, offset = str(offset), 0  # no number is missing: the offset is one
     page = _keyset(rows, cursor, newest_first)
     if matching == 0:
         return Page([], None, 0)
@@ -152,7 +150,8 @@ def _search(
 
 
 def _from_the_end(rows: QuerySet, matching: int, offset: int, limit: int) -> Page:
-    """The same page, reached from the nearer end: everything that an offset passes over is read."""
+    """The same page, reached from the nearer end: everything that an offset passes over is read. Where tasks come or
+    move between the counting and the reading it is as many places off, as any offset is a moment later."""
     after = max(matching - offset - limit, 0)
     found = list(rows.reverse().values(*_LIST_COLUMNS)[after : max(matching - offset, 0)])[::-1]
     more = str(found[-1]["number"]) if found and after else None
@@ -195,16 +194,29 @@ def results(
     tasks = BatchTask.objects.filter(batch_id=row.batch_id)
     if task_ids is not None:
         tasks = tasks.filter(task_id__in=task_ids)
+    elif len(statuses) > 1:
+        return _results_of_several(tasks, statuses, cursor, limit)
     page = _keyset(TaskFilter(status=statuses).apply(tasks), cursor)
-    if len(statuses) > 1:
-        # An index knows the order of one status: of several, databases would look at all tasks, or sort them.
-        words = {word.lower() for word in statuses}
-        each = (_keyset(TaskFilter(status=[word]).apply(tasks), cursor) for word in words)
-        numbers = merge(*(one.values_list("number", flat=True)[: limit + 1] for one in each))
-        page = page.filter(number__in=list(islice(numbers, limit + 1)))
     found = list(page.values(*presenters.RESULT_COLUMNS)[: limit + 1])
     more = str(found[limit - 1]["number"]) if len(found) > limit else None
     return Page([presenters.task(each) for each in found[:limit]], more)
+
+
+def _results_of_several(tasks: QuerySet, statuses: Sequence[str], cursor: str | None, limit: int) -> Page:
+    """Of several statuses. An index knows the order of one: databases would look at all tasks, or sort them.
+
+    Tasks move meanwhile. In the order in which they do, none is passed over; which numbers there are says how it goes
+    on, not which rows still match.
+    """
+    words = {word.lower() for word in statuses}
+    each = [
+        _keyset(TaskFilter(status=[word]).apply(tasks), cursor).values_list("number", flat=True)[: limit + 1]
+        for word in (*filter(words.__contains__, TaskStatus.values), *(words - {*TaskStatus.values}))
+    ]
+    numbers = sorted({number for one in each for number in one})
+    page = _keyset(TaskFilter(status=statuses).apply(tasks), cursor).filter(number__in=numbers[:limit])
+    more = str(numbers[limit - 1]) if len(numbers) > limit else None
+    return Page([presenters.task(each) for each in page.values(*presenters.RESULT_COLUMNS)], more)
 
 
 def task(task_id: str) -> dict:

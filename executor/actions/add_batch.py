@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from executor import intake
 from executor.dispatch import open_batches
 from executor.errors import BadRequest
-from executor.json_text import Unreadable, read_lines, spelled
+from executor.json_text import BadLine, read_lines, spelled
 from executor.models import Batch, BatchStats
 from executor.parameters import BatchName, Concurrency, Key, Line
 from executor.sql import database_now
@@ -64,7 +64,7 @@ class AddBatchParameters(Parameters):
             raise ValueError(f"as text they must be a JSON list, or one JSON object a line ({error})") from None
         # At line feeds alone: `splitlines` also cuts at characters that may stand in a JSON string as they are.
         tasks = [task for _, task in read_lines(value.split("\n"))]
-        if tasks and all(isinstance(task, Unreadable) for task in tasks):
+        if tasks and all(isinstance(task, BadLine) for task in tasks):
             raise ValueError(f"as text they must be a JSON list, or one JSON object a line (this {tasks[0].reason})")
         return tasks
 
@@ -123,7 +123,7 @@ def new_batch(
     if problem or len(text) > METADATA_BYTES:
         problem = problem or f"has {len(text):,} bytes; at most {METADATA_BYTES:,} are allowed"
         errors = [{"field": "metadata", "reason": problem}]
-        raise BadRequest(f"The metadata {problem}.", fix="Keep less in them.", errors=errors)
+        raise BadRequest(f"The metadata {problem}.", fix="They are notes: a small JSON object.", errors=errors)
     batch = Batch.objects.create(
         name=name,
         owner=call.caller.key,

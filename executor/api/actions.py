@@ -50,7 +50,7 @@ def add_action_routes(api: NinjaAPI) -> None:
 def _route(entry: Action) -> Callable:
     def route(request: HttpRequest) -> HttpResponse:
         if entry.name == "add_batch" and request.content_type == JSONL:
-            tasks = [task for _, task in read_lines(_body_lines(request))]
+            tasks = (task for _, task in read_lines(_body_lines(request)))
             arguments: dict[str, Any] = {**request.GET.dict(), "tasks": tasks}
         else:
             arguments = _arguments(request)
@@ -62,6 +62,9 @@ def _route(entry: Action) -> Callable:
 
 def _arguments(request: HttpRequest) -> dict[str, Any]:
     """The JSON object of the body; no body is no arguments."""
+    if request.GET:
+        fix = "Send them as one JSON object."
+        raise BadRequest("The arguments of an action stand in the body, not in the address.", fix=fix)
     try:
         body = request.body
     except (UnreadablePostError, RawPostDataException):
@@ -75,8 +78,7 @@ def _arguments(request: HttpRequest) -> dict[str, Any]:
     try:
         arguments = orjson.loads(body)
     except (orjson.JSONDecodeError, RecursionError) as error:
-        numbers = any(word in body for word in (b"NaN", b"Infinity"))
-        fix = "NaN and Infinity are no JSON." if numbers else "Send the arguments as one JSON object."
+        fix = "Send the arguments as one JSON object; NaN and Infinity are no JSON."
         raise BadRequest(f"The body is not JSON: {error}.", fix=fix) from None
     if not isinstance(arguments, dict):
         fix = "Send the arguments as one JSON object."

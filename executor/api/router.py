@@ -15,10 +15,10 @@ from executor.errors import BadRequest
 
 
 class StrictRouter(Router):
-    """Ninja's router, whose GET routes know all parameters of their query."""
+    """Ninja's router, whose routes know all parameters of their query."""
 
-    def get(self, path: str, **how) -> Callable:
-        register = super().get(path, **how)
+    def api_operation(self, methods: list[str], path: str, **how) -> Callable:
+        register = super().api_operation(methods, path, **how)
         return lambda route: register(_strict(route, path))
 
 

@@ -26,7 +26,8 @@ def explained(error: Exception) -> ExecutorError:
         return Unavailable(f"Redis does not answer: {told}.", fix="Is it running? `manage.py up` starts one.")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return BadRequest(f"{where}{error.strerror or told}.", fix="Is that the right name?")
+        fix = "Is that the right name?" if isinstance(error, FileNotFoundError) else "Mend that, and try again."
+        return BadRequest(f"{where}{error.strerror or told}.", fix=fix)
     kind = type(error).__name__
     return ExecutorError(
         f"This should not have happened ({kind}: {told}).",

@@ -62,7 +62,7 @@ def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
         matching=tasks.matching,
         offset=offset,
         previous=max(offset - ROWS, 0) if offset else None,
-        following=_following(tasks, offset),
+        following=_following(tasks, offset, cursor),
         searched_to=tasks.searched_to,
         all_query=chosen.query(status=None),
         statuses=[
@@ -91,7 +91,7 @@ def _island(request: HttpRequest, batch: dict, chosen: Filter, tasks, offset: in
         "matching": tasks.matching,
         "offset": offset,
         "pace": reads.pace(batch) if batch["state"] in (BatchState.RUNNING, BatchState.STOPPING) else [],
-        "searched": tasks.searched_to is not None,
+        "whole": tasks.searched_to is None and not request.GET.get("cursor"),
         "columns": [column.as_dict() for column in COLUMNS],
         "scopes": sorted(request.caller.scopes),
         "open": number,
@@ -107,11 +107,12 @@ def _island(request: HttpRequest, batch: dict, chosen: Filter, tasks, offset: in
     }
 
 
-def _following(tasks: reads.Page, offset: int) -> str:
+def _following(tasks: reads.Page, offset: int, cursor: str | None) -> str:
     """What the address of the next page says besides the filter; nothing where there is none."""
     if not tasks.next_cursor:
         return ""
-    return f"offset={offset + ROWS}" if tasks.searched_to is None else f"cursor={tasks.next_cursor}"
+    by_cursor = cursor or tasks.searched_to is not None
+    return f"cursor={tasks.next_cursor}" if by_cursor else f"offset={offset + ROWS}"
 
 
 def _offset(text: str | None) -> int:

@@ -3,9 +3,11 @@
 import csv
 import io
 from datetime import datetime
+from itertools import count
 
 import orjson
 import pytest
+from django.db import connection
 
 from executor import reads
 from executor.errors import BadRequest, NotFound
@@ -282,6 +284,21 @@ def test_every_offset_gives_its_part_of_the_list(execute, mixed, statuses, newes
         assert [row["number"] for row in page.items] == numbers[offset : offset + 3]
         assert page.next_cursor == (str(numbers[offset + 2]) if offset + 3 < len(numbers) else None)
         assert page.matching == len(numbers)
+
+
+def test_results_go_on_although_tasks_move_while_they_are_read(mixed):
+    """One that is over since it was found is left out of its page, and the pages after it still come."""
+
+    statements = count(1)
+
+    def meanwhile(execute, *how):
+        if next(statements) == 4:  # the batch, what is queued, what runs: the rows come now
+            cancel(mixed.tasks.get(number=10))
+        return execute(*how)
+
+    with connection.execute_wrapper(meanwhile):
+        page = reads.results(str(mixed.pk), ["queued", "running"], cursor="8", limit=2)
+    assert ([row["number"] for row in page.items], page.next_cursor) == ([11], "11")
 
 
 def test_results_of_several_statuses_are_in_order(mixed):

@@ -6,7 +6,7 @@ import pytest
 
 from executor.errors import BadTasks
 from executor.intake_formats import detect, parse, read
-from executor.json_text import Unreadable, kind_of
+from executor.json_text import BadLine, kind_of
 
 ONE = {"function": "simulate", "params": {"duration": 2}}
 TWO = {"function": "simulate", "custom_id": "b"}
@@ -21,7 +21,7 @@ def refused(text, format=None) -> BadTasks:
 def bad_lines(text) -> list[tuple[int, int]]:
     """Line and index of each that is no task."""
     lines = enumerate(read(text))
-    return [(line.task.line, index) for index, line in lines if isinstance(line.task, Unreadable)]
+    return [(line.task.line, index) for index, line in lines if isinstance(line.task, BadLine)]
 
 
 # --- telling the formats apart -------------------------------------------------------------------------------

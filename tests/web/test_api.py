@@ -347,6 +347,15 @@ def test_every_line_that_is_no_json_is_named_by_its_number(api):
     assert not Batch.objects.exists()
 
 
+def test_a_mark_before_the_first_line_is_no_fault(api):
+    assert done(lines(api, b'\xef\xbb\xbf{"function": "ok"}\n{"function": "ok"}'))["count"] == 2
+
+
+def test_arguments_in_the_address_are_refused(api):
+    problem = refused(api.post("/api/add?batch=Mine", json={"function": "ok"}), 400, "bad_request")
+    assert "in the body" in problem["detail"] and not BatchTask.objects.exists()
+
+
 def test_a_line_that_is_json_but_no_task_is_named(api):
     problem = refused(lines(api, b'{"function": "ok"}\n{"function": "nix"}\n[1]\n'), 400, "bad_tasks")
     assert [(error["index"], error["field"]) for error in problem["errors"]] == [(1, "function"), (2, "")]

@@ -252,8 +252,11 @@ def test_a_large_batch_is_searched_a_part_at_a_time(operator, monkeypatch):
     add_tasks(batch, 1, name="needle")
     first = look(operator, batch_url(batch, "?q=needle"))
     assert numbers(first) == [] and "No task up to #5 matches this filter." in first.text
-    last = first.follow("Search on").follow("Search on")
+    second = first.follow("Search on")
+    assert numbers(second) == [] and "No further task up to #10 matches this filter." in second.text
+    last = second.follow("Search on")
     assert numbers(last) == [12] and not {"Search on", "Next"} & set(last.links)
+    assert not last.json("island")["whole"], "the scripts begin at the first task"
 
 
 def test_the_scripts_start_from_the_same_data(operator, mixed):

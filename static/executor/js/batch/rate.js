@@ -39,7 +39,9 @@ export const rate = computed(() => {
   const time = Date.now();
   const first = list.findLast(([then]) => time - then >= OVER) || list[0];
   const span = first ? (time - Math.max(first[0], since)) / 1000 : 0;
-  return span < 1.5 ? null : Math.max(0, (list.at(-1)[1] - first[1]) / Math.min(span, OVER / 1000 + 2));
+  // Of the samples each change is one: what came after a long pause came just now. Before them there are gaps.
+  const over = before.includes(first) ? span : Math.min(span, OVER / 1000 + 2);
+  return span < 1.5 ? null : Math.max(0, (list.at(-1)[1] - first[1]) / over);
 });
 
 /** Seconds until everything is done: as the server reckons, else from the rate. Null when it should be done by now. */

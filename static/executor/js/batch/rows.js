@@ -33,21 +33,25 @@ let reading = new Map();
 let during = [];
 let generation = 0;
 let view = [0, 1];
+/** Whether the next answer takes the place of everything that was read before. */
+let renewing = false;
 /** page → the cursor at which it begins, in a list that is searched */
 let starts = new Map();
-/** How many a search found, once it is through. */
+/** The pages for which the server is asked again and again. */
+let searching = new Set();
+/** How many match where nobody counted, once the end was seen. */
 let inAll = null;
 
 /** The rows that the page was rendered with. */
 export function seed() {
   settle(island.matching);
-  if (island.searched) {
+  if (island.whole) {
+    if (island.offset % PAGE === 0) keep(island.offset / PAGE, island.tasks);
+    measure(island.offset + island.tasks.length, island.tasks.length === PAGE);
+  } else {
     reload(true);
     search.value = { found: 0, to: 0, going: true };
-    return;
   }
-  if (island.offset % PAGE === 0) keep(island.offset / PAGE, island.tasks);
-  measure(island.offset + island.tasks.length, island.tasks.length === PAGE);
 }
 
 export const at = (index) => pages.get(Math.floor(index / PAGE))?.[index % PAGE];
@@ -65,6 +69,10 @@ export const indexOf = (number) => {
 /** The rows from first to last are in view: read what is missing. @returns {Promise<void>} */
 export async function want(first, last) {
   view = [Math.floor(first / PAGE), Math.floor(Math.max(first, last) / PAGE)];
+  await show();
+}
+
+async function show() {
   const missing = [];
   for (let page = view[0]; page <= view[1]; page += 1) {
     if (page * PAGE >= Math.min(length.value, AT_MOST)) break;
@@ -77,15 +85,15 @@ export async function want(first, last) {
 /** Read the list anew; the rows stay as they are until the new ones are there. @param {boolean} [other] another filter */
 export async function reload(other = false) {
   generation += 1;
+  renewing = true;
   reading = new Map();
+  searching = new Set();
+  starts = new Map(); // what lies before a place may have changed
   stale = new Set(pages.keys());
-  inAll = null;
-  if (other) {
-    view = [0, 0];
-    starts = new Map();
-    search.value = null;
-  }
-  await Promise.all([read(view[0], true), view[1] > view[0] ? read(view[1]) : null]);
+  if (other) view = [0, 0];
+  const mine = generation;
+  await read(view[0]);
+  if (mine === generation) await show();
 }
 
 /** @param {import("../live/stream.js").Change[]} changes @param {string} at */
@@ -108,16 +116,18 @@ function patch(changes, at) {
   }
 }
 
-function read(page, renew = false) {
+function read(page) {
   const mine = generation;
-  const work = fill(page, renew, () => mine === generation)
+  const work = fill(page, () => mine === generation)
     .catch((error) => {
-      if (mine !== generation) return;
-      failure.value = error instanceof TypeError ? "The server cannot be reached." : error.message;
-      if (search.value) search.value = { ...search.value, going: false };
+      if (mine === generation) failure.value = error instanceof TypeError ? "The server cannot be reached." : error.message;
     })
     .finally(() => {
-      if (mine === generation) reading.delete(page);
+      if (mine === generation) {
+        reading.delete(page);
+        searching.delete(page);
+        showSearch();
+      }
       if (!reading.size) during = [];
       version.value += 1;
     });
@@ -126,11 +136,10 @@ function read(page, renew = false) {
 }
 
 /** Read a page; where the server searches, part after part until the page is full or everything was looked at. */
-async function fill(page, renew, wanted) {
+async function fill(page, wanted) {
   let tasks = [];
   let cursor = starts.get(page);
-  let going = true;
-  while (going) {
+  do {
     const parts = query(filter.value);
     parts.set("limit", PAGE - tasks.length);
     if (cursor) parts.set("cursor", cursor);
@@ -139,29 +148,37 @@ async function fill(page, renew, wanted) {
     if (!wanted()) return;
     tasks = [...tasks, ...answer.tasks];
     cursor = answer.next_cursor;
-    going = answer.searched_to != null && Boolean(cursor) && tasks.length < PAGE;
-    together(() => take(page, tasks, answer, renew, going));
-    renew = false;
-  }
+    if (answer.searched_to != null && cursor && tasks.length < PAGE) searching.add(page);
+    else searching.delete(page);
+    together(() => take(page, tasks, answer));
+  } while (searching.has(page));
 }
 
 /** What was read of a page so far. */
-function take(page, tasks, answer, renew, going) {
+function take(page, tasks, answer) {
   const end = page * PAGE + tasks.length;
   const more = Boolean(answer.next_cursor);
-  if (renew) forget();
+  if (renewing) forget();
   keep(page, tasks);
   failure.value = "";
+  if (!more && (tasks.length || !page)) inAll = end;
   if (answer.searched_to != null) {
-    if (!more) inAll = end;
-    else if (!going) startAt(page + 1, answer.next_cursor);
-    search.value = { found: Math.max(end, renew ? 0 : search.value?.found ?? 0), to: answer.searched_to, going };
+    if (more && !searching.has(page)) startAt(page + 1, answer.next_cursor);
+    search.value = { found: Math.max(end, search.value?.found ?? 0), to: answer.searched_to, going: true };
+  } else if (!page) {
+    search.value = null; // from its beginning, a list is searched or it is not
   }
+  showSearch();
   matching.value = answer.matching ?? inAll;
-  if (renew) settle(matching.value);
-  measure(end, more && !going);
+  if (renewing) settle(matching.value);
+  renewing = false;
+  measure(end, more, searching.has(page));
   for (const [changes, at] of during) patch(changes, at); // frames that overtook the answer
   version.value += 1;
+}
+
+function showSearch() {
+  if (search.value && search.value.going !== searching.size > 0) search.value = { ...search.value, going: searching.size > 0 };
 }
 
 /** Where a page begins, the pages behind it follow. */
@@ -175,6 +192,9 @@ function forget() {
   pages = new Map();
   places = new Map();
   stale = new Set();
+  inAll = null;
+  length.value = 0;
+  if (search.value) search.value = { ...search.value, found: 0 };
 }
 
 function keep(page, tasks) {
@@ -188,9 +208,9 @@ function keep(page, tasks) {
   pages.delete(far);
 }
 
-/** Where nobody counted, the list is as long as has been read, and one page longer if there is more. */
-function measure(end, more) {
-  const known = matching.value ?? (more ? Math.max(length.value, end + PAGE) : end);
+/** Where nobody counted, the list is as long as has been read, and one page longer if there is more to read. */
+function measure(end, more, going = false) {
+  const known = matching.value ?? (more ? Math.max(length.value, going ? end : end + PAGE) : end);
   length.value = Math.min(known, AT_MOST);
 }
 
