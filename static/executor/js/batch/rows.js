@@ -126,7 +126,7 @@ function read(page) {
       if (mine === generation) {
         reading.delete(page);
         searching.delete(page);
-        showSearch();
+        if (search.value) showSearch();
       }
       if (!reading.size) during = [];
       version.value += 1;
@@ -162,13 +162,10 @@ function take(page, tasks, answer) {
   keep(page, tasks);
   failure.value = "";
   if (!more && (tasks.length || !page)) inAll = end;
-  if (answer.searched_to != null) {
-    if (more && !searching.has(page)) startAt(page + 1, answer.next_cursor);
-    search.value = { found: Math.max(end, search.value?.found ?? 0), to: answer.searched_to, going: true };
-  } else if (!page) {
-    search.value = null; // from its beginning, a list is searched or it is not
-  }
-  showSearch();
+  const { searched_to: to } = answer;
+  if (to != null && more && !searching.has(page)) startAt(page + 1, answer.next_cursor);
+  if (to == null && !page) search.value = null; // from its beginning, a list is searched or it is not
+  else if (to != null || search.value) showSearch(end, to);
   matching.value = answer.matching ?? inAll;
   if (renewing) settle(matching.value);
   renewing = false;
@@ -177,8 +174,9 @@ function take(page, tasks, answer) {
   version.value += 1;
 }
 
-function showSearch() {
-  if (search.value && search.value.going !== searching.size > 0) search.value = { ...search.value, going: searching.size > 0 };
+function showSearch(end = 0, to = null) {
+  const known = search.value ?? { found: 0, to: 0 };
+  search.value = { found: Math.max(end, known.found), to: to ?? known.to, going: searching.size > 0 };
 }
 
 /** Where a page begins, the pages behind it follow. */
