@@ -57,12 +57,12 @@ def test_a_search_in_a_large_batch_goes_on_until_it_has_seen_all(page, api_token
     expect(matching).to_have_text("more than 50 tasks")
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     expect(page.locator("tr[data-number='100']")).to_be_attached()
-    expect(matching).to_have_text(re.compile(r"more than [1-9]\d\d tasks"))
+    expect(matching).to_have_text(re.compile(r"more than (100|150|200) tasks"))
     page.keyboard.press("Escape")  # out of the field
     with page.expect_response(re.compile("offset=")):
         page.keyboard.press(".")  # from the middle of the list
     expect(page.locator("tr.blank")).to_have_count(0)
-    expect(matching).to_have_text(re.compile(r"more than [1-9]\d\d tasks"))
+    expect(matching).to_have_text(re.compile(r"more than (100|150|200) tasks"))
     page.reload()
     expect(matching).to_have_text("more than 50 tasks")
     expect(rows.first).to_have_attribute("data-number", "1")
