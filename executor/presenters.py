@@ -6,6 +6,7 @@ Everything here is ready to be JSON. Times are ISO 8601 in UTC.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from executor import estimate
 from executor.models import Batch, BatchTask, TaskAttempt, WorkerNode
@@ -49,7 +50,7 @@ def batch(row: Batch, now: datetime) -> dict:
             "retries": stats.retries,
             "queued_by_priority": queue_depth(row),
         },
-        "next": next_call(row),
+        "next": next_call(row.batch_id, row.state, stats.total_tasks),
     }
 
 
@@ -60,14 +61,13 @@ def queue_depth(row: Batch) -> dict[str, int]:
     }
 
 
-def next_call(row: Batch) -> str:
+def next_call(batch_id: UUID, state: str, tasks: int) -> str:
     """The call that most probably comes next, as an agent would write it."""
-    batch_id, stats = row.batch_id, row.stats
-    if not stats.total_tasks:
+    if not tasks:
         return f'add_batch {{"batch": "{batch_id}", "tasks": [...]}}'
-    if row.state in (BatchState.OPEN, BatchState.STOPPED):
+    if state in (BatchState.OPEN, BatchState.STOPPED):
         return f'start {{"batch": "{batch_id}"}}'
-    if row.state == BatchState.FINISHED:
+    if state == BatchState.FINISHED:
         return f'results {{"batch": "{batch_id}"}}'
     return f'wait {{"batch": "{batch_id}", "timeout": 30}}'
 

@@ -25,7 +25,7 @@ from executor.states import FINAL, BatchState, TaskStatus
 
 COUNTED = 10_000  # a filtered list says how many match up to this many
 LOOKED_AT = 25_000  # numbers that one page of a search looks at
-PACE = 60.0  # seconds
+PACE = 60.0  # seconds that the pace of a batch looks back
 FRAMES_BYTES = 16 * 1024 * 1024  # of one answer of events
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _LIST_COLUMNS = [name for name in presenters.RESULT_COLUMNS if name != "result"]
@@ -208,13 +208,14 @@ def _results_of_several(tasks: QuerySet, statuses: Sequence[str], cursor: str | 
     Tasks move meanwhile. In the order in which they do, none is passed over; which numbers there are says how it goes
     on, not which rows still match.
     """
-    words = {word.lower() for word in statuses}
+    words = {known_word("status", word, TaskStatus.values) for word in statuses}
     each = [
-        _keyset(TaskFilter(status=[word]).apply(tasks), cursor).values_list("number", flat=True)[: limit + 1]
-        for word in (*filter(words.__contains__, TaskStatus.values), *(words - {*TaskStatus.values}))
+        _keyset(tasks.filter(status=word), cursor).values_list("number", flat=True)[: limit + 1]
+        for word in TaskStatus.values
+        if word in words
     ]
     numbers = sorted({number for one in each for number in one})
-    page = _keyset(TaskFilter(status=statuses).apply(tasks), cursor).filter(number__in=numbers[:limit])
+    page = tasks.filter(status__in=words, number__in=numbers[:limit]).order_by("number")
     more = str(numbers[limit - 1]) if len(numbers) > limit else None
     return Page([presenters.task(each) for each in page.values(*presenters.RESULT_COLUMNS)], more)
 

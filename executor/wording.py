@@ -1,6 +1,15 @@
 """How sentences for people are put together."""
 
+import difflib
+from collections.abc import Iterable
+
 
 def counted(number: int, noun: str) -> str:
     """`1 task`, `2 tasks`, `10,000 tasks`"""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def did_you_mean(word: str, known: Iterable[str], way: str = "{!r}") -> str:
+    """`Did you mean 'start'? `, where a known word is near enough; else nothing."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"Did you mean {way.format(near[0])}? " if near else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import pkgutil
@@ -20,6 +19,7 @@ from executor.driver import execute
 from executor.errors import BadRequest, Conflict, Unavailable
 from executor.models import IdempotentCall
 from executor.sql import hex_of, time_param, turn
+from executor.wording import did_you_mean
 
 from .base import ACTIONS, Action, Call, Parameters, Response
 
@@ -61,8 +61,7 @@ class BatchExecutor:
     def _prepare(self, name: str, kwargs: dict[str, Any]) -> tuple[Action, Parameters]:
         entry = ACTIONS.get(name)
         if entry is None:
-            near = difflib.get_close_matches(str(name), ACTIONS, 1)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(str(name), ACTIONS)
             raise BadRequest(f"There is no action {name!r}.", fix=f"{hint}Actions: {', '.join(sorted(ACTIONS))}.")
         self.caller.require(entry.scope)
         try:
@@ -143,8 +142,8 @@ def wrong_arguments(entry: Action, error: ValidationError) -> BadRequest:
         where = ".".join(map(str, problem["loc"])) or "arguments"
         reason = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(where, known, 1)
-            reason = f"unknown argument; did you mean {near[0]!r}?" if near else "unknown argument"
+            hint = did_you_mean(where, known).strip().lower()
+            reason = f"unknown argument; {hint}" if hint else "unknown argument"
         errors.append({"field": where, "reason": reason})
     told = "; ".join(f"{each['field']}: {each['reason']}" for each in errors[:5])
     stop = "" if told.endswith(("?", ".")) else "."

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from executor.dispatch import open_batches
 from executor.parameters import BatchName
-from executor.states import BatchState
+from executor.presenters import next_call
 
 from .base import Call, Parameters, Response, action
 
@@ -26,7 +26,7 @@ def stop(call: Call, parameters: StopParameters) -> Response:
         "batch_id": str(batch.batch_id),
         "state": str(book.state),
         "running": running,
-        "next": f'{"results" if book.state == BatchState.FINISHED else "start"} {{"batch": "{batch.batch_id}"}}',
+        "next": next_call(batch.batch_id, book.state, int(book.counters["total_tasks"])),
     }
     if not running:
         message = f"The batch is {book.state}."

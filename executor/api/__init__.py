@@ -1,6 +1,5 @@
 """The JSON API: every action as `POST /api/<action>`, and what can be read as resources. Documented at `/api/docs`."""
 
-import difflib
 from collections.abc import Callable
 from functools import wraps
 
@@ -12,6 +11,7 @@ from ninja.openapi.docs import ABS_TPL_PATH, Swagger
 
 from executor.actions import ACTIONS
 from executor.errors import BadRequest, ExecutorError, NotFound
+from executor.wording import did_you_mean
 
 from .access import SessionCaller, TokenCaller, caller_of_request
 from .actions import add_action_routes
@@ -60,8 +60,7 @@ def _for_callers(view: Callable) -> Callable:
 def nowhere(request: HttpRequest) -> HttpResponse:
     """An address that the API does not have."""
     asked = request.path.rstrip("/").rpartition("/")[2]
-    near = difflib.get_close_matches(asked, ACTIONS, 1) if request.method == "POST" else []
-    hint = f"Did you mean `POST /api/{near[0]}`? " if near else ""
+    hint = did_you_mean(asked, ACTIONS, "`POST /api/{}`") if request.method == "POST" else ""
     return problem(NotFound("There is nothing at this address.", fix=f"{hint}See /api/docs."))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from django.http import HttpRequest
 from ninja import Router
 
 from executor.errors import BadRequest
+from executor.wording import did_you_mean
 
 
 class StrictRouter(Router):
@@ -29,9 +29,7 @@ def _strict(route: Callable, path: str) -> Callable:
     @wraps(route)
     def checked(request: HttpRequest, *args, **kwargs):
         if unknown := [name for name in request.GET if name not in known]:
-            near = difflib.get_close_matches(unknown[0], known, 1)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
-            fix = f"{hint}It takes {', '.join(known)}." if known else "It takes none."
+            fix = f"{did_you_mean(unknown[0], known)}It takes {', '.join(known)}." if known else "It takes none."
             errors = [{"field": name, "reason": "is not known here"} for name in unknown]
             raise BadRequest(f"There is no query parameter {unknown[0]!r}.", fix=fix, errors=errors)
         return route(request, *args, **kwargs)
