@@ -26,9 +26,11 @@ except ImportError:  # no such locks on this system: SQLite's own waiting does
 ROWS_A_STATEMENT = 500  # SQLite takes no more than 32,766 values
 FEW_ROWS = 10  # as many go into one statement on PostgreSQL; a stream takes two round trips
 
-PATIENCE = 10.0  # seconds that a writer waits in line before it asks SQLite itself
+PATIENCE = 5.0  # seconds that a writer waits in line before it asks SQLite itself
 
 _local = threading.local()
+_decision = threading.Lock()
+_stuck = 0  # threads of this process that still stand in a line which did not move for so long
 
 
 @contextmanager
@@ -67,26 +69,32 @@ def in_memory() -> bool:
 def _comes_up(file) -> bool:
     """Wait for one's turn; False when it does not come. Whoever was frozen with the lock in its hand must not hold up
     all others without an end: SQLite's own lock then says that the database is locked."""
+    global _stuck
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     except BlockingIOError:
-        pass
+        if _stuck:
+            return False  # one of us has waited in vain, and that is enough
     # A lock file knows no timeout: somebody else stands in line for us.
-    decision, came = threading.Lock(), threading.Event()
+    came = threading.Event()
     decided: list[bool] = []
 
     def stand() -> None:
+        global _stuck
         fcntl.flock(file, fcntl.LOCK_EX)
-        with decision:
+        with _decision:
             if decided:
+                _stuck -= 1
                 fcntl.flock(file, fcntl.LOCK_UN)
             decided.append(True)
         came.set()
 
     threading.Thread(target=stand, name="turn", daemon=True).start()
     came.wait(PATIENCE)
-    with decision:
+    with _decision:
+        if not decided:
+            _stuck += 1
         decided.append(False)
     return decided[0]
 

@@ -20,6 +20,10 @@ class Rival(threading.Thread):
         super().__init__(daemon=True)
         self.act, self.result, self.error = act, None, None
 
+    def begun(self) -> Rival:
+        self.start()
+        return self
+
     def run(self) -> None:
         try:
             self.result = self.act()

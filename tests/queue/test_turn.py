@@ -13,7 +13,7 @@ from tests.queue.interleave import Rival
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_writer_that_is_frozen_with_its_turn_does_not_hold_up_the_others_for_ever(monkeypatch, tmp_path):
+def test_a_writer_that_is_frozen_with_its_turn_does_not_hold_up_the_others_for_ever(monkeypatch, tmp_path, eventually):
     monkeypatch.setattr(sql, "PATIENCE", 0.3)
     batch = make_batch()
     # PostgreSQL has no such line: there the test shows that nobody waits.
@@ -23,9 +23,17 @@ def test_a_writer_that_is_frozen_with_its_turn_does_not_hold_up_the_others_for_e
         began = time.monotonic()
         add_tasks(batch)
         assert time.monotonic() - began < 5
+        # Who has waited in vain knows better, and so do all others of its process.
+        monkeypatch.setattr(sql, "PATIENCE", 60)
+        add_tasks(batch)
+        assert Rival(lambda: len(add_tasks(batch))).begun().join(5) == 1
     assert len(add_tasks(batch)) == 1
-    with sql.turn():  # and the line is in order again
-        rival = Rival(lambda: add_tasks(batch))
-        rival.start()
-        assert connection.vendor == "postgresql" or rival.still_waits(0.1)
-    rival.join()
+
+    def in_order_again() -> bool:
+        with sql.turn():
+            rival = Rival(lambda: add_tasks(batch)).begun()
+            waits = rival.still_waits(0.1)
+        rival.join()
+        return waits or connection.vendor == "postgresql"
+
+    eventually(in_order_again, timeout=5)
