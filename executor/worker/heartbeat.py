@@ -110,8 +110,10 @@ class Heartbeat(threading.Thread):
         self._ending = False
         self._usage = Usage()
         self._strangers: set[str] = set()
-        self._heard: tuple[datetime, float] | None = None  # our last heartbeat by the database's clock and by ours
-        self._judges_at = time.monotonic() + patience
+        self._heard_at = time.monotonic()  # our last heartbeat by our clock; before the first one, our beginning
+        self._told_at: datetime | None = None  # the same heartbeat by the database's clock
+        self._patient_until = time.monotonic() + patience
+        self._excused_until = 0.0  # until when the silence of the others means nothing, after one of our own
 
     def say(self, state: str) -> None:
         """Change the worker's state; the database hears of it at once."""
@@ -158,19 +160,19 @@ class Heartbeat(threading.Thread):
             logger.error("this worker was silent for too long; its tasks went to others")
             self._lost()
         self._may_judge()
-        self._heard = database_now(), time.monotonic()
+        self._heard_at, self._told_at = time.monotonic(), database_now()
 
     def _may_judge(self) -> bool:
         """Whether others' silence means anything. When our own last heartbeat is long ago, or the database's clock took
         a step since, the others may be as well as we are: their silence counts from now on."""
         now, limit = time.monotonic(), settings.BATCH_HEARTBEAT_LIMIT
-        if self._heard is not None:
-            passed, told = now - self._heard[1], (database_now() - self._heard[0]).total_seconds()
-            if max(passed, abs(told - passed)) > limit / 2:
-                # Less where the last time of this kind is not over yet: one after the other must not save the dead.
-                again = self._judges_at > self._heard[1]
-                self._judges_at = max(self._judges_at, now + limit / 2) if again else now + limit
-        return now >= self._judges_at
+        passed = now - self._heard_at
+        told = (database_now() - self._told_at).total_seconds() if self._told_at else passed
+        if max(passed, abs(told - passed)) > limit / 2:
+            # Less where the last time of this kind is not over yet: one after the other must not save the dead.
+            again = self._excused_until > self._heard_at
+            self._excused_until = max(self._excused_until, now + limit / 2) if again else now + limit
+        return now >= max(self._patient_until, self._excused_until)
 
     def _look(self) -> None:
         """Stop the attempts that somebody cancelled, whose batch is stopped by force, or that are not ours any more."""

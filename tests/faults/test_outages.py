@@ -104,6 +104,18 @@ def test_after_an_outage_silence_counts_from_when_somebody_could_be_heard(clock,
 
 
 @pytest.mark.django_db
+def test_whose_first_heartbeat_had_to_wait_has_not_heard_the_others_either(clock, pulse, lost):
+    """It had just begun when the database went away for a minute."""
+    for seconds in (60.0, 69.0, 75.0, 79.0):
+        clock(seconds)
+        one_round(pulse)
+        assert now_of(lost).status == "running", seconds
+    clock(81.0)
+    one_round(pulse)
+    assert now_of(lost).status == "queued"
+
+
+@pytest.mark.django_db
 def test_who_begins_after_an_outage_gives_the_others_a_moment(clock, lost):
     clock(60.0)
     newcomer = Heartbeat(FakeWorker().name, dict, lambda *_: None, lambda: None, patience=5)
