@@ -12,6 +12,15 @@ window.WebSocket = class extends WebSocket {
 };
 """
 MANY = 60_000  # more than a page of a search looks at
+HOLD_SEARCHES = """
+window.held = [];
+const ask = window.fetch;
+window.fetch = async (url, ...how) => {
+  const answer = await ask(url, ...how);
+  if (String(url).includes("cursor=")) await new Promise((goOn) => window.held.push(goOn));
+  return answer;
+};
+"""
 TASKS = "\n".join(["function,name,duration", *(f"simulate,part {number},0.5" for number in range(12))])
 
 
@@ -40,16 +49,20 @@ def test_a_batch_is_seen_to_its_end_without_a_reload_although_the_socket_was_cut
     assert page.evaluate("window.unbroken"), "the page was loaded again"
 
 
+def agent(url: str, token: str) -> httpx.Client:
+    return httpx.Client(base_url=f"{url}/api", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+
+def hay(client: httpx.Client) -> str:
+    """A batch of very many tasks, of which the first and the last are needles."""
+    between = [{"function": "simulate"}] * (MANY - 1)
+    needles = [{"function": "simulate", "name": f"{which} needle", "custom_id": which} for which in ("first", "last")]
+    added = client.post("/add_batch", json={"tasks": [needles[0], *between, needles[1]], "name": "Hay"})
+    return added.json()["data"]["batch_id"]
+
+
 def test_a_search_in_a_large_batch_goes_on_until_it_has_seen_all(page, api_token, live_server_url):
-    hay = [{"function": "simulate"}] * (MANY - 1)
-    tasks = [{"function": "simulate", "name": "first needle"}, *hay, {"function": "simulate", "name": "last needle"}]
-    added = httpx.post(
-        f"{live_server_url}/api/add_batch",
-        json={"tasks": tasks, "name": "Hay"},
-        headers={"Authorization": f"Bearer {api_token}"},
-        timeout=60,
-    )
-    page.goto(f"/batches/{added.json()['data']['batch_id']}/")
+    page.goto(f"/batches/{hay(agent(live_server_url, api_token))}/")
     matching, rows = page.locator("#matching"), page.locator("tr[data-number]")
     expect(matching).to_have_text("60,001 tasks")
     search = page.locator("#filters [name=q]")
@@ -73,3 +86,23 @@ def test_a_search_in_a_large_batch_goes_on_until_it_has_seen_all(page, api_token
     search.fill("nowhere")
     expect(page.locator(".empty")).to_have_text("No task matches this filter.")
     expect(matching).to_have_text("0 tasks")
+
+
+def test_what_changes_while_a_search_goes_on_is_not_shown_as_it_was_found(page, api_token, live_server_url, eventually):
+    client = agent(live_server_url, api_token)
+    batch_id = hay(client)
+    page.add_init_script(HOLD_SEARCHES)
+    page.goto(f"/batches/{batch_id}/")
+    matching, rows = page.locator("#matching"), page.locator("tr[data-number]")
+    page.locator("#filters [name=q]").fill("needle")
+    expect(matching).to_have_text("1 task up to #25,000, searching…")
+    eventually(lambda: page.evaluate("window.held.length") == 1)
+    page.evaluate("window.held[0]()")
+    expect(matching).to_have_text("1 task up to #50,000, searching…")
+    eventually(lambda: page.evaluate("window.held.length") == 2)  # it has found the last one queued, and is on its way
+    client.post("/cancel", json={"batch": batch_id, "custom_ids": ["first", "last"]}).raise_for_status()
+    expect(rows.first).to_have_attribute("data-status", "cancelled")
+    page.evaluate("window.held[1]()")
+    expect(matching).to_have_text("2 tasks")
+    expect(rows.last).to_contain_text("last needle")
+    expect(rows.last).to_have_attribute("data-status", "cancelled")

@@ -1,7 +1,8 @@
 /** How many tasks match, how far a search is, and the pill behind which changes of the list wait. */
 import { plural, thousands } from "../words.js";
 import { html } from "./html.js";
-import { matching, pending, reload, search } from "./rows.js";
+import { matching, pending, reload } from "./rows.js";
+import { search } from "./search.js";
 
 export function Matching() {
   return html`

@@ -3,6 +3,7 @@ import { batch as together, signal } from "@preact/signals";
 import { get } from "../http.js";
 import { changed } from "./change.js";
 import { pending, settle, weigh } from "./pending.js";
+import * as search from "./search.js";
 import { batch, filter, filtered, island, query } from "./state.js";
 
 const PAGE = 50;
@@ -13,12 +14,6 @@ const AT_MOST = 1_000_000; // the server's last offset
 export const version = signal(0);
 /** How many tasks match; null while nobody knows. */
 export const matching = signal(island.matching);
-/**
- * Where the server searches a part at a time: how many were found, the number up to which it looked, and whether it is
- * still asked for more. Null where it does not.
- * @type {import("@preact/signals").Signal<?{found: number, to: number, going: boolean}>}
- */
-export const search = signal(null);
 /** How long the list is as far as is known. */
 export const length = signal(0);
 /** Why the list could not be read; the rows that are there stay. */
@@ -35,10 +30,6 @@ let generation = 0;
 let view = [0, 1];
 /** Whether the next answer takes the place of everything that was read before. */
 let renewing = false;
-/** page → the cursor at which it begins, in a list that is searched */
-let starts = new Map();
-/** The pages for which the server is asked again and again. */
-let searching = new Set();
 /** How many match where nobody counted, once the end was seen. */
 let inAll = null;
 
@@ -50,7 +41,7 @@ export function seed() {
     measure(island.offset + island.tasks.length, island.tasks.length === PAGE);
   } else {
     reload(true);
-    search.value = { found: 0, to: 0, going: true };
+    search.expect();
   }
 }
 
@@ -87,8 +78,7 @@ export async function reload(other = false) {
   generation += 1;
   renewing = true;
   reading = new Map();
-  searching = new Set();
-  starts = new Map(); // what lies before a place may have changed
+  search.restart();
   stale = new Set(pages.keys());
   if (other) view = [0, 0];
   const mine = generation;
@@ -125,8 +115,7 @@ function read(page) {
     .finally(() => {
       if (mine === generation) {
         reading.delete(page);
-        searching.delete(page);
-        if (search.value) showSearch();
+        search.done(page);
       }
       if (!reading.size) during = [];
       version.value += 1;
@@ -138,7 +127,7 @@ function read(page) {
 /** Read a page; where the server searches, part after part until the page is full or everything was looked at. */
 async function fill(page, wanted) {
   let tasks = [];
-  let cursor = starts.get(page);
+  let cursor = search.cursorOf(page);
   do {
     const parts = query(filter.value);
     parts.set("limit", PAGE - tasks.length);
@@ -148,10 +137,8 @@ async function fill(page, wanted) {
     if (!wanted()) return;
     tasks = [...tasks, ...answer.tasks];
     cursor = answer.next_cursor;
-    if (answer.searched_to != null && cursor && tasks.length < PAGE) searching.add(page);
-    else searching.delete(page);
     together(() => take(page, tasks, answer));
-  } while (searching.has(page));
+  } while (search.goesOn(page));
 }
 
 /** What was read of a page so far. */
@@ -162,28 +149,15 @@ function take(page, tasks, answer) {
   keep(page, tasks);
   failure.value = "";
   if (!more && (tasks.length || !page)) inAll = end;
-  const { searched_to: to } = answer;
-  if (to != null && more && !searching.has(page)) startAt(page + 1, answer.next_cursor);
-  if (to == null && !page) search.value = null; // from its beginning, a list is searched or it is not
-  else if (to != null || search.value) showSearch(end, to);
+  if (search.heard(page, answer, end, tasks.length === PAGE)) {
+    for (const other of pages.keys()) if (other > page) stale.add(other);
+  }
   matching.value = answer.matching ?? inAll;
   if (renewing) settle(matching.value);
   renewing = false;
-  measure(end, more, searching.has(page));
+  measure(end, more, search.goesOn(page));
   for (const [changes, at] of during) patch(changes, at); // frames that overtook the answer
   version.value += 1;
-}
-
-function showSearch(end = 0, to = null) {
-  const known = search.value ?? { found: 0, to: 0 };
-  search.value = { found: Math.max(end, known.found), to: to ?? known.to, going: searching.size > 0 };
-}
-
-/** Where a page begins, the pages behind it follow. */
-function startAt(page, cursor) {
-  if (starts.get(page) === cursor) return;
-  starts = new Map([...starts].filter(([other]) => other < page)).set(page, cursor);
-  for (const other of pages.keys()) if (other >= page) stale.add(other);
 }
 
 function forget() {
@@ -192,7 +166,7 @@ function forget() {
   stale = new Set();
   inAll = null;
   length.value = 0;
-  if (search.value) search.value = { ...search.value, found: 0 };
+  search.forget();
 }
 
 function keep(page, tasks) {

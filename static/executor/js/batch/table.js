@@ -4,6 +4,7 @@ import { COLUMNS } from "./cells.js";
 import { html } from "./html.js";
 import { Row } from "./row.js";
 import * as rows from "./rows.js";
+import { search } from "./search.js";
 import { isPicked, toggle } from "./selection.js";
 import { batch, cursor, filter, filtered, may, now, shownTask } from "./state.js";
 import { drawn, place, setLength } from "./window.js";
@@ -55,7 +56,7 @@ const Failure = () => html`<div class="notice" role="alert">The list could not b
 
 function Nothing() {
   if (rows.failure.value) return html`<${Failure} />`;
-  if (rows.search.value?.going) return html`<div class="empty"><p>Searching…</p></div>`;
+  if (search.value?.going) return html`<div class="empty"><p>Searching…</p></div>`;
   if (filtered.value) return html`<div class="empty"><p>No task matches this filter.</p></div>`;
   return html`<div class="empty"><p><strong>No tasks yet.</strong></p>
     ${may("submit") && html`<p><a href=${`/batches/${batch.value.batch_id}/add/`}>Add the first ones</a></p>`}</div>`;
