@@ -2,8 +2,8 @@
 
 Left to itself SQLite has the commit that makes the log long carry all of it over and wait for the disk: 5 ms where a
 commit takes 0.1, and whoever wants to write waits behind it. And as long as little is written nothing is carried over,
-though a power cut may take what is only in the log. So a thread of each process that commits does it, a second after a
-commit (https://www.sqlite.org/wal.html#checkpointing). PostgreSQL has processes of its own for that.
+though a power cut may take what is only in the log. So a thread of each process that commits does it, half a second
+after a commit (https://www.sqlite.org/wal.html#checkpointing). PostgreSQL has processes of its own for that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from executor.sql import in_memory
 
 logger = logging.getLogger(__name__)
 
-PAUSE = 1.0  # seconds from a commit to the checkpoint that takes it along
+PAUSE = 0.5  # seconds from a commit to the checkpoint that takes it along
 
 
 class Checkpoints:
