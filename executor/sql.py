@@ -51,7 +51,6 @@ def turn() -> Iterator[None]:
         _local.path, _local.file = path, open(f"{path}-turn", "wb")  # noqa: SIM115 - kept as long as the thread
     file = _local.file
     if not _comes_up(file):
-        _local.path = None  # the file stays with the one who still stands in line
         yield
         return
     try:
@@ -95,6 +94,7 @@ def _comes_up(file) -> bool:
     with _decision:
         if not decided:
             _stuck += 1
+            _local.path = None  # the file stays with the one who still stands in line
         decided.append(False)
     return decided[0]
 
