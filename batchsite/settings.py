@@ -122,10 +122,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         # later and then fails with "database is locked" instead of waiting.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        # The log is carried over beside the work (executor/checkpoint.py). If it reaches 20,000 pages (80 MB) even so,
-        # a commit carries it over itself.
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000; "
-        "PRAGMA wal_autocheckpoint=20000;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from executor import bell, checkpoint, tickets
+from executor import bell, tickets
 from executor.driver import query
 from executor.errors import WorkerLost
 from executor.exchange import Outcome, Ticket
@@ -72,8 +72,8 @@ def fill(queue: BatchQueue, leaving: Container[str] = ()) -> None:
 
 
 def deliver(queue: BatchQueue) -> None:
-    """What follows a commit: take tickets back, issue tickets, ring the bell, have a checkpoint made. A Redis that is
-    away changes nothing but the time."""
+    """What follows a commit: take tickets back, issue tickets, ring the bell. A Redis that is away changes nothing but
+    the time."""
     failpoint("before-push", queue.issued)
     try:
         if queue.withdrawn:
@@ -83,7 +83,6 @@ def deliver(queue: BatchQueue) -> None:
         delayed.set(True)
         logger.warning("%d tickets are delayed, Redis is away: %s", len(queue.issued), error)
     bell.ring(queue.changed)
-    checkpoint.due()
 
 
 def repair(rescue: bool = True, ticket_limit: float | None = None) -> None:

@@ -43,10 +43,10 @@ def turn() -> Iterator[None]:
     if fcntl is None or is_postgresql() or connection.in_atomic_block:
         yield
         return
-    if in_memory():
+    path = str(connection.settings_dict["NAME"])
+    if ":memory:" in path or "mode=memory" in path:
         yield
         return
-    path = str(connection.settings_dict["NAME"])
     if getattr(_local, "path", None) != path:
         _local.path, _local.file = path, open(f"{path}-turn", "wb")  # noqa: SIM115 - kept as long as the thread
     file = _local.file
@@ -57,12 +57,6 @@ def turn() -> Iterator[None]:
         yield
     finally:
         fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def in_memory() -> bool:
-    """Whether the database is one of SQLite's that are no file."""
-    path = str(connection.settings_dict["NAME"])
-    return ":memory:" in path or "mode=memory" in path
 
 
 def _comes_up(file) -> bool:

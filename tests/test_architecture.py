@@ -21,7 +21,7 @@ ROWS = (
     ("models", "exchange"),
     ("postgresql", "driver", "sql", "failpoints", "parameters", "access", "books", "selection"),
     ("queue",),
-    ("redis_line", "tickets", "bell", "checkpoint"),
+    ("redis_line", "tickets", "bell"),
     ("dispatch", "housekeeping", "invariants"),
     ("knowledge", "memory", "sandbox", "secrets", "agents", "functions"),
     ("estimate", "presenters", "intake"),

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from executor import checkpoint, dispatch, housekeeping, sandbox
+from executor import dispatch, housekeeping, sandbox
 from executor.driver import query
 from executor.models import WorkerNode
 from executor.sql import database_now, end_frozen_transactions, hex_of
@@ -123,7 +123,6 @@ class Heartbeat(threading.Thread):
 
     def run(self) -> None:
         do_not_freeze()
-        checkpoint.due()  # heartbeats are written to the log too
         next_beat = next_repair = 0.0
         ticket_limit = FIRST_TICKET_LIMIT
         next_forget = time.monotonic() + random.uniform(0.1, 1.0) * FORGET
