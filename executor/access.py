@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.http import base36_to_int, urlsafe_base64_decode, urlsafe_base64_encode
 
-from executor.errors import BadRequest, Conflict, NotAllowed, NotAuthenticated
+from executor.domain.errors import BadRequest, Conflict, NotAllowed, NotAuthenticated
 from executor.models import ApiToken
 
 # What a caller may be allowed: to see, to hand in tasks, to start, stop and change, to run code of their own.

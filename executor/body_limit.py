@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from executor.errors import TooLarge
+from executor.domain.errors import TooLarge
 
 PATIENCE = 3  # seconds for which a client that was refused may go on sending before it is cut off
 

@@ -6,8 +6,8 @@ import json
 
 from django import forms
 
+from executor.domain.states import Priority
 from executor.intake_formats import FORMATS
-from executor.states import Priority
 
 PRIORITIES = [(priority.label, priority.label.capitalize()) for priority in reversed(Priority)]
 

@@ -12,13 +12,13 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from executor import functions
 from executor.access import Caller
-from executor.errors import BadTasks, NotAllowed
-from executor.exchange import NewTask
-from executor.json_text import BadLine, kind_of, spelled
+from executor.domain.errors import BadTasks, NotAllowed
+from executor.domain.json_text import BadLine, kind_of, spelled
+from executor.domain.messages import NewTask
+from executor.domain.parameter_types import Line, Moment, Number, PriorityName, Whole
+from executor.domain.states import Priority
+from executor.domain.wording import counted
 from executor.models import BatchTask
-from executor.parameters import Line, Moment, Number, PriorityName, Whole
-from executor.states import Priority
-from executor.wording import counted
 
 REPORTED = 1_000  # bad items that an answer lists
 

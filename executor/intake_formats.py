@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from executor.errors import BadTasks
-from executor.json_text import BadLine, kind_of, read_lines
+from executor.domain.errors import BadTasks
+from executor.domain.json_text import BadLine, kind_of, read_lines
 
 FORMATS = ("json", "jsonl", "csv")
 LIST_KEYS = ("tasks", "tool_calls", "calls", "items")

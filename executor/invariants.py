@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import orjson
 from django.db.models import Count, F, Sum
 
+from executor.domain.states import CLEARED, LETTER, MOVES, BatchState, Priority, TaskStatus
 from executor.models import Batch, BatchFrame, BatchTask, TaskAttempt
-from executor.states import CLEARED, LETTER, MOVES, BatchState, Priority, TaskStatus
 
 # The promises, by the numbers that docs/architecture.md gives them.
 PROMISES = {

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from executor import estimate
+from executor.domain.states import BatchState, Priority
 from executor.models import Batch, BatchTask, TaskAttempt, WorkerNode
-from executor.states import BatchState, Priority
 
 PRIORITY_NAME = {int(priority): priority.label for priority in Priority}
 

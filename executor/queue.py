@@ -20,9 +20,10 @@ from django.db import transaction
 from django.db.models import Count, QuerySet, Sum
 
 from executor.books import QUEUED_OF, Book, open_books
+from executor.domain.errors import Conflict, NotFound
+from executor.domain.messages import Claimed, NewTask, Outcome, Progress, Ticket, Waiting
+from executor.domain.states import FINAL, MOVES, BatchState, Priority, TaskStatus
 from executor.driver import execute, query
-from executor.errors import Conflict, NotFound
-from executor.exchange import Claimed, NewTask, Outcome, Progress, Ticket, Waiting
 from executor.failpoints import failpoint
 from executor.models import BatchTask, TaskAttempt
 from executor.sql import (
@@ -36,7 +37,6 @@ from executor.sql import (
     time_param,
     turn,
 )
-from executor.states import FINAL, MOVES, BatchState, Priority, TaskStatus
 
 RETRY_CAP = 300.0  # seconds; no backoff is longer
 CALLS = 2  # tickets of one batch and priority that wait for a worker; one may be lost

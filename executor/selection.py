@@ -8,12 +8,12 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from executor.domain.errors import BadRequest, NotFound
+from executor.domain.states import Priority, TaskStatus
+from executor.domain.wording import counted
 from executor.driver import query
-from executor.errors import BadRequest, NotFound
 from executor.models import Batch, BatchTask
 from executor.sql import hex_of, storable
-from executor.states import Priority, TaskStatus
-from executor.wording import counted
 
 
 @dataclass(frozen=True, slots=True)

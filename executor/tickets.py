@@ -25,9 +25,9 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import import_attribute, utcformat
 
-from executor.exchange import Ticket
+from executor.domain.messages import Ticket
+from executor.domain.states import Priority
 from executor.redis_line import LoopLine, Script, line, redis_client
-from executor.states import Priority
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from executor.states import BatchState, TaskStatus
+from executor.domain.states import BatchState, TaskStatus
 from executor.supervisor.spawn import PROJECT
 from tests.mutation import GUARDS
 
@@ -231,7 +231,7 @@ def test_an_upward_import_would_be_found(parts, source):
 
 
 @pytest.mark.parametrize(
-    "source", ["from . import task", "from .task import BatchTask", "from executor.states import FINAL"]
+    "source", ["from . import task", "from .task import BatchTask", "from executor.domain.states import FINAL"]
 )
 def test_a_downward_import_is_none(source):
     assert not upward(("models", "batch"), source)

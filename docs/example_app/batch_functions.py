@@ -7,7 +7,7 @@ from decimal import Decimal
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
-from executor.errors import TaskFailed
+from executor.domain.errors import TaskFailed
 from executor.functions import TaskContext, task_function
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from executor import intake
 from executor.actions.add_batch import new_batch
 from executor.dispatch import open_batches
-from executor.parameters import BatchName, Concurrency, Key, Number, Whole
+from executor.domain.parameter_types import BatchName, Concurrency, Key, Number, Whole
 from executor.selection import default_batch
 
 from .base import Call, Parameters, Response, action

@@ -12,10 +12,10 @@ from pydantic import Field, field_validator, model_validator
 
 from executor import intake
 from executor.dispatch import open_batches
-from executor.errors import BadRequest
-from executor.json_text import BadLine, read_lines, spelled
+from executor.domain.errors import BadRequest
+from executor.domain.json_text import BadLine, read_lines, spelled
+from executor.domain.parameter_types import BatchName, Concurrency, Key, Line
 from executor.models import Batch, BatchStats
-from executor.parameters import BatchName, Concurrency, Key, Line
 from executor.sql import database_now
 
 from .base import Call, Parameters, Response, action

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict
 
 from executor.access import Caller
 from executor.books import Book
-from executor.errors import BadRequest
+from executor.domain.errors import BadRequest
+from executor.domain.states import BatchState
 from executor.models import Batch
 from executor.selection import default_batch, find_batch
-from executor.states import BatchState
 
 
 @dataclass(slots=True)

@@ -9,13 +9,13 @@ from django.db.models import Count
 from pydantic import AfterValidator, Field
 
 from executor.dispatch import open_batches
-from executor.errors import BadRequest
+from executor.domain.errors import BadRequest
+from executor.domain.parameter_types import BatchName, Statuses, in_utc
+from executor.domain.states import FINAL
+from executor.domain.wording import counted
 from executor.housekeeping import forget_files
 from executor.models import BatchTask
-from executor.parameters import BatchName, Statuses, in_utc
 from executor.sql import database_now
-from executor.states import FINAL
-from executor.wording import counted
 
 from .base import Call, Parameters, Response, action
 

@@ -8,11 +8,11 @@ from typing import Literal
 import orjson
 
 from executor import reads
+from executor.domain.parameter_types import BatchName, StatusFilter
+from executor.domain.wording import counted
 from executor.exports import JSON_COLUMNS, results
-from executor.parameters import BatchName, StatusFilter
 from executor.presenters import RESULT_COLUMNS
 from executor.selection import TaskFilter
-from executor.wording import counted
 
 from .base import Call, Parameters, Response, action
 

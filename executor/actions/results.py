@@ -6,11 +6,11 @@ import orjson
 from pydantic import Field
 
 from executor import reads
-from executor.errors import BadRequest
-from executor.parameters import BatchName, Ids, StatusFilter, Whole
+from executor.domain.errors import BadRequest
+from executor.domain.parameter_types import BatchName, Ids, StatusFilter, Whole
+from executor.domain.wording import counted
 from executor.presenters import RESULT_COLUMNS
 from executor.selection import find_custom_ids, uuid_of
-from executor.wording import counted
 
 from .base import Call, Parameters, Response, action
 

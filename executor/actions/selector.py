@@ -8,9 +8,9 @@ from uuid import UUID
 from django.db.models import QuerySet
 from pydantic import Field, model_validator
 
-from executor.errors import BadRequest
+from executor.domain.errors import BadRequest
+from executor.domain.parameter_types import BatchName, Ids, StatusFilter, Text, Words
 from executor.models import BatchTask
-from executor.parameters import BatchName, Ids, StatusFilter, Text, Words
 from executor.selection import TaskFilter, find_custom_ids, find_tasks
 
 from .base import Call, Parameters

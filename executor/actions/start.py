@@ -3,9 +3,9 @@
 from pydantic import Field
 
 from executor.dispatch import open_batches
-from executor.parameters import BatchName, Concurrency, Key
-from executor.states import BatchState
-from executor.wording import counted
+from executor.domain.parameter_types import BatchName, Concurrency, Key
+from executor.domain.states import BatchState
+from executor.domain.wording import counted
 
 from .base import Call, Parameters, Response, action
 

@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from executor import reads
-from executor.parameters import BatchName
-from executor.wording import counted
+from executor.domain.parameter_types import BatchName
+from executor.domain.wording import counted
 
 from .base import Call, Parameters, Response, action
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from executor.dispatch import open_batches
-from executor.parameters import BatchName
+from executor.domain.parameter_types import BatchName
 from executor.presenters import next_call
 
 from .base import Call, Parameters, Response, action

@@ -3,11 +3,11 @@
 from pydantic import Field
 
 from executor.dispatch import open_batches
-from executor.errors import BadRequest
+from executor.domain.errors import BadRequest
+from executor.domain.parameter_types import Concurrency, Line, PriorityName
+from executor.domain.states import Priority
+from executor.domain.wording import counted
 from executor.models import Batch
-from executor.parameters import Concurrency, Line, PriorityName
-from executor.states import Priority
-from executor.wording import counted
 
 from .base import Call, Response, action
 from .selector import Selector

@@ -6,8 +6,8 @@ from typing import Literal
 from asgiref.sync import sync_to_async
 from pydantic import Field
 
+from executor.domain.parameter_types import BatchName, Number, Whole
 from executor.feed import feed
-from executor.parameters import BatchName, Number, Whole
 from executor.sql import let_go
 
 from .base import Call, Parameters, Response, action

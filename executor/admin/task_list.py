@@ -13,9 +13,9 @@ from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 
 from executor import functions
+from executor.domain.states import Priority, TaskStatus
 from executor.models import Batch, BatchStats, BatchTask
 from executor.selection import TaskFilter
-from executor.states import Priority, TaskStatus
 
 from .readonly import IndexedList
 

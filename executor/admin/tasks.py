@@ -11,9 +11,9 @@ from django.template.response import TemplateResponse
 
 from executor.access import caller_of_user
 from executor.actions import BatchExecutor
-from executor.errors import ExecutorError
+from executor.domain.errors import ExecutorError
+from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt
-from executor.states import TaskStatus
 
 from . import shown
 from .readonly import REACH, ReadOnly

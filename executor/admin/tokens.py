@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executor.access import SCOPES, caller_of_user, create_token
-from executor.errors import ExecutorError
+from executor.domain.errors import ExecutorError
 from executor.models import ApiToken
 
 from . import shown

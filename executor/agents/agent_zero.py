@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx2
 
-from executor.errors import AgentUnavailable, AnswerLost, TaskError, ToolFailed
+from executor.domain.errors import AgentUnavailable, AnswerLost, TaskError, ToolFailed
 
 from . import outgoing
 from .configuration import AgentZero

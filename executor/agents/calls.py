@@ -10,7 +10,7 @@ from mcp import MCPError
 from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, METHOD_NOT_FOUND, REQUEST_TIMEOUT, CallToolResult, TextContent
 from pydantic import ValidationError
 
-from executor.errors import AgentUnavailable, TaskError, TaskTimeout, ToolFailed
+from executor.domain.errors import AgentUnavailable, TaskError, TaskTimeout, ToolFailed
 
 from . import outgoing
 from .configuration import McpServer

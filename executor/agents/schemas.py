@@ -12,7 +12,7 @@ from pydantic import RootModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from referencing.exceptions import Unresolvable
 
-from executor import secrets
+from executor.domain import secrets
 
 ERRORS = 20  # of one task that are told
 # What these say of a value depends on what is inside of it.

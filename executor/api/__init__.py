@@ -10,8 +10,8 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import ABS_TPL_PATH, Swagger
 
 from executor.actions import ACTIONS
-from executor.errors import BadRequest, ExecutorError, NotFound
-from executor.wording import did_you_mean
+from executor.domain.errors import BadRequest, ExecutorError, NotFound
+from executor.domain.wording import did_you_mean
 
 from .access import SessionCaller, TokenCaller, caller_of_request
 from .actions import add_action_routes

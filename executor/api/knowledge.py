@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from ninja import Field, Query, Schema
 from pydantic import ConfigDict
 
-from executor.errors import BadRequest
+from executor.domain.errors import BadRequest
 from executor.knowledge import documents
 from executor.knowledge.expressions import BadExpression, Filter
 from executor.knowledge.presenters import shown

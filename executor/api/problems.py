@@ -13,7 +13,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as NinjaValidationError
 
-from executor.errors import BadRequest, ExecutorError, NotAllowed, NotAuthenticated, NotFound, Unavailable
+from executor.domain.errors import BadRequest, ExecutorError, NotAllowed, NotAuthenticated, NotFound, Unavailable
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 
 from executor import reads, tasklog
 from executor.actions import BatchExecutor
-from executor.errors import NotFound
+from executor.domain.errors import NotFound
 from executor.feed import feed
 from executor.presenters import moment
 from executor.selection import TaskFilter

@@ -10,8 +10,8 @@ from functools import wraps
 from django.http import HttpRequest
 from ninja import Router
 
-from executor.errors import BadRequest
-from executor.wording import did_you_mean
+from executor.domain.errors import BadRequest
+from executor.domain.wording import did_you_mean
 
 
 class StrictRouter(Router):

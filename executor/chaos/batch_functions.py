@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from executor.errors import TaskFailed
+from executor.domain.errors import TaskFailed
 from executor.functions import TaskContext, task_function
 
 MARKS = "chaos-marks"

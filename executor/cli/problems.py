@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import DatabaseError, Error
 from redis.exceptions import RedisError
 
-from executor.errors import BadRequest, ExecutorError, Unavailable
+from executor.domain.errors import BadRequest, ExecutorError, Unavailable
 
 _NO_TABLES = ("no such table", "no such column", "does not exist", "has no column")
 

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from executor import reads
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor, Response
-from executor.errors import BadRequest, BadTasks
+from executor.domain.errors import BadRequest, BadTasks
 from executor.intake_formats import read
 
 from . import tables

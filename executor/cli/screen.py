@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from executor.actions import Response
-from executor.errors import ExecutorError
+from executor.domain.errors import ExecutorError
 
 WIDE = 400  # columns where nobody looks: programs cut lines by themselves
 ERRORS = 50  # wrong items that are listed; --json lists all

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 
 from executor.agents import configuration
 from executor.agents.catalogue import CATALOGUE, Listing, Tool
-from executor.errors import AgentUnavailable, UnknownFunction
+from executor.domain.errors import AgentUnavailable, UnknownFunction
 
 from .context import TaskContext
 from .registry import TaskFunction, add_source

@@ -8,8 +8,8 @@ import importlib
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from executor.agents import configuration
-from executor.errors import ToolFailed
-from executor.parameters import Base64
+from executor.domain.errors import ToolFailed
+from executor.domain.parameter_types import Base64
 
 from .context import TaskContext
 from .registry import task_function

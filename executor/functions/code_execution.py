@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from django.conf import settings
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from executor.errors import CodeFailed, CodeFiles, CodeKilled, CodeMemory, CodeTimeout, SandboxUnavailable
-from executor.parameters import Base64
+from executor.domain.errors import CodeFailed, CodeFiles, CodeKilled, CodeMemory, CodeTimeout, SandboxUnavailable
+from executor.domain.parameter_types import Base64
 from executor.sandbox import policy, probe, programs
 from executor.sandbox.run import Finished, Program, run
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from django.conf import settings
 
-from executor.secrets import Curtain
+from executor.domain.secrets import Curtain
 
 
 class Sink(Protocol):

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from executor.errors import UnknownFunction
+from executor.domain.errors import UnknownFunction
 
 from .registry import lookup, names, task_function
 

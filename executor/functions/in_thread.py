@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from django.db import connection
 
-from executor.errors import ExecutorError, TaskFailed
+from executor.domain.errors import ExecutorError, TaskFailed
 
 P = ParamSpec("P")
 T = TypeVar("T")

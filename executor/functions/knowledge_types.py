@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from executor.domain.parameter_types import Text
 from executor.knowledge.expressions import Filter
-from executor.parameters import Text
 
 LONGEST_QUERY = 10_000
 LONGEST_TEXT = 200_000

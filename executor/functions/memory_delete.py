@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from executor.parameters import Ids
+from executor.domain.parameter_types import Ids
 
 from .context import TaskContext
 from .in_thread import in_thread

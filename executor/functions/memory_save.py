@@ -5,8 +5,8 @@ from typing import Annotated
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from executor.domain.parameter_types import Text
 from executor.knowledge.embedder import missing
-from executor.parameters import Text
 
 from .context import TaskContext
 from .in_thread import in_thread

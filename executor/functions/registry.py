@@ -14,8 +14,8 @@ from typing import Any, Protocol, get_type_hints
 from django.utils.module_loading import autodiscover_modules
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from executor import secrets
-from executor.errors import UnknownFunction
+from executor.domain import secrets
+from executor.domain.errors import UnknownFunction
 
 from .context import TaskContext
 

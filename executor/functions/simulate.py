@@ -5,7 +5,7 @@ import random
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from executor.errors import TaskFailed
+from executor.domain.errors import TaskFailed
 
 from .context import TaskContext
 from .registry import task_function

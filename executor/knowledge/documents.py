@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import Q
 
-from executor.errors import BadRequest, NotFound, TooLarge
+from executor.domain.errors import BadRequest, NotFound, TooLarge
 from executor.models import AuditEntry, Chunk, Document
 
 from .contained import read_contained

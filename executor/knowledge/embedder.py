@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
-from executor.errors import Unavailable
+from executor.domain.errors import Unavailable
 
 if TYPE_CHECKING:  # numpy is loaded by those alone who embed
     import numpy as np

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import connection
 from django.db.models import Q
 
-from executor.errors import Unavailable
+from executor.domain.errors import Unavailable
 from executor.models import Chunk, KnowledgeIndex
 from executor.sql import database_now
 

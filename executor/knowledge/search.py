@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
-from executor.errors import Unavailable
+from executor.domain.errors import Unavailable
 from executor.models import Chunk, Document
 
 from .arrays import unpacked

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from executor.states import BatchState
+from executor.domain.states import BatchState
 
 from .fields import JSONText, new_id
 

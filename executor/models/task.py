@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from executor.states import Priority, TaskStatus
+from executor.domain.states import Priority, TaskStatus
 
 from .batch import Batch
 from .fields import JSONText, new_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from executor.errors import SandboxUnavailable
+from executor.domain.errors import SandboxUnavailable
 
 from .levels import ISOLATED, Standing, level_named
 

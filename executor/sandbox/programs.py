@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from executor.errors import SandboxUnavailable
+from executor.domain.errors import SandboxUnavailable
 
 SHELL = next((path for path in ("/bin/bash", "/usr/bin/bash") if os.path.exists(path)), "/bin/sh")
 PYTHON = ("-s", "-B")

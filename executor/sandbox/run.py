@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from executor.errors import SandboxUnavailable
+from executor.domain.errors import SandboxUnavailable
 
 from . import server
 from .output import Curtain, Output

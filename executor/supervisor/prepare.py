@@ -11,7 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from executor.access import ROLES, SCOPES, caller_of_token, create_token, ensure_roles
-from executor.errors import NotAuthenticated
+from executor.domain.errors import NotAuthenticated
 from executor.models import ApiToken
 from executor.supervisor.embedded import write_private
 

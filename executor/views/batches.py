@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from executor import functions, reads
 from executor.columns import COLUMNS
+from executor.domain.states import BatchState
 from executor.models import BatchTask
-from executor.states import BatchState
 from executor.views.filters import PRIORITIES, STATUSES, Filter
 from executor.views.page import page, show
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from executor import reads
 from executor.actions import BatchExecutor
-from executor.states import FINAL
+from executor.domain.states import FINAL
 from executor.views.filters import STATUSES, Filter
 from executor.views.page import execute, page, show
 

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
+from executor.domain.states import Priority, TaskStatus
 from executor.reads import TaskFilter
-from executor.states import Priority, TaskStatus
 
 KEYS = ("status", "priority", "function", "q")
 STATUSES = list(TaskStatus.values)

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from executor import intake_formats, reads
 from executor.actions import BatchExecutor
-from executor.errors import ExecutorError
+from executor.domain.errors import ExecutorError
 from executor.forms import BatchForm, ManyForm, TaskForm, given_params, params_form
 from executor.views.page import page, sentence, show
 

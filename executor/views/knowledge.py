@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from executor.errors import ExecutorError
+from executor.domain.errors import ExecutorError
 from executor.forms import JSONField
 from executor.knowledge import documents
 from executor.knowledge.expressions import BadExpression, Filter

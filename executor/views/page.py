@@ -11,7 +11,7 @@ from django.shortcuts import render
 
 from executor.access import caller_of_user
 from executor.actions import BatchExecutor, Response
-from executor.errors import ExecutorError, NotAllowed, NotFound
+from executor.domain.errors import ExecutorError, NotAllowed, NotFound
 
 
 def page(view):

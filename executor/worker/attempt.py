@@ -12,11 +12,11 @@ import orjson
 from django.conf import settings
 from pydantic import ValidationError
 
-from executor.errors import TaskCancelled, TaskError, TaskTimeout, UnknownFunction
-from executor.exchange import Claimed, Outcome, Progress
+from executor.domain.errors import TaskCancelled, TaskError, TaskTimeout, UnknownFunction
+from executor.domain.messages import Claimed, Outcome, Progress
+from executor.domain.secrets import MARK, Curtain, reveal
+from executor.domain.states import TaskStatus
 from executor.functions import TaskContext, resolve
-from executor.secrets import MARK, Curtain, reveal
-from executor.states import TaskStatus
 
 from .processes import ProcessPool
 from .results import encode, failure_of, keep, message_of

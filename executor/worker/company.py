@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from executor.books import Book
-from executor.exchange import Claimed, Outcome
+from executor.domain.messages import Claimed, Outcome
 
 from .slots import AHEAD, MEMORY, SHORT
 

@@ -18,10 +18,10 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from executor import tickets as rq
 from executor.dispatch import deliver, fill
-from executor.exchange import Claimed, Look, Outcome, Progress, Ticket
+from executor.domain.messages import Claimed, Look, Outcome, Progress, Ticket
+from executor.domain.states import Priority, TaskStatus
 from executor.failpoints import failpoint
 from executor.queue import BatchQueue
-from executor.states import Priority, TaskStatus
 
 from .company import Company
 from .heartbeat import do_not_freeze, is_well

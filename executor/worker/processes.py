@@ -14,7 +14,7 @@ from multiprocessing import forkserver
 
 import orjson
 
-from executor.errors import ProcessDied, TaskError
+from executor.domain.errors import ProcessDied, TaskError
 from executor.failpoints import failpoint
 from executor.functions import TaskContext
 from executor.functions.context import Sink

@@ -16,7 +16,7 @@ import orjson
 from django.conf import settings
 from pydantic import BaseModel
 
-from executor.errors import BadResult, TaskError
+from executor.domain.errors import BadResult, TaskError
 
 ERROR_CHARACTERS = 4_000
 TRACEBACK_CHARACTERS = 20_000

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 
 from executor.dispatch import open_batches
-from executor.exchange import Claimed, Outcome, Ticket
+from executor.domain.messages import Claimed, Outcome, Ticket
 from executor.models import WorkerNode
 
 from .attempt import Attempt, Stop

@@ -6,7 +6,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from executor.exchange import Claimed
+from executor.domain.messages import Claimed
 
 SHORT = 0.02  # seconds of work for one slot that may wait in the worker
 AHEAD = 8  # tasks for each slot at most

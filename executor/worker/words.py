@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from executor.exchange import Claimed, Progress
-from executor.secrets import Curtain
+from executor.domain.messages import Claimed, Progress
+from executor.domain.secrets import Curtain
 from executor.tasklog import AttemptLog
 
 from .results import clean

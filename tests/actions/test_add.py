@@ -4,9 +4,9 @@ import orjson
 import pytest
 from django.test import override_settings
 
-from executor.errors import BadRequest, BadTasks, NotAllowed, NotFound
+from executor.domain.errors import BadRequest, BadTasks, NotAllowed, NotFound
+from executor.domain.states import Priority
 from executor.models import AuditEntry, Batch, BatchTask
-from executor.states import Priority
 from tests.factories import FakeWorker, tickets_out
 
 OK = {"function": "ok"}

@@ -6,9 +6,9 @@ import pytest
 
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
-from executor.errors import BadRequest, Conflict, NotFound
+from executor.domain.errors import BadRequest, Conflict, NotFound
+from executor.domain.states import Priority
 from executor.models import AuditEntry, Batch
-from executor.states import Priority
 from tests.factories import FakeWorker, add_tasks, make_batch, numbers, retry, start, task_in
 from tests.queue.interleave import rival_goes_first
 

@@ -5,7 +5,7 @@ import pytest
 from django.apps import apps
 
 from executor.actions import ACTIONS
-from executor.errors import BadRequest, ExecutorError, NotAllowed
+from executor.domain.errors import BadRequest, ExecutorError, NotAllowed
 from executor.models import Batch, BatchTask
 from tests.factories import FakeWorker, add_tasks, make_batch, start, stop
 

@@ -4,7 +4,7 @@ import pytest
 
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
-from executor.errors import BadRequest, BadTasks, Conflict
+from executor.domain.errors import BadRequest, BadTasks, Conflict
 from executor.models import Batch, BatchTask, IdempotentCall
 from tests.queue.interleave import rival_goes_first
 

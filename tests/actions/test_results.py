@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from executor import reads
-from executor.errors import BadRequest, NotFound
+from executor.domain.errors import BadRequest, NotFound
 from executor.models import Batch
 from executor.presenters import RESULT_COLUMNS
 from executor.selection import TaskFilter

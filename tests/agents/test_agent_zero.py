@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from executor import tasklog
-from executor.errors import BadTasks
+from executor.domain.errors import BadTasks
 from tests.agents.zero_server import ZeroServer
 from tests.support.batches import Handle, item, run, submit
 from tests.support.waiting import eventually

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from executor import reads
-from executor.errors import BadTasks
+from executor.domain.errors import BadTasks
 from tests.agents.conftest import KEY, marks, program
 from tests.support.batches import assert_true_to_itself, item, run, submit
 from tests.support.waiting import eventually

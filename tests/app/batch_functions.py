@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from executor.errors import TaskFailed
+from executor.domain.errors import TaskFailed
 from executor.functions import TaskContext, task_function
 
 

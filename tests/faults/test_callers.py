@@ -14,8 +14,8 @@ from django.contrib.auth.models import User
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from executor.domain.states import STATUS_OF_LETTER
 from executor.models import Batch
-from executor.states import STATUS_OF_LETTER
 from tests.support.batches import assert_true_to_itself, frames_of, item, run, submit
 from tests.support.processes import RunningWeb
 from tests.support.waiting import eventually

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from executor import tickets
+from executor.domain.states import TaskStatus
 from executor.models import Batch, BatchTask, TaskAttempt
-from executor.states import TaskStatus
 from tests.faults.conftest import LIMIT, TICKET_LIMIT, dies
 from tests.support.batches import assert_true_to_itself, item, marks, submit
 from tests.support.waiting import eventually

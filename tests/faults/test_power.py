@@ -14,7 +14,7 @@ import orjson
 import pytest
 from django.db import connection
 
-from executor.errors import Unavailable
+from executor.domain.errors import Unavailable
 from executor.models import Batch
 from executor.supervisor.embedded import embedded_valkey
 from executor.supervisor.spawn import PROJECT, kill_group, spawn

@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from executor.dispatch import fill
-from executor.exchange import Outcome
+from executor.domain.messages import Outcome
 from executor.handler import KeptThreads
 from executor.models import BatchFrame, WorkerNode
 from executor.queue import BatchQueue

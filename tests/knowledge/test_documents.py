@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from executor.errors import BadRequest, NotFound, TooLarge
+from executor.domain.errors import BadRequest, NotFound, TooLarge
 from executor.knowledge import documents
 from executor.knowledge.search import search
 from executor.models import AuditEntry, Chunk, Document

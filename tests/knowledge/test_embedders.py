@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from executor.errors import Unavailable
+from executor.domain.errors import Unavailable
 from executor.knowledge import embedder as module
 from executor.knowledge.arrays import packed, unpacked
 from executor.knowledge.embedder import embedder

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from django.urls import reverse
 
-from executor.errors import TaskFailed, Unavailable
+from executor.domain.errors import TaskFailed, Unavailable
 from executor.functions import lookup, validate
 from executor.models import Memory
 

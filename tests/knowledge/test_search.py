@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.errors import Unavailable
+from executor.domain.errors import Unavailable
 from executor.knowledge import search as module
 from executor.knowledge.expressions import Filter
 from executor.knowledge.search import fuse, search

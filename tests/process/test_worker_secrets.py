@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from executor import reads, tasklog
-from executor.errors import ExecutorError
+from executor.domain.errors import ExecutorError
 from tests.support.batches import item, run, submit
 
 VALUE = 'pa"ss\\wörd-7f3a9c'

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import orjson
 
+from executor.domain.states import CLEARED, STATUS_OF_LETTER
 from executor.invariants import examine
 from executor.models import BatchFrame, BatchTask
-from executor.states import CLEARED, STATUS_OF_LETTER
 
 
 def assert_books_balance(batch_id) -> None:

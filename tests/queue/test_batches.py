@@ -3,10 +3,10 @@
 import pytest
 
 from executor.dispatch import open_batches
-from executor.errors import Conflict, NotFound
+from executor.domain.errors import Conflict, NotFound
+from executor.domain.states import FINAL, TaskStatus
 from executor.models import Batch, BatchTask, TaskAttempt
 from executor.queue import BatchQueue
-from executor.states import FINAL, TaskStatus
 from tests.factories import (
     FakeWorker,
     add_tasks,

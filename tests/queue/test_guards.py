@@ -5,10 +5,10 @@ import uuid
 import pytest
 
 from executor.dispatch import open_batches, rescue_lost_workers
-from executor.exchange import Progress, Ticket
+from executor.domain.messages import Progress, Ticket
+from executor.domain.states import TaskStatus
 from executor.models import BatchFrame, BatchTask, TaskAttempt
 from executor.sql import hex_of
-from executor.states import TaskStatus
 from tests.factories import (
     FakeWorker,
     cancelled,

@@ -6,8 +6,8 @@ import pytest
 
 from executor import dispatch
 from executor.dispatch import open_batches
+from executor.domain.states import TaskStatus
 from executor.models import Batch, BatchTask
-from executor.states import TaskStatus
 from executor.worker.heartbeat import beat
 from tests.factories import (
     FakeWorker,

@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 
 from executor.dispatch import open_batches
+from executor.domain.states import Priority, TaskStatus
 from executor.models import BatchTask
 from executor.queue import CALLS, BatchQueue
-from executor.states import Priority, TaskStatus
 from tests.factories import (
     FakeWorker,
     add_tasks,

@@ -9,7 +9,7 @@ from rq.job import Job
 from rq.serializers import DefaultSerializer, JSONSerializer
 
 from executor import tickets
-from executor.exchange import Ticket
+from executor.domain.messages import Ticket
 from executor.tickets import TicketJob, TicketTaker
 from tests.support.waiting import eventually
 

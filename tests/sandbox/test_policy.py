@@ -2,7 +2,7 @@
 
 import pytest
 
-from executor.errors import SandboxUnavailable
+from executor.domain.errors import SandboxUnavailable
 from executor.sandbox.levels import ISOLATED, LEVELS, RESTRICTED, Standing, level_named
 from executor.sandbox.policy import demand
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from executor import reads
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
-from executor.states import STATUS_OF_LETTER
+from executor.domain.states import STATUS_OF_LETTER
 from tests.support.waiting import eventually
 
 FINAL = {"completed", "failed", "cancelled"}

@@ -4,7 +4,7 @@ import pytest
 from django.core.checks import run_checks
 from pydantic import BaseModel, ConfigDict
 
-from executor.errors import UnknownFunction
+from executor.domain.errors import UnknownFunction
 from executor.functions import TaskContext, lookup, names, resolve, task_function, validate
 from executor.functions import registry as _registry
 

@@ -8,9 +8,9 @@ from django.test import override_settings
 
 from executor import intake
 from executor.access import Caller, caller_of_shell
-from executor.errors import BadTasks, NotAllowed
+from executor.domain.errors import BadTasks, NotAllowed
+from executor.domain.states import Priority
 from executor.functions import registry, task_function
-from executor.states import Priority
 
 NAN, INFINITY = float("nan"), float("inf")
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from executor.errors import BadTasks
+from executor.domain.errors import BadTasks
+from executor.domain.json_text import BadLine, kind_of
 from executor.intake_formats import detect, parse, read
-from executor.json_text import BadLine, kind_of
 
 ONE = {"function": "simulate", "params": {"duration": 2}}
 TWO = {"function": "simulate", "custom_id": "b"}

@@ -9,7 +9,7 @@ import pytest
 from django.test import override_settings
 from pydantic import BaseModel
 
-from executor.errors import BadResult
+from executor.domain.errors import BadResult
 from executor.worker import results
 
 

@@ -4,8 +4,17 @@ from itertools import product
 
 import pytest
 
+from executor.domain.states import (
+    FINAL,
+    LETTER,
+    MOVES,
+    STATUS_OF_LETTER,
+    BatchState,
+    Priority,
+    TaskStatus,
+    settled_state,
+)
 from executor.models import BatchTask
-from executor.states import FINAL, LETTER, MOVES, STATUS_OF_LETTER, BatchState, Priority, TaskStatus, settled_state
 
 
 def test_there_are_the_five_statuses_and_no_other():

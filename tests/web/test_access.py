@@ -20,7 +20,7 @@ from executor.access import (
     login_link_path,
     user_of_login_link,
 )
-from executor.errors import BadRequest, Conflict, NotAllowed, NotAuthenticated
+from executor.domain.errors import BadRequest, Conflict, NotAllowed, NotAuthenticated
 from executor.models import ApiToken
 
 pytestmark = pytest.mark.django_db

@@ -271,7 +271,7 @@ def test_errors_of_an_action_are_messages(chief, monkeypatch):
     batch = add(1)["batch_id"]
 
     def away(*_, **__):
-        from executor.errors import Unavailable
+        from executor.domain.errors import Unavailable
 
         raise Unavailable("The database does not answer now.")
 

@@ -14,7 +14,7 @@ import pytest
 
 from executor.access import create_token
 from executor.actions import ACTIONS
-from executor.errors import ExecutorError
+from executor.domain.errors import ExecutorError
 from executor.models import AuditEntry, Batch, BatchTask, IdempotentCall
 from tests.support.batches import assert_consistent, assert_true_to_itself, run
 

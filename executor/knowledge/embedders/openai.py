@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import httpx
 import numpy as np
 
-from executor.errors import Unavailable
+from executor.domain.errors import Unavailable
 from executor.knowledge.arrays import unit
 
 AT_ONCE = 64

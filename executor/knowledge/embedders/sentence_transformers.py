@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from executor.errors import Unavailable
+from executor.domain.errors import Unavailable
 from executor.knowledge.arrays import unit
 
 

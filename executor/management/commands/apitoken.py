@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from executor.access import SCOPES, create_token
-from executor.errors import ExecutorError
+from executor.domain.errors import ExecutorError
 from executor.models import ApiToken
 
 

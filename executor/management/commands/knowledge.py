@@ -9,7 +9,7 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError
 
 from executor.access import caller_of_shell
-from executor.errors import ExecutorError
+from executor.domain.errors import ExecutorError
 from executor.knowledge import documents
 from executor.knowledge.expressions import BadExpression, Filter
 from executor.knowledge.formats import SUFFIXES

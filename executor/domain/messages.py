@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from executor.states import Priority
+from .states import Priority
 
 
 class Ticket(NamedTuple):

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Base64Bytes, BeforeValidator, Field
 
 from executor.sql import storable
-from executor.states import Priority, TaskStatus
+
+from .states import Priority, TaskStatus
 
 PRIORITIES = [priority.label for priority in sorted(Priority, reverse=True)]
 
