@@ -127,7 +127,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # Plans of statements that come again are kept, for those that ask for it (executor/postgresql.py).
+    # Plans of statements that come again are kept, for those that ask for it (executor/db/postgresql.py).
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
 
 # --- Valkey or Redis: tickets and the bell --------------------------------------------------------
@@ -198,7 +198,7 @@ BATCH_EMBEDDER_MODEL = os.environ.get("BATCH_EMBEDDER_MODEL", "")
 BATCH_EMBEDDER_KEY = os.environ.get("BATCH_EMBEDDER_KEY", "")
 BATCH_MAX_DOCUMENT = int(_number("BATCH_MAX_DOCUMENT", 50 * 1024 * 1024))  # bytes of one file
 
-# Tests alone: where a process dies, sleeps or fails (executor/failpoints.py).
+# Tests alone: where a process dies, sleeps or fails (executor/db/failpoints.py).
 BATCH_DEBUG_FAILPOINTS = os.environ.get("BATCH_DEBUG_FAILPOINTS", "")
 
 # Agents: a JSON file that names MCP servers and Agent Zero instances, and the same as a setting (docs/agents.md).

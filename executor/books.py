@@ -10,9 +10,9 @@ from datetime import datetime
 
 import orjson
 
+from executor.db.dialect import among, database_now, hex_of, time_of, time_param
+from executor.db.statements import execute, is_postgresql, query, query_in_turn
 from executor.domain.states import CLEARED, LETTER, BatchState, Priority, TaskStatus, settled_state
-from executor.driver import execute, is_postgresql, query, query_in_turn
-from executor.sql import among, database_now, hex_of, time_of, time_param
 
 ERROR_HEAD = 160  # characters of an error that a frame carries
 

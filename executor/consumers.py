@@ -15,10 +15,10 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from executor import reads
 from executor.access import caller_of_user
+from executor.db.dialect import database_now
 from executor.domain.errors import NotAllowed, NotFound
 from executor.feed import Update, feed
 from executor.presenters import moment
-from executor.sql import database_now
 
 logger = logging.getLogger(__name__)
 

@@ -19,14 +19,14 @@ from django.db import transaction
 from django.db.models import Q
 
 from executor import bell, tickets
+from executor.db.dialect import database_now, hex_of, note_growth, time_of, time_param
+from executor.db.failpoints import failpoint
+from executor.db.statements import query
 from executor.domain.errors import WorkerLost
 from executor.domain.messages import Outcome, Ticket
 from executor.domain.states import BatchState, TaskStatus
-from executor.driver import query
-from executor.failpoints import failpoint
 from executor.models import Batch, BatchTask, WorkerNode
 from executor.queue import BatchQueue
-from executor.sql import database_now, hex_of, note_growth, time_of, time_param
 
 logger = logging.getLogger(__name__)
 

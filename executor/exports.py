@@ -11,9 +11,9 @@ from uuid import UUID
 
 from django.db import connection
 
-from executor.driver import is_postgresql
+from executor.db.dialect import hex_of, marks
+from executor.db.statements import is_postgresql
 from executor.presenters import PRIORITY_NAME, RESULT_COLUMNS
-from executor.sql import hex_of, marks
 
 # Columns whose values are JSON text, or None.
 JSON_COLUMNS = ("result", "progress")

@@ -21,7 +21,7 @@ from channels.layers import get_channel_layer
 from django.db import DatabaseError, InterfaceError, connection
 
 from executor import bell, reads
-from executor.sql import database_now, hex_of
+from executor.db.dialect import database_now, hex_of
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from django.db import connections
 from django.http import HttpResponseBase
 from django.urls import set_script_prefix
 
-from executor.sql import end_frozen_transactions
+from executor.db.dialect import end_frozen_transactions
 
 FROZEN = 60.0  # seconds for which a request's transaction may stand still
 KEPT = 4  # threads that wait for the next request, with their connections

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from executor.db.dialect import database_now, turn
 from executor.models import BatchFrame, BatchStats, IdempotentCall, WorkerNode
-from executor.sql import database_now, turn
 
 WORKERS = timedelta(days=1)  # ended workers are listed that long
 ANSWERS = timedelta(days=7)  # an idempotency key is remembered that long

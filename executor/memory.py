@@ -14,12 +14,12 @@ import numpy as np
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from executor.db.dialect import turn
 from executor.knowledge.arrays import packed, unpacked
 from executor.knowledge.embedder import embedder
 from executor.knowledge.expressions import Filter
 from executor.knowledge.search import score_of
 from executor.models import Memory
-from executor.sql import turn
 
 ID_LENGTH = 10
 _ALPHABET = string.ascii_letters + string.digits

@@ -20,23 +20,13 @@ from django.db import transaction
 from django.db.models import Count, QuerySet, Sum
 
 from executor.books import QUEUED_OF, Book, open_books
+from executor.db.dialect import ROWS_A_STATEMENT, among, hex_of, insert, not_among, table_of, time_of, time_param, turn
+from executor.db.failpoints import failpoint
+from executor.db.statements import execute, query
 from executor.domain.errors import Conflict, NotFound
 from executor.domain.messages import Claimed, NewTask, Outcome, Progress, Ticket, Waiting
 from executor.domain.states import FINAL, MOVES, BatchState, Priority, TaskStatus
-from executor.driver import execute, query
-from executor.failpoints import failpoint
 from executor.models import BatchTask, TaskAttempt
-from executor.sql import (
-    ROWS_A_STATEMENT,
-    among,
-    hex_of,
-    insert,
-    not_among,
-    table_of,
-    time_of,
-    time_param,
-    turn,
-)
 
 RETRY_CAP = 300.0  # seconds; no backoff is longer
 CALLS = 2  # tickets of one batch and priority that wait for a worker; one may be lost

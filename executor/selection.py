@@ -8,12 +8,12 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from executor.db.dialect import hex_of, storable
+from executor.db.statements import query
 from executor.domain.errors import BadRequest, NotFound
 from executor.domain.states import Priority, TaskStatus
 from executor.domain.wording import counted
-from executor.driver import query
 from executor.models import Batch, BatchTask
-from executor.sql import hex_of, storable
 
 
 @dataclass(frozen=True, slots=True)

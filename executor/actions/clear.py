@@ -8,6 +8,7 @@ from typing import Annotated
 from django.db.models import Count
 from pydantic import AfterValidator, Field
 
+from executor.db.dialect import database_now
 from executor.dispatch import open_batches
 from executor.domain.errors import BadRequest
 from executor.domain.parameter_types import BatchName, Statuses, in_utc
@@ -15,7 +16,6 @@ from executor.domain.states import FINAL
 from executor.domain.wording import counted
 from executor.housekeeping import forget_files
 from executor.models import BatchTask
-from executor.sql import database_now
 
 from .base import Call, Parameters, Response, action
 

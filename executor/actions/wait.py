@@ -6,9 +6,9 @@ from typing import Literal
 from asgiref.sync import sync_to_async
 from pydantic import Field
 
+from executor.db.dialect import let_go
 from executor.domain.parameter_types import BatchName, Number, Whole
 from executor.feed import feed
-from executor.sql import let_go
 
 from .base import Call, Parameters, Response, action
 from .status import sentence

@@ -13,11 +13,11 @@ from pydantic import BeforeValidator
 
 from executor import reads, tasklog
 from executor.actions import BatchExecutor
+from executor.db.dialect import let_go
 from executor.domain.errors import NotFound
 from executor.feed import feed
 from executor.presenters import moment
 from executor.selection import TaskFilter
-from executor.sql import let_go
 from executor.worker.results import artifact_path
 
 from .rendering import answer

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from executor.db.dialect import hex_of
 from executor.domain.states import FINAL, TaskStatus
 from executor.invariants import PROMISES, Findings, examine
 from executor.models import Batch, BatchTask, TaskAttempt, WorkerNode
-from executor.sql import hex_of
 
 from . import KILLS
 from .batch_functions import marks_path

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Base64Bytes, BeforeValidator, Field
 
-from executor.sql import storable
+from executor.db.dialect import storable
 
 from .states import Priority, TaskStatus
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from executor.driver import is_postgresql
+from executor.db.statements import is_postgresql
 from executor.models import Document
 
 from .state import state

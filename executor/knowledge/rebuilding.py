@@ -9,9 +9,9 @@ from datetime import timedelta
 from django.db import connection
 from django.db.models import Q
 
+from executor.db.dialect import database_now
 from executor.domain.errors import Unavailable
 from executor.models import Chunk, KnowledgeIndex
-from executor.sql import database_now
 
 from .arrays import packed
 from .embedder import embedder

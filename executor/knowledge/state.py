@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from django.db import transaction
 
+from executor.db.dialect import turn
 from executor.models import KnowledgeIndex
-from executor.sql import turn
 
 
 def state() -> KnowledgeIndex:

@@ -23,8 +23,8 @@ from django.db import DatabaseError, InterfaceError, connection, connections
 from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 
+from executor.db.failpoints import failpoint
 from executor.domain.messages import Claimed, Look, Outcome, Progress, Ticket
-from executor.failpoints import failpoint
 from executor.functions import any_plain
 from executor.models import WorkerNode
 from executor.redis_line import redis_client

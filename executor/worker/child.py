@@ -18,7 +18,7 @@ from typing import BinaryIO
 import orjson
 from django.db import close_old_connections
 
-from executor.failpoints import failpoint
+from executor.db.failpoints import failpoint
 from executor.functions import TaskContext, lookup
 
 from .results import encode, failure_of

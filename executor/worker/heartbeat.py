@@ -19,10 +19,10 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from executor import dispatch, housekeeping, sandbox
+from executor.db.dialect import database_now, end_frozen_transactions, hex_of
+from executor.db.statements import query
 from executor.domain.states import BatchState
-from executor.driver import query
 from executor.models import WorkerNode
-from executor.sql import database_now, end_frozen_transactions, hex_of
 
 from .attempt import Stop
 from .usage import Usage

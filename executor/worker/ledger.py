@@ -17,10 +17,10 @@ from itertools import chain, repeat
 from django.db import DatabaseError, InterfaceError, connection
 
 from executor import tickets as rq
+from executor.db.failpoints import failpoint
 from executor.dispatch import deliver, fill
 from executor.domain.messages import Claimed, Look, Outcome, Progress, Ticket
 from executor.domain.states import Priority, TaskStatus
-from executor.failpoints import failpoint
 from executor.queue import BatchQueue
 
 from .company import Company

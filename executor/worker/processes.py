@@ -14,8 +14,8 @@ from multiprocessing import forkserver
 
 import orjson
 
+from executor.db.failpoints import failpoint
 from executor.domain.errors import ProcessDied, TaskError
-from executor.failpoints import failpoint
 from executor.functions import TaskContext
 from executor.functions.context import Sink
 

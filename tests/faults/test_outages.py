@@ -8,8 +8,8 @@ import pytest
 from django.db import connection, transaction
 
 from executor import dispatch
-from executor.driver import is_postgresql
-from executor.sql import database_now
+from executor.db.dialect import database_now
+from executor.db.statements import is_postgresql
 from executor.worker import heartbeat
 from executor.worker.heartbeat import Heartbeat
 from tests.factories import FakeWorker, now_of, running_batch

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from django.db import DatabaseError, connection, transaction
 
+from executor.db.dialect import end_frozen_transactions
 from executor.dispatch import fill
 from executor.domain.messages import Outcome
 from executor.handler import KeptThreads
 from executor.models import BatchFrame, WorkerNode
 from executor.queue import BatchQueue
-from executor.sql import end_frozen_transactions
 from tests.faults.conftest import sleeps, wakes
 from tests.support.batches import assert_true_to_itself, item, marks, submit
 from tests.support.environment import ON_POSTGRESQL

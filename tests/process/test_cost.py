@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from executor.driver import is_postgresql
+from executor.db.statements import is_postgresql
 from executor.redis_line import redis_client
 from tests.support.batches import item, run, submit
 

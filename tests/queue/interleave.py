@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-from executor.driver import is_postgresql
+from executor.db.statements import is_postgresql
 
 PATIENCE = 20  # seconds after which a race that hangs is a failed test
 

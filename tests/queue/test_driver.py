@@ -7,9 +7,9 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
-from executor.driver import execute, query, query_in_turn
+from executor.db.dialect import FEW_ROWS, insert, time_param
+from executor.db.statements import execute, query, query_in_turn
 from executor.models import Batch
-from executor.sql import FEW_ROWS, insert, time_param
 from tests.factories import make_batch
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,10 +5,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from executor.db.dialect import hex_of
 from executor.dispatch import open_batches
 from executor.invariants import PROMISES, Orders, examine
 from executor.models import BatchFrame, BatchStats, BatchTask, TaskAttempt
-from executor.sql import hex_of
 from tests.factories import FakeWorker, cancel, make_batch, running_batch, task_in
 
 

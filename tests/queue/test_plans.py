@@ -4,9 +4,9 @@ import pytest
 from django.db import connection
 
 from executor import dispatch, queue
-from executor.driver import is_postgresql
+from executor.db.dialect import hex_of, not_among
+from executor.db.statements import is_postgresql
 from executor.selection import TaskFilter
-from executor.sql import hex_of, not_among
 from tests.factories import FakeWorker, make_batch, new_task, start
 from tests.support.batches import submit
 

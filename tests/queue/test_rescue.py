@@ -6,9 +6,9 @@ import pytest
 from django.conf import settings
 
 from executor import dispatch, presenters, tickets
+from executor.db.dialect import database_now
 from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt, WorkerNode
-from executor.sql import database_now
 from executor.worker.heartbeat import Heartbeat, beat
 from tests.factories import (
     FakeWorker,

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from executor import dispatch
+from executor.db.dialect import database_now
 from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt
 from executor.queue import RETRY_CAP
-from executor.sql import database_now
 from tests.factories import (
     FakeWorker,
     add_tasks,

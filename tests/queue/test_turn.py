@@ -6,7 +6,7 @@ import time
 import pytest
 from django.db import connection
 
-from executor import sql
+from executor.db import dialect
 from tests.factories import add_tasks, make_batch
 from tests.queue.interleave import Rival
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_writer_that_is_frozen_with_its_turn_does_not_hold_up_the_others_for_ever(monkeypatch, tmp_path, eventually):
-    monkeypatch.setattr(sql, "PATIENCE", 0.3)
+    monkeypatch.setattr(dialect, "PATIENCE", 0.3)
     batch = make_batch()
     # PostgreSQL has no such line: there the test shows that nobody waits.
     line = tmp_path / "turn" if connection.vendor == "postgresql" else f"{connection.settings_dict['NAME']}-turn"
@@ -24,13 +24,13 @@ def test_a_writer_that_is_frozen_with_its_turn_does_not_hold_up_the_others_for_e
         add_tasks(batch)
         assert time.monotonic() - began < 5
         # Who has waited in vain knows better, and so do all others of its process.
-        monkeypatch.setattr(sql, "PATIENCE", 60)
+        monkeypatch.setattr(dialect, "PATIENCE", 60)
         add_tasks(batch)
         assert Rival(lambda: len(add_tasks(batch))).begun().join(5) == 1
     assert len(add_tasks(batch)) == 1
 
     def in_order_again() -> bool:
-        with sql.turn():
+        with dialect.turn():
             rival = Rival(lambda: add_tasks(batch)).begun()
             waits = rival.still_waits(0.1)
         rival.join()

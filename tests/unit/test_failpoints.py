@@ -3,8 +3,8 @@
 import pytest
 from django.db import OperationalError
 
-from executor import failpoints
-from executor.failpoints import POINTS, arm, failpoint
+from executor.db import failpoints
+from executor.db.failpoints import POINTS, arm, failpoint
 
 
 @pytest.fixture(autouse=True)

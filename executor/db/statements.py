@@ -98,6 +98,6 @@ def _short_for_sqlite(text: str) -> str:
 @cache
 def _postgresql():
     """psycopg is loaded where it is used: it is not small."""
-    from executor import postgresql
+    from . import postgresql
 
     return postgresql

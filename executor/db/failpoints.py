@@ -16,7 +16,7 @@ import threading
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from executor.sql import turn
+from .dialect import turn
 
 POINTS = {
     "ticket-popped": "a worker has taken tickets from Redis and told nobody",

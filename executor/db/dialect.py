@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
-from executor.driver import execute, is_postgresql, query
+from .statements import execute, is_postgresql, query
 
 try:
     import fcntl

@@ -1,0 +1,1 @@
+"""One way to the database besides the ORM."""
