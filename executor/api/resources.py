@@ -11,13 +11,14 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import Query
 from pydantic import BeforeValidator
 
-from executor import reads, tasklog
+from executor import reads
 from executor.actions import BatchExecutor
 from executor.db.dialect import let_go
 from executor.domain.errors import NotFound
 from executor.feed import feed
 from executor.presenters import moment
 from executor.selection import TaskFilter
+from executor.storage import attempt_log
 from executor.worker.results import artifact_path
 
 from .rendering import answer
@@ -149,7 +150,7 @@ def log(request: HttpRequest, task_id: str, after: int = _FROM, attempt: int | N
     request.auth.require("read")
     found = reads.task(task_id)
     wanted = attempt or found["attempt"]
-    piece = tasklog.read(UUID(found["batch_id"]).hex, found["number"], wanted, after)
+    piece = attempt_log.read(UUID(found["batch_id"]).hex, found["number"], wanted, after)
     over = wanted < found["attempt"] or found["status"] != "running"
     return {**asdict(piece), "attempt": wanted, "done": over and piece.next >= piece.size}
 

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 
-from executor import reads, tasklog
+from executor import reads
+from executor.storage import attempt_log
 from executor.views.page import page, show
 
 # The row that the script of the page copies.
@@ -16,7 +17,7 @@ BLANK = {"state": "active", "concurrency": 1, "running": 0, "cpu_percent": 0, "s
 @page
 def task(request: HttpRequest, task_id: UUID) -> HttpResponse:
     found = reads.task(task_id)
-    log = tasklog.read(UUID(found["batch_id"]).hex, found["number"], found["attempt"])
+    log = attempt_log.read(UUID(found["batch_id"]).hex, found["number"], found["attempt"])
     return show(request, "executor/task.html", task=found, batch=reads.batch(found["batch_id"]), log=log)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from executor.domain.messages import Claimed, Progress
 from executor.domain.secrets import Curtain
-from executor.tasklog import AttemptLog
+from executor.storage.attempt_log import AttemptLog
 
 from .results import clean
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from executor.tasklog import AttemptLog
+from executor.storage.attempt_log import AttemptLog
 from tests.factories import FakeWorker, running_batch
 
 GREEN, RESET = "\x1b[32m", "\x1b[0m"

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from executor import reads, tasklog
+from executor import reads
+from executor.storage import attempt_log
 from tests.support.batches import is_alive, item, run, submit
 from tests.support.waiting import eventually
 
@@ -151,5 +152,5 @@ def test_each_bad_end_has_a_name_of_its_own():
 def test_what_a_program_prints_is_seen_while_it_runs():
     batch = submit(code("import time\nprint('first', flush=True)\ntime.sleep(30)"))
     folder = UUID(batch.id).hex
-    eventually(lambda: "first" in tasklog.read(folder, 1, 1).text, timeout=10)
+    eventually(lambda: "first" in attempt_log.read(folder, 1, 1).text, timeout=10)
     run("cancel", batch=batch.id)

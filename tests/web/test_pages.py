@@ -16,7 +16,7 @@ from executor.columns import COLUMNS, FORMATS, Column
 from executor.dispatch import open_batches
 from executor.models import Batch, BatchTask
 from executor.queue import Progress
-from executor.tasklog import AttemptLog
+from executor.storage.attempt_log import AttemptLog
 from executor.views.batches import ROWS
 from tests.factories import FakeWorker, add_tasks, make_batch, running_batch, start, task_in
 from tests.support.batches import NOBODYS

@@ -1,0 +1,1 @@
+"""The files beside the database: one owner of their paths."""
