@@ -147,7 +147,7 @@ RQ_QUEUES = {
 }
 RQ = {
     "WORKER_CLASS": "executor.worker.batch_worker.BatchWorker",
-    "JOB_CLASS": "executor.tickets.TicketJob",
+    "JOB_CLASS": "executor.broker.tickets.TicketJob",
     "COMMIT_MODE": "auto",  # tickets are issued after the commit by our own hand
 }
 RQ_SHOW_ADMIN_LINK = False

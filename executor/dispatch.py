@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from executor import bell, tickets
+from executor.broker import notifier, tickets
 from executor.db.dialect import database_now, hex_of, note_growth, time_of, time_param
 from executor.db.failpoints import failpoint
 from executor.db.statements import query
@@ -82,7 +82,7 @@ def deliver(queue: BatchQueue) -> None:
     except tickets.RedisError as error:
         delayed.set(True)
         logger.warning("%d tickets are delayed, Redis is away: %s", len(queue.issued), error)
-    bell.ring(queue.changed)
+    notifier.ring(queue.changed)
 
 
 def repair(rescue: bool = True, ticket_limit: float | None = None) -> None:

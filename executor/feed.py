@@ -20,7 +20,8 @@ import orjson
 from channels.layers import get_channel_layer
 from django.db import DatabaseError, InterfaceError, connection
 
-from executor import bell, reads
+from executor import reads
+from executor.broker import notifier
 from executor.db.dialect import database_now, hex_of
 
 logger = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ class Feed:
 
     async def _pump(self, key: str, seq: int) -> None:
         heard = asyncio.Event()
-        ear = asyncio.create_task(_listen(bell.group_of(key), heard))
+        ear = asyncio.create_task(_listen(notifier.group_of(key), heard))
         try:
             while True:
                 try:

@@ -13,6 +13,8 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
+from executor.broker.connection import redis_client
+from executor.broker.tickets import RedisError, name_of, queue_key
 from executor.db.dialect import hex_of
 from executor.db.statements import is_postgresql
 from executor.dispatch import open_batches
@@ -21,8 +23,6 @@ from executor.domain.messages import Ticket
 from executor.domain.states import BatchState, Priority, TaskStatus
 from executor.models import Batch, BatchStats, BatchTask
 from executor.queue import BatchQueue
-from executor.redis_line import redis_client
-from executor.tickets import RedisError, name_of, queue_key
 
 from . import load
 from .handed import Handed

@@ -11,11 +11,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
 
+from executor.broker.tickets import QUEUES
 from executor.supervisor.child import Child, ending
 from executor.supervisor.embedded import embedded_valkey
 from executor.supervisor.log import Log
 from executor.supervisor.supervisor import Supervisor
-from executor.tickets import QUEUES
 
 PATIENCE = 90.0  # seconds for one part to come up
 PREFIX = "bx-ground-"

@@ -23,12 +23,12 @@ from django.db import DatabaseError, InterfaceError, connection, connections
 from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 
+from executor.broker.connection import redis_client
+from executor.broker.tickets import RedisError, TicketTaker
 from executor.db.failpoints import failpoint
 from executor.domain.messages import Claimed, Look, Outcome, Progress, Ticket
 from executor.functions import any_plain
 from executor.models import WorkerNode
-from executor.redis_line import redis_client
-from executor.tickets import RedisError, TicketTaker
 
 from .attempt import Attempt, Stop, not_started
 from .company import PAUSE

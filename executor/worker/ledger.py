@@ -16,7 +16,7 @@ from itertools import chain, repeat
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from executor import tickets as rq
+from executor.broker import tickets as rq
 from executor.db.failpoints import failpoint
 from executor.dispatch import deliver, fill
 from executor.domain.messages import Claimed, Look, Outcome, Progress, Ticket

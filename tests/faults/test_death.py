@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from executor import tickets
+from executor.broker import tickets
 from executor.domain.states import TaskStatus
 from executor.models import Batch, BatchTask, TaskAttempt
 from tests.faults.conftest import LIMIT, TICKET_LIMIT, dies

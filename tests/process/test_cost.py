@@ -3,8 +3,8 @@
 import pytest
 from django.db import connection
 
+from executor.broker.connection import redis_client
 from executor.db.statements import is_postgresql
-from executor.redis_line import redis_client
 from tests.support.batches import item, run, submit
 
 TASKS = 3_000

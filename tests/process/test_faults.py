@@ -11,7 +11,7 @@ from django.db import transaction
 from rq import Worker
 from rq.suspension import resume, suspend
 
-from executor import tickets
+from executor.broker import tickets
 from executor.models import BatchStats
 from tests.process.conftest import FAST
 from tests.support.batches import assert_true_to_itself, item, marks, run, submit

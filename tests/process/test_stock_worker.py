@@ -79,7 +79,7 @@ def test_a_function_that_ends_its_process_is_a_failure_of_its_own():
 def test_stale_tickets_and_foreign_jobs_are_not_run(valkey, tmp_path, mark):
     bait = tmp_path / "bait"
     push(valkey, "json", data=json_call("os.system", f"touch {bait}"))
-    push(valkey, "json-2", data=json_call("executor.tickets.import_attribute", "os.system"))
+    push(valkey, "json-2", data=json_call("executor.broker.tickets.import_attribute", "os.system"))
     push(valkey, "pickle", data=zlib.compress(pickle.dumps(Bomb(f"touch {bait}"))))
     push(
         valkey,

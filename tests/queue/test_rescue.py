@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 
-from executor import dispatch, presenters, tickets
+from executor import dispatch, presenters
+from executor.broker import tickets
 from executor.db.dialect import database_now
 from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt, WorkerNode

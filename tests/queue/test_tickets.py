@@ -8,9 +8,9 @@ from rq.exceptions import DeserializationError
 from rq.job import Job
 from rq.serializers import DefaultSerializer, JSONSerializer
 
-from executor import tickets
+from executor.broker import tickets
+from executor.broker.tickets import TicketJob, TicketTaker
 from executor.domain.messages import Ticket
-from executor.tickets import TicketJob, TicketTaker
 from tests.support.waiting import eventually
 
 A, B = "a" * 32, "b" * 32

@@ -27,7 +27,8 @@ from rq.utils import import_attribute, utcformat
 
 from executor.domain.messages import Ticket
 from executor.domain.states import Priority
-from executor.redis_line import LoopLine, Script, line, redis_client
+
+from .connection import LoopLine, Script, line, redis_client
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""One way to Redis: tickets on RQ's queues, and notifications."""
