@@ -12,10 +12,10 @@ from executor.access import Caller, caller_of_shell
 from executor.actions import Call
 from executor.actions.add_batch import new_batch
 from executor.db.dialect import hex_of
-from executor.dispatch import open_batches
 from executor.domain.messages import Claimed, NewTask, Outcome, Ticket
 from executor.domain.states import Priority, TaskStatus
 from executor.models import Batch, BatchTask, WorkerNode
+from executor.queue.dispatch import open_batches
 from executor.worker.heartbeat import new_name, register
 
 _serial = count(1)

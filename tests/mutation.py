@@ -20,9 +20,9 @@ PARTS = ("batchsite", "executor", "templates", "static", "tests", "manage.py", "
 SECONDS = 240  # for the tests of one guard
 
 QUEUE, BOOKS, DISPATCH, LEDGER = (
-    "executor/queue.py",
-    "executor/books.py",
-    "executor/dispatch.py",
+    "executor/queue/batch_queue.py",
+    "executor/queue/locked_batch.py",
+    "executor/queue/dispatch.py",
     "executor/worker/ledger.py",
 )
 GUARDS_OF_ENDS = "tests/queue/test_guards.py"

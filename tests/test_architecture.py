@@ -218,12 +218,12 @@ def test_a_module_is_named_after_its_duty():
     ("parts", "source"),
     [
         (("queue",), "from executor import dispatch"),
-        (("queue",), "from executor.dispatch import fill"),
+        (("queue",), "from executor.queue.dispatch import fill"),
         (("queue",), "import executor.actions.add"),
         (("books",), "from .queue import BatchQueue"),
         (("worker", "run"), "from ..actions import BatchExecutor"),
         (("worker", "run"), "from executor.unheard_of import x"),
-        (("models", "task"), "def later():\n    from executor.queue import BatchQueue"),
+        (("models", "task"), "def later():\n    from executor.queue.batch_queue import BatchQueue"),
     ],
 )
 def test_an_upward_import_would_be_found(parts, source):

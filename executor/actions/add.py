@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 
 from executor import intake
 from executor.actions.add_batch import new_batch
-from executor.dispatch import open_batches
 from executor.domain.parameter_types import BatchName, Concurrency, Key, Number, Whole
+from executor.queue.dispatch import open_batches
 from executor.selection import default_batch
 
 from .base import Call, Parameters, Response, action

@@ -12,11 +12,11 @@ from pydantic import Field, field_validator, model_validator
 
 from executor import intake
 from executor.db.dialect import database_now
-from executor.dispatch import open_batches
 from executor.domain.errors import BadRequest
 from executor.domain.json_text import BadLine, read_lines, spelled
 from executor.domain.parameter_types import BatchName, Concurrency, Key, Line
 from executor.models import Batch, BatchStats
+from executor.queue.dispatch import open_batches
 
 from .base import Call, Parameters, Response, action
 

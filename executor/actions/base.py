@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from executor.access import Caller
-from executor.books import Book
 from executor.domain.errors import BadRequest
 from executor.domain.states import BatchState
 from executor.models import Batch
+from executor.queue.locked_batch import Book
 from executor.selection import default_batch, find_batch
 
 

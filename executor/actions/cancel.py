@@ -1,6 +1,6 @@
 """cancel: end tasks that are not over."""
 
-from executor.dispatch import open_batches
+from executor.queue.dispatch import open_batches
 
 from .base import Call, Response, action
 from .selector import Selector

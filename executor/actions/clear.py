@@ -9,13 +9,13 @@ from django.db.models import Count
 from pydantic import AfterValidator, Field
 
 from executor.db.dialect import database_now
-from executor.dispatch import open_batches
 from executor.domain.errors import BadRequest
 from executor.domain.parameter_types import BatchName, Statuses, in_utc
 from executor.domain.states import FINAL
 from executor.domain.wording import counted
-from executor.housekeeping import forget_files
 from executor.models import BatchTask
+from executor.queue.dispatch import open_batches
+from executor.queue.retention import forget_files
 
 from .base import Call, Parameters, Response, action
 

@@ -13,13 +13,13 @@ from django.db import IntegrityError, InterfaceError, OperationalError, transact
 from django.utils import timezone
 from pydantic import ValidationError
 
-from executor import dispatch
 from executor.access import Caller
 from executor.db.dialect import hex_of, time_param, turn
 from executor.db.statements import execute
 from executor.domain.errors import BadRequest, Conflict, Unavailable
 from executor.domain.wording import did_you_mean
 from executor.models import IdempotentCall
+from executor.queue import dispatch
 
 from .base import ACTIONS, Action, Call, Parameters, Response
 

@@ -1,8 +1,8 @@
 """retry: run tasks again that failed or were cancelled."""
 
-from executor.dispatch import open_batches
 from executor.domain.states import BatchState
 from executor.domain.wording import counted
+from executor.queue.dispatch import open_batches
 
 from .base import Call, Response, action
 from .selector import Selector

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from executor.dispatch import open_batches
 from executor.domain.parameter_types import BatchName, Concurrency, Key
 from executor.domain.states import BatchState
 from executor.domain.wording import counted
+from executor.queue.dispatch import open_batches
 
 from .base import Call, Parameters, Response, action
 

@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from executor.dispatch import open_batches
 from executor.domain.parameter_types import BatchName
 from executor.presenters import next_call
+from executor.queue.dispatch import open_batches
 
 from .base import Call, Parameters, Response, action
 

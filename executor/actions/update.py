@@ -2,12 +2,12 @@
 
 from pydantic import Field
 
-from executor.dispatch import open_batches
 from executor.domain.errors import BadRequest
 from executor.domain.parameter_types import Concurrency, Line, PriorityName
 from executor.domain.states import Priority
 from executor.domain.wording import counted
 from executor.models import Batch
+from executor.queue.dispatch import open_batches
 
 from .base import Call, Response, action
 from .selector import Selector

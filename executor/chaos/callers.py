@@ -17,12 +17,12 @@ from executor.broker.connection import redis_client
 from executor.broker.tickets import RedisError, name_of, queue_key
 from executor.db.dialect import hex_of
 from executor.db.statements import is_postgresql
-from executor.dispatch import open_batches
 from executor.domain.errors import BadRequest, Unavailable
 from executor.domain.messages import Ticket
 from executor.domain.states import BatchState, Priority, TaskStatus
 from executor.models import Batch, BatchStats, BatchTask
-from executor.queue import BatchQueue
+from executor.queue.batch_queue import BatchQueue
+from executor.queue.dispatch import open_batches
 
 from . import load
 from .handed import Handed

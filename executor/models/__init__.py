@@ -1,4 +1,4 @@
-"""The records. Fields, constraints and indexes; what may happen to them is in `executor.queue`."""
+"""The records. Fields, constraints and indexes; what may happen to them is in `executor.queue.batch_queue`."""
 
 from .access import ApiToken, AuditEntry, IdempotentCall
 from .batch import Batch, BatchFrame, BatchStats

@@ -11,8 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from executor.books import Book
 from executor.domain.messages import Claimed, Outcome
+from executor.queue.locked_batch import Book
 
 from .slots import AHEAD, MEMORY, SHORT
 

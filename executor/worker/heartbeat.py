@@ -18,11 +18,12 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from executor import dispatch, housekeeping, sandbox
+from executor import sandbox
 from executor.db.dialect import database_now, end_frozen_transactions, hex_of
 from executor.db.statements import query
 from executor.domain.states import BatchState
 from executor.models import WorkerNode
+from executor.queue import dispatch, retention
 
 from .attempt import Stop
 from .usage import Usage
@@ -140,7 +141,7 @@ class Heartbeat(threading.Thread):
                     ticket_limit = settings.BATCH_TICKET_LIMIT
                     next_repair = time.monotonic() + self._until_repair()
                 if now >= next_forget:
-                    more = housekeeping.forget()
+                    more = retention.forget()
                     next_forget = now + (LOOK if more else FORGET)
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("no heartbeat, the database is away: %s", error)

@@ -18,10 +18,10 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from executor.broker import tickets as rq
 from executor.db.failpoints import failpoint
-from executor.dispatch import deliver, fill
 from executor.domain.messages import Claimed, Look, Outcome, Progress, Ticket
 from executor.domain.states import Priority, TaskStatus
-from executor.queue import BatchQueue
+from executor.queue.batch_queue import BatchQueue
+from executor.queue.dispatch import deliver, fill
 
 from .company import Company
 from .heartbeat import do_not_freeze, is_well

@@ -7,9 +7,9 @@ import asyncio
 from django.conf import settings
 from django.db import close_old_connections, connection
 
-from executor.dispatch import open_batches
 from executor.domain.messages import Claimed, Outcome, Ticket
 from executor.models import WorkerNode
+from executor.queue.dispatch import open_batches
 
 from .attempt import Attempt, Stop
 from .heartbeat import LOOK, Heartbeat, new_name, register

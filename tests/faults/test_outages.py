@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection, transaction
 
-from executor import dispatch
 from executor.db.dialect import database_now
 from executor.db.statements import is_postgresql
+from executor.queue import dispatch
 from executor.worker import heartbeat
 from executor.worker.heartbeat import Heartbeat
 from tests.factories import FakeWorker, now_of, running_batch

@@ -8,11 +8,11 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from executor.db.dialect import end_frozen_transactions
-from executor.dispatch import fill
 from executor.domain.messages import Outcome
 from executor.handler import KeptThreads
 from executor.models import BatchFrame, WorkerNode
-from executor.queue import BatchQueue
+from executor.queue.batch_queue import BatchQueue
+from executor.queue.dispatch import fill
 from tests.faults.conftest import sleeps, wakes
 from tests.support.batches import assert_true_to_itself, item, marks, submit
 from tests.support.environment import ON_POSTGRESQL

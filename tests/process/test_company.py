@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from executor.dispatch import open_batches
+from executor.queue.dispatch import open_batches
 from tests.support.batches import item, marks, run, submit
 from tests.support.waiting import eventually
 

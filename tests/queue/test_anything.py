@@ -9,12 +9,12 @@ import random
 
 import pytest
 
-from executor import dispatch
 from executor.db.dialect import database_now
-from executor.dispatch import open_batches
 from executor.domain.errors import Conflict
 from executor.domain.states import FINAL, Priority, TaskStatus
 from executor.models import Batch, BatchTask, TaskAttempt, WorkerNode
+from executor.queue import dispatch
+from executor.queue.dispatch import open_batches
 from tests.factories import (
     FakeWorker,
     add_tasks,

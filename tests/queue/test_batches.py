@@ -2,11 +2,11 @@
 
 import pytest
 
-from executor.dispatch import open_batches
 from executor.domain.errors import Conflict, NotFound
 from executor.domain.states import FINAL, TaskStatus
 from executor.models import Batch, BatchTask, TaskAttempt
-from executor.queue import BatchQueue
+from executor.queue.batch_queue import BatchQueue
+from executor.queue.dispatch import open_batches
 from tests.factories import (
     FakeWorker,
     add_tasks,

@@ -5,10 +5,10 @@ import uuid
 import pytest
 
 from executor.db.dialect import hex_of
-from executor.dispatch import open_batches, rescue_lost_workers
 from executor.domain.messages import Progress, Ticket
 from executor.domain.states import TaskStatus
 from executor.models import BatchFrame, BatchTask, TaskAttempt
+from executor.queue.dispatch import open_batches, rescue_lost_workers
 from tests.factories import (
     FakeWorker,
     cancelled,

@@ -3,10 +3,10 @@
 import pytest
 
 from executor.db.dialect import hex_of
-from executor.dispatch import open_batches, rescue_lost_workers
 from executor.domain.messages import Outcome, Waiting
 from executor.domain.states import FINAL, MOVES, Priority, TaskStatus
 from executor.models import BatchTask
+from executor.queue.dispatch import open_batches, rescue_lost_workers
 from tests.factories import FakeWorker, add_tasks, cancel, clear, make_batch, retry, start, task_in, these, ticket_for
 from tests.queue.books import story_of
 

@@ -3,9 +3,9 @@
 import pytest
 from django.db import connection
 
-from executor import dispatch, queue
 from executor.db.dialect import hex_of, not_among
 from executor.db.statements import is_postgresql
+from executor.queue import batch_queue, dispatch
 from executor.selection import TaskFilter
 from tests.factories import FakeWorker, make_batch, new_task, start
 from tests.support.batches import submit
@@ -17,11 +17,11 @@ ROWS = 20_000
 def large(db):
     """A batch that runs, in a table of 20,000 tasks of which most are over."""
     old, batch = make_batch(), make_batch(max_concurrent=50)
-    with queue.BatchQueue([old.pk, batch.pk]) as open_queue:
+    with batch_queue.BatchQueue([old.pk, batch.pk]) as open_queue:
         for number in range(0, ROWS // 2, 2_500):
             open_queue.add(old.pk, [new_task() for _ in range(2_500)])
             open_queue.add(batch.pk, [new_task(priority=1 + number % 4) for _ in range(2_500)])
-    with queue.BatchQueue([old.pk]) as open_queue:
+    with batch_queue.BatchQueue([old.pk]) as open_queue:
         open_queue.cancel(old.pk, old.tasks.all())
     start(batch)
     FakeWorker().take(batch, slots=20)
@@ -50,16 +50,16 @@ def kept_plan_of(sql: str, params) -> str:
 
 def test_dispatch_reads_its_partial_indexes(large):
     batch_id, some = hex_of(large.pk), hex_of(large.tasks.first().pk)
-    following = kept_plan_of(queue._NEXT, [batch_id, 5])
+    following = kept_plan_of(batch_queue._NEXT, [batch_id, 5])
     assert "task_next" in following, following
     assert "Sort" not in following and "TEMP B-TREE" not in following, following
-    both = kept_plan_of(queue._NEXT_AND_OUT, [batch_id, batch_id, 5])
+    both = kept_plan_of(batch_queue._NEXT_AND_OUT, [batch_id, batch_id, 5])
     assert "task_next" in both and "task_ticket" in both, both
-    out = kept_plan_of(queue._TICKETS_OUT, [batch_id])
+    out = kept_plan_of(batch_queue._TICKETS_OUT, [batch_id])
     assert "task_ticket" in out, out
     for ticket, index in (("NULL", "task_next"), ("NOT NULL", "task_ticket")):
         condition, ids = not_among([some])
-        better = kept_plan_of(queue._BETTER.format(ticket=ticket, not_among=condition), [batch_id, 2, *ids, 5])
+        better = kept_plan_of(batch_queue._BETTER.format(ticket=ticket, not_among=condition), [batch_id, 2, *ids, 5])
         assert index in better, better
 
 
@@ -105,6 +105,6 @@ def test_a_batch_that_has_just_grown_is_read_in_its_order(shared_db):
         cursor.execute("ANALYZE executor_batchtask")  # as it is now: empty
     handle = submit(*[{"function": "simulate"}] * 20_000, start=False)
     page = "SELECT task_id, error FROM executor_batchtask WHERE batch_id = %s AND number > %s ORDER BY number LIMIT 100"
-    for statement, params in ((page, [hex_of(handle.id), 100]), (queue._NEXT, [hex_of(handle.id), 5])):
+    for statement, params in ((page, [hex_of(handle.id), 100]), (batch_queue._NEXT, [hex_of(handle.id), 5])):
         plan = plan_of(statement, params)
         assert "Sort" not in plan and "TEMP B-TREE" not in plan, plan

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from executor import dispatch
-from executor.dispatch import open_batches
 from executor.domain.states import TaskStatus
 from executor.models import Batch, BatchTask
+from executor.queue import dispatch
+from executor.queue.dispatch import open_batches
 from executor.worker.heartbeat import beat
 from tests.factories import (
     FakeWorker,

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from executor import dispatch
 from executor.db.dialect import database_now
 from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt
-from executor.queue import RETRY_CAP
+from executor.queue import dispatch
+from executor.queue.batch_queue import RETRY_CAP
 from tests.factories import (
     FakeWorker,
     add_tasks,

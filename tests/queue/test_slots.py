@@ -6,10 +6,10 @@ import sqlite3
 import pytest
 from django.db import connection
 
-from executor.dispatch import open_batches
 from executor.domain.states import Priority, TaskStatus
 from executor.models import BatchTask
-from executor.queue import CALLS, BatchQueue
+from executor.queue.batch_queue import CALLS, BatchQueue
+from executor.queue.dispatch import open_batches
 from tests.factories import (
     FakeWorker,
     add_tasks,

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection
 
-from executor.dispatch import fill, open_batches
-from executor.queue import BatchQueue
+from executor.queue.batch_queue import BatchQueue
+from executor.queue.dispatch import fill, open_batches
 from tests.factories import FakeWorker, add_tasks, completed, make_batch, new_task, start
 
 pytestmark = pytest.mark.django_db(transaction=True)

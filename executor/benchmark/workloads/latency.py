@@ -81,8 +81,8 @@ def _overtakes(batch_id: str) -> dict:
 
 def _queue(batch_id: str) -> dict:
     """Hand a task that was checked before to the queue, as the action does."""
-    from executor.dispatch import open_batches
     from executor.domain.messages import NewTask
+    from executor.queue.dispatch import open_batches
 
     task = NewTask(task_id=uuid4().hex, function=NOW["function"], params="{}")
     with open_batches([batch_id]) as queue:

@@ -2,7 +2,7 @@
 
 A BatchQueue is one transaction over some batches, all of them locked. Its verbs move many tasks at once; each move is
 a guarded statement, is counted, and is noted in the batch's frame. What must happen in Redis after the commit is left
-in `issued` and `withdrawn`; `executor.dispatch` carries it out.
+in `issued` and `withdrawn`; `executor.queue.dispatch` carries it out.
 
     with BatchQueue([batch_id]) as queue:
         queue.start(batch_id, max_concurrent=5)
@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Count, QuerySet, Sum
 
-from executor.books import QUEUED_OF, Book, open_books
 from executor.db.dialect import ROWS_A_STATEMENT, among, hex_of, insert, not_among, table_of, time_of, time_param, turn
 from executor.db.failpoints import failpoint
 from executor.db.statements import execute, query
@@ -27,6 +26,8 @@ from executor.domain.errors import Conflict, NotFound
 from executor.domain.messages import Claimed, NewTask, Outcome, Progress, Ticket, Waiting
 from executor.domain.states import FINAL, MOVES, BatchState, Priority, TaskStatus
 from executor.models import BatchTask, TaskAttempt
+
+from .locked_batch import QUEUED_OF, Book, open_books
 
 RETRY_CAP = 300.0  # seconds; no backoff is longer
 CALLS = 2  # tickets of one batch and priority that wait for a worker; one may be lost

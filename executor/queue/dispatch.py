@@ -26,7 +26,8 @@ from executor.domain.errors import WorkerLost
 from executor.domain.messages import Outcome, Ticket
 from executor.domain.states import BatchState, TaskStatus
 from executor.models import Batch, BatchTask, WorkerNode
-from executor.queue import BatchQueue
+
+from .batch_queue import BatchQueue
 
 logger = logging.getLogger(__name__)
 
