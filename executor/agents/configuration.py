@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from .ourselves import leads_to_us
+from .self_address import leads_to_us
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterable
 import httpx2
 from django.conf import settings
 
-from .ourselves import has_our_name, is_ours
+from .self_address import has_our_name, is_ours
 
 PORTS = {80, 443, 8080, 8443}
 MOST = 32 * 1024 * 1024  # bytes of one answer

@@ -18,7 +18,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import get_default_environment, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from . import outgoing, tied
+from . import die_with_parent, outgoing
 from .configuration import McpServer
 
 SEND = 60.0  # seconds
@@ -135,7 +135,7 @@ def _program(server: McpServer) -> StdioServerParameters:
         raise FileNotFoundError(f"there is no program {server.command!r}")
     return StdioServerParameters(
         command=sys.executable,
-        args=["-I", "-S", str(Path(tied.__file__)), server.command, *server.args],
+        args=["-I", "-S", str(Path(die_with_parent.__file__)), server.command, *server.args],
         env=server.env,
         cwd=server.cwd or str(settings.BASE_DIR),
     )

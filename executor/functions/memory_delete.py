@@ -30,6 +30,6 @@ async def memory_delete(params: MemoryDeleteParameters, context: TaskContext) ->
 
 
 def _delete(ids: list[str], owner: str) -> dict:
-    from executor import memory  # loads numpy: only where it is needed
+    from executor.knowledge import memory  # loads numpy: only where it is needed
 
     return {"memories_deleted": memory.delete(owner, ids)}

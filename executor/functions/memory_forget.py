@@ -37,7 +37,7 @@ async def memory_forget(params: MemoryForgetParameters, context: TaskContext) ->
 
 
 def _forget(params: MemoryForgetParameters, owner: str) -> dict:
-    from executor import memory  # loads numpy: only where it is needed
+    from executor.knowledge import memory  # loads numpy: only where it is needed
 
     ids = memory.forget(owner, params.query, threshold=params.threshold, filter=filter_of(params.filter))
     return {"memories_deleted": len(ids), "ids": ids}

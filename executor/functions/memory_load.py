@@ -39,7 +39,7 @@ async def memory_load(params: MemoryLoadParameters, context: TaskContext) -> dic
 
 
 def _load(params: MemoryLoadParameters, owner: str) -> dict:
-    from executor import memory  # loads numpy: only where it is needed
+    from executor.knowledge import memory  # loads numpy: only where it is needed
 
     found = memory.load(
         owner,

@@ -59,7 +59,7 @@ async def memory_save(params: MemorySaveParameters, context: TaskContext) -> dic
 
 
 def _save(params: MemorySaveParameters, context: TaskContext) -> dict:
-    from executor import memory  # loads numpy: only where it is needed
+    from executor.knowledge import memory  # loads numpy: only where it is needed
 
     saved = memory.save(context.owner, params.text, params.area, params.facts, context.idempotency_key)
     return {"id": saved.memory_id, "message": f"Memory saved with id {saved.memory_id}"}

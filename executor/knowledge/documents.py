@@ -13,9 +13,9 @@ from django.db.models import Q
 from executor.domain.errors import BadRequest, NotFound, TooLarge
 from executor.models import AuditEntry, Chunk, Document
 
-from .contained import read_contained
 from .embedder import embedder
 from .formats import Unreadable, format_of
+from .isolated_reader import read_contained
 from .splitting import Piece
 from .state import changing
 

@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from executor.knowledge.contained import read_contained
 from executor.knowledge.formats import BY_NAME, Unreadable, format_of
+from executor.knowledge.isolated_reader import read_contained
 from tests.knowledge.files import docx, pdf
 
 
@@ -132,7 +132,7 @@ def test_what_cannot_be_read_says_so(name, data):
 
 
 def test_a_reader_that_crashes_costs_only_its_process(monkeypatch):
-    monkeypatch.setattr("executor.knowledge.contained.SECONDS", 0.001)
+    monkeypatch.setattr("executor.knowledge.isolated_reader.SECONDS", 0.001)
     with pytest.raises(Unreadable, match="longer than"):
         read_contained(BY_NAME["pdf"], pdf("x"))
 
@@ -184,7 +184,7 @@ LONG = 200_000
     ],
 )
 def test_a_file_made_to_be_slow_is_read_in_a_moment(name, text, monkeypatch):
-    monkeypatch.setattr("executor.knowledge.contained.SECONDS", 20)  # those that they were slow with took hours
+    monkeypatch.setattr("executor.knowledge.isolated_reader.SECONDS", 20)  # those that they were slow with took hours
     data = text.encode()
     assert read_contained(format_of(name, data), data).pieces
 

@@ -112,7 +112,7 @@ def test_what_may_pass_is_tried_again_and_what_is_wrong_is_not(shared_db, contex
     def down():
         raise Unavailable("The embedding server cannot be reached.")
 
-    monkeypatch.setattr("executor.memory.embedder", down)
+    monkeypatch.setattr("executor.knowledge.memory.embedder", down)
     with pytest.raises(TaskFailed) as raised:
         run("memory_load", {"query": "x"}, context())
     assert raised.value.retryable

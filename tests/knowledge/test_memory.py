@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from executor import memory
+from executor.knowledge import memory
 from executor.knowledge.expressions import Filter
 from executor.models import Memory
 
