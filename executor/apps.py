@@ -10,7 +10,8 @@ class ExecutorConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self):
-        from executor import access, checks, functions  # noqa: F401 - importing the checks registers them
+        from executor import access, functions
+        from executor.worker import checks  # noqa: F401 - importing the checks registers them
 
         post_migrate.connect(access.ensure_roles, sender=self, dispatch_uid="executor roles")
 

@@ -23,7 +23,7 @@ QUEUE, BOOKS, DISPATCH, LEDGER = (
     "executor/queue/batch_queue.py",
     "executor/queue/locked_batch.py",
     "executor/queue/dispatch.py",
-    "executor/worker/ledger.py",
+    "executor/worker/completer.py",
 )
 GUARDS_OF_ENDS = "tests/queue/test_guards.py"
 

@@ -18,9 +18,9 @@ from executor.domain.secrets import MARK, Curtain, reveal
 from executor.domain.states import TaskStatus
 from executor.functions import TaskContext, resolve
 
-from .processes import ProcessPool
+from .child_pool import ProcessPool
+from .reporter import Words
 from .results import encode, failure_of, keep, message_of
-from .words import Words
 
 logger = logging.getLogger(__name__)
 

@@ -31,10 +31,10 @@ from executor.functions import any_plain
 from executor.models import WorkerNode
 
 from .attempt import Attempt, Stop, not_started
+from .child_pool import ProcessPool
 from .company import PAUSE
+from .completer import Entry, Ledger
 from .heartbeat import Heartbeat, new_name, register, tell_sandbox
-from .ledger import Entry, Ledger
-from .processes import ProcessPool
 from .slots import PATIENCE, Slots
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from executor.models import WorkerNode
 from executor.queue.dispatch import open_batches
 
 from .attempt import Attempt, Stop
+from .child_pool import ProcessPool
 from .heartbeat import LOOK, Heartbeat, new_name, register
-from .processes import ProcessPool
 
 
 def run_ticket(task_id: str, attempt: int, batch_id: str) -> str:
