@@ -13,12 +13,12 @@ import orjson
 from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from executor import reads
 from executor.access import caller_of_user
 from executor.db.dialect import database_now
 from executor.domain.errors import NotAllowed, NotFound
-from executor.feed import Update, feed
-from executor.presenters import moment
+from executor.reads import lists
+from executor.reads.feed import Update, feed
+from executor.reads.presenters import moment
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class BatchListConsumer(Socket):
 
     async def serve(self) -> None:
         async with feed().watch_list() as queue:
-            batches, _ = await feed().read(reads.batches, 100)
+            batches, _ = await feed().read(lists.batches, 100)
             await self.say({"t": "batches", "batches": batches})
             while True:
                 try:

@@ -12,7 +12,7 @@ from executor import intake
 from executor.actions.add_batch import new_batch
 from executor.domain.parameter_types import BatchName, Concurrency, Key, Number, Whole
 from executor.queue.dispatch import open_batches
-from executor.selection import default_batch
+from executor.reads.task_filter import default_batch
 
 from .base import Call, Parameters, Response, action
 

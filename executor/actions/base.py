@@ -14,7 +14,7 @@ from executor.domain.errors import BadRequest
 from executor.domain.states import BatchState
 from executor.models import Batch
 from executor.queue.locked_batch import Book
-from executor.selection import default_batch, find_batch
+from executor.reads.task_filter import default_batch, find_batch
 
 
 @dataclass(slots=True)

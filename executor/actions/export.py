@@ -7,12 +7,12 @@ from typing import Literal
 
 import orjson
 
-from executor import reads
 from executor.domain.parameter_types import BatchName, StatusFilter
 from executor.domain.wording import counted
-from executor.exports import JSON_COLUMNS, results
-from executor.presenters import RESULT_COLUMNS
-from executor.selection import TaskFilter
+from executor.reads import lists
+from executor.reads.export_rows import JSON_COLUMNS, results
+from executor.reads.presenters import RESULT_COLUMNS
+from executor.reads.task_filter import TaskFilter
 
 from .base import Call, Parameters, Response, action
 
@@ -35,7 +35,7 @@ class ExportParameters(Parameters):
 def export(call: Call, parameters: ExportParameters) -> Response:
     """Give all tasks of a batch with their results as JSON (a list), JSON Lines or CSV."""
     row = call.batch(parameters.batch)
-    count = reads.tasks(row.batch_id, TaskFilter(status=parameters.filter_status), limit=1).matching
+    count = lists.tasks(row.batch_id, TaskFilter(status=parameters.filter_status), limit=1).matching
     statuses = [status.lower() for status in parameters.filter_status]
     rows = results(row.batch_id, statuses, LINES)
     write = {"json": _json, "csv": _csv, "jsonl": _jsonl}[parameters.format]

@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 from pydantic import Field
 
-from executor import reads
 from executor.domain.errors import BadRequest
 from executor.domain.parameter_types import BatchName, Ids, StatusFilter, Whole
 from executor.domain.wording import counted
-from executor.presenters import RESULT_COLUMNS
-from executor.selection import find_custom_ids, uuid_of
+from executor.reads import lists
+from executor.reads.presenters import RESULT_COLUMNS
+from executor.reads.task_filter import find_custom_ids, uuid_of
 
 from .base import Call, Parameters, Response, action
 
@@ -38,7 +38,7 @@ def results(call: Call, parameters: ResultsParameters) -> Response:
         wanted = [uuid_of(text, "task") for text in parameters.task_ids or ()]
         wanted += find_custom_ids(row, parameters.custom_ids or ())
     cursor = None if parameters.cursor is None else str(parameters.cursor)
-    page = reads.results(row.batch_id, parameters.filter_status, wanted, cursor, parameters.limit)
+    page = lists.results(row.batch_id, parameters.filter_status, wanted, cursor, parameters.limit)
     items = [_cut(item, parameters) for item in page.items]
     data: dict[str, Any] = {"batch_id": str(row.batch_id), "results": items, "next_cursor": page.next_cursor}
     more = f'; go on with cursor "{page.next_cursor}"' if page.next_cursor else ""

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from executor.domain.errors import BadRequest
 from executor.domain.parameter_types import BatchName, Ids, StatusFilter, Text, Words
 from executor.models import BatchTask
-from executor.selection import TaskFilter, find_custom_ids, find_tasks
+from executor.reads.task_filter import TaskFilter, find_custom_ids, find_tasks
 
 from .base import Call, Parameters
 

@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from executor import reads
 from executor.domain.parameter_types import BatchName
 from executor.domain.wording import counted
+from executor.reads import lists
 
 from .base import Call, Parameters, Response, action
 
@@ -18,9 +18,9 @@ class StatusParameters(Parameters):
 def status(call: Call, parameters: StatusParameters) -> Response:
     """Say how a batch stands: its state, its counts, how far it is, and the call that comes next."""
     row = call.batch(parameters.batch)
-    data = reads.told(row)
+    data = lists.told(row)
     if parameters.detailed:
-        data["metrics"] = reads.metrics(row)
+        data["metrics"] = lists.metrics(row)
     return Response(True, sentence(data), data)
 
 

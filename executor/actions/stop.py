@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from executor.domain.parameter_types import BatchName
-from executor.presenters import next_call
 from executor.queue.dispatch import open_batches
+from executor.reads.presenters import next_call
 
 from .base import Call, Parameters, Response, action
 

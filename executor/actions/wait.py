@@ -8,7 +8,7 @@ from pydantic import Field
 
 from executor.db.dialect import let_go
 from executor.domain.parameter_types import BatchName, Number, Whole
-from executor.feed import feed
+from executor.reads.feed import feed
 
 from .base import Call, Parameters, Response, action
 from .status import sentence

@@ -9,8 +9,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.html import format_html
 
-from executor import estimate
 from executor.models import Batch, BatchStats
+from executor.reads import estimate
 
 from . import shown
 from .readonly import ReadOnly

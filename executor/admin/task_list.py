@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from executor import functions
 from executor.domain.states import Priority, TaskStatus
 from executor.models import Batch, BatchStats, BatchTask
-from executor.selection import TaskFilter
+from executor.reads.task_filter import TaskFilter
 
 from .readonly import IndexedList
 

@@ -11,13 +11,13 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import Query
 from pydantic import BeforeValidator
 
-from executor import reads
 from executor.actions import BatchExecutor
 from executor.db.dialect import let_go
 from executor.domain.errors import NotFound
-from executor.feed import feed
-from executor.presenters import moment
-from executor.selection import TaskFilter
+from executor.reads import lists
+from executor.reads.feed import feed
+from executor.reads.presenters import moment
+from executor.reads.task_filter import TaskFilter
 from executor.storage import attempt_log
 from executor.worker.results import artifact_path
 
@@ -43,14 +43,14 @@ def batches(
     q: str = "",
 ):
     request.auth.require("read")
-    found, next_cursor = reads.batches(limit, cursor, state, q)
+    found, next_cursor = lists.batches(limit, cursor, state, q)
     return {"batches": found, "next_cursor": next_cursor}
 
 
 @router.get("/batches/{batch_id}", tags=["batches"], summary="One batch, by id or name.")
 def batch(request: HttpRequest, batch_id: str):
     request.auth.require("read")
-    return reads.batch(batch_id)
+    return lists.batch(batch_id)
 
 
 @router.get("/batches/{batch_id}/tasks", tags=["batches"], summary="Tasks of a batch, without their results.")
@@ -68,7 +68,7 @@ def tasks(
 ):
     request.auth.require("read")
     filters = TaskFilter(_words(status), _words(priority), function, q)
-    page = reads.tasks(batch_id, filters, limit, cursor, offset, newest_first=order == "-number")
+    page = lists.tasks(batch_id, filters, limit, cursor, offset, newest_first=order == "-number")
     return {
         "tasks": page.items,
         "next_cursor": page.next_cursor,
@@ -111,15 +111,15 @@ def events(
     """`seq` is the last frame of this answer: ask on with `after=seq`. `more` says that there are more already. Where
     the frames are gone, `snapshot` has the batch as it is now: read its tasks, and ask on with `after=seq`."""
     request.auth.require("read")
-    found = reads.batch(batch_id)
+    found = lists.batch(batch_id)
     key = UUID(found["batch_id"])
-    frames = reads.frames(key, after)
+    frames = lists.frames(key, after)
     if not frames.frames and not frames.gone and wait:
         let_go()
         async_to_sync(_next_frame)(found["batch_id"], after, wait)
-        frames = reads.frames(key, after)
+        frames = lists.frames(key, after)
     if frames.gone:
-        found = reads.batch(batch_id)
+        found = lists.batch(batch_id)
         return {"seq": found["seq"], "frames": [], "snapshot": found}
     seq = frames.frames[-1][0] if frames.frames else frames.last_seq
     # The frames are JSON already: they are passed on, not read and written again.
@@ -140,7 +140,7 @@ async def _next_frame(batch_id: str, after: int, wait: float) -> None:
 @router.get("/tasks/{task_id}", tags=["tasks"], summary="One task with its parameters and attempts.")
 def task(request: HttpRequest, task_id: str):
     request.auth.require("read")
-    return reads.task(task_id)
+    return lists.task(task_id)
 
 
 @router.get("/tasks/{task_id}/log", tags=["tasks"], summary="The live log of the task's last attempt.")
@@ -148,7 +148,7 @@ def log(request: HttpRequest, task_id: str, after: int = _FROM, attempt: int | N
     """Text from byte `after` on; ask on with `after=next`. `skipped` bytes before it are not kept. `done` says that
     nothing more will come."""
     request.auth.require("read")
-    found = reads.task(task_id)
+    found = lists.task(task_id)
     wanted = attempt or found["attempt"]
     piece = attempt_log.read(UUID(found["batch_id"]).hex, found["number"], wanted, after)
     over = wanted < found["attempt"] or found["status"] != "running"
@@ -158,7 +158,7 @@ def log(request: HttpRequest, task_id: str, after: int = _FROM, attempt: int | N
 @router.get("/tasks/{task_id}/artifact", tags=["tasks"], summary="The whole of a large result.")
 def artifact(request: HttpRequest, task_id: str):
     request.auth.require("read")
-    found = reads.task(task_id)
+    found = lists.task(task_id)
     path = artifact_path(UUID(found["batch_id"]).hex, found["number"], found["attempt"])
     if not path.exists():
         raise NotFound("This task has no artifact.", fix="Its result is in the task itself.")
@@ -168,10 +168,10 @@ def artifact(request: HttpRequest, task_id: str):
 @router.get("/functions", tags=["service"], summary="What a task can do, with the parameters of each.")
 def functions(request: HttpRequest):
     request.auth.require("read")
-    return {"functions": reads.functions()}
+    return {"functions": lists.functions()}
 
 
 @router.get("/workers", tags=["service"], summary="Worker processes and what they use.")
 def workers(request: HttpRequest):
     request.auth.require("read")
-    return {"workers": reads.workers()}
+    return {"workers": lists.workers()}

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from executor import reads
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor, Response
 from executor.domain.errors import BadRequest, BadTasks
 from executor.intake_formats import read
+from executor.reads import lists
 
 from . import tables
 from .arguments import action_of, given
@@ -184,7 +184,7 @@ def _list(screen: Screen, verb: str, options: dict[str, Any]) -> None:
     limit = options.get("limit") or 20
     if not 1 <= limit <= 1000:
         raise BadRequest("--limit must be from 1 to 1000.", fix="Go on with --cursor.")
-    rows, cursor = reads.batches(limit=limit, **chosen)
+    rows, cursor = lists.batches(limit=limit, **chosen)
     if screen.as_json:
         screen.json({"batches": rows, "next_cursor": cursor})
         return

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from executor.actions.status import sentence
-from executor.feed import feed
+from executor.reads.feed import feed
 
 from .screen import Screen, plain
 

@@ -7,10 +7,11 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from executor import functions, reads
+from executor import functions
 from executor.columns import COLUMNS
 from executor.domain.states import BatchState
 from executor.models import BatchTask
+from executor.reads import lists
 from executor.views.filters import PRIORITIES, STATUSES, Filter
 from executor.views.page import page, show
 
@@ -31,7 +32,7 @@ BLANK = {
 @page
 def batches(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state") if request.GET.get("state") in BatchState.values else None
-    found, following = reads.batches(
+    found, following = lists.batches(
         limit=ROWS, cursor=request.GET.get("cursor") or None, state=state or "", q=request.GET.get("q", "").strip()
     )
     return show(
@@ -50,9 +51,9 @@ def batches(request: HttpRequest) -> HttpResponse:
 @page
 def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     chosen = Filter(request.GET)
-    shown = reads.batch(batch_id)
+    shown = lists.batch(batch_id)
     offset, cursor = _offset(request.GET.get("offset")), request.GET.get("cursor") or None
-    tasks = reads.tasks(batch_id, chosen.for_reading(), ROWS, cursor, offset)
+    tasks = lists.tasks(batch_id, chosen.for_reading(), ROWS, cursor, offset)
     return show(
         request,
         "executor/batch.html",
@@ -90,7 +91,7 @@ def _island(request: HttpRequest, batch: dict, chosen: Filter, tasks, offset: in
         "tasks": tasks.items,
         "matching": tasks.matching,
         "offset": offset,
-        "pace": reads.pace(batch) if batch["state"] in (BatchState.RUNNING, BatchState.STOPPING) else [],
+        "pace": lists.pace(batch) if batch["state"] in (BatchState.RUNNING, BatchState.STOPPING) else [],
         "whole": tasks.searched_to is None and not request.GET.get("cursor"),
         "columns": [column.as_dict() for column in COLUMNS],
         "scopes": sorted(request.caller.scopes),
@@ -107,7 +108,7 @@ def _island(request: HttpRequest, batch: dict, chosen: Filter, tasks, offset: in
     }
 
 
-def _following(tasks: reads.Page, offset: int, cursor: str | None) -> str:
+def _following(tasks: lists.Page, offset: int, cursor: str | None) -> str:
     """What the address of the next page says besides the filter; nothing where there is none."""
     if not tasks.next_cursor:
         return ""

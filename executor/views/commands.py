@@ -8,9 +8,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from executor import reads
 from executor.actions import BatchExecutor
 from executor.domain.states import FINAL
+from executor.reads import lists
 from executor.views.filters import STATUSES, Filter
 from executor.views.page import execute, page, show
 
@@ -32,7 +32,7 @@ def batch_action(request: HttpRequest, batch_id: UUID, action: str) -> HttpRespo
 
 def clear(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     """First what would be deleted, then the deletion."""
-    batch = reads.batch(batch_id)
+    batch = lists.batch(batch_id)
     asked = request.POST if request.method == "POST" else request.GET
     statuses = [status for status in FINAL if status in asked.getlist("statuses")] or ["completed"]
     days = asked.get("days") if asked.get("days") in DAYS else ""

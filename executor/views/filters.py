@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from executor.domain.states import Priority, TaskStatus
-from executor.reads import TaskFilter
+from executor.reads.lists import TaskFilter
 
 KEYS = ("status", "priority", "function", "q")
 STATUSES = list(TaskStatus.values)

@@ -10,10 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from executor import intake_formats, reads
+from executor import intake_formats
 from executor.actions import BatchExecutor
 from executor.domain.errors import ExecutorError
 from executor.forms import BatchForm, ManyForm, TaskForm, given_params, params_form
+from executor.reads import lists
 from executor.views.page import page, sentence, show
 
 SHOWN_ERRORS = 200
@@ -26,7 +27,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
 
 @page
 def task_add(request: HttpRequest, batch_id: UUID) -> HttpResponse:
-    return _add(request, reads.batch(batch_id))
+    return _add(request, lists.batch(batch_id))
 
 
 def _add(request: HttpRequest, batch: dict | None) -> HttpResponse:
@@ -37,7 +38,7 @@ def _add(request: HttpRequest, batch: dict | None) -> HttpResponse:
 
 def _one(request: HttpRequest, batch: dict | None) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
-    functions = reads.functions()
+    functions = lists.functions()
     function = _chosen(functions, request.POST.get("function") or request.GET.get("function"))
     schema = function["parameters"] if function else {}
     made, task, params = BatchForm(posted, prefix="batch"), TaskForm(posted), params_form(schema, posted)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 
-from executor import reads
+from executor.reads import lists
 from executor.storage import attempt_log
 from executor.views.page import page, show
 
@@ -16,16 +16,16 @@ BLANK = {"state": "active", "concurrency": 1, "running": 0, "cpu_percent": 0, "s
 
 @page
 def task(request: HttpRequest, task_id: UUID) -> HttpResponse:
-    found = reads.task(task_id)
+    found = lists.task(task_id)
     log = attempt_log.read(UUID(found["batch_id"]).hex, found["number"], found["attempt"])
-    return show(request, "executor/task.html", task=found, batch=reads.batch(found["batch_id"]), log=log)
+    return show(request, "executor/task.html", task=found, batch=lists.batch(found["batch_id"]), log=log)
 
 
 @page
 def workers(request: HttpRequest) -> HttpResponse:
-    return show(request, "executor/workers.html", workers=reads.workers(), blank=BLANK)
+    return show(request, "executor/workers.html", workers=lists.workers(), blank=BLANK)
 
 
 @page
 def functions(request: HttpRequest) -> HttpResponse:
-    return show(request, "executor/functions.html", functions=reads.functions())
+    return show(request, "executor/functions.html", functions=lists.functions())

@@ -7,9 +7,9 @@ import pytest
 
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
-from executor.feed import feed
 from executor.models import Batch
-from executor.selection import find_batch
+from executor.reads.feed import feed
+from executor.reads.task_filter import find_batch
 
 
 def tasks(count, **params):
@@ -124,5 +124,5 @@ def test_who_stops_watching_leaves_nothing_behind(add, monkeypatch):
                 await asyncio.sleep(0.01)
 
     connecting = asyncio.Event()
-    monkeypatch.setattr("executor.feed.get_channel_layer", Deaf)
+    monkeypatch.setattr("executor.reads.feed.get_channel_layer", Deaf)
     asyncio.run(watch_for_a_moment())

@@ -6,7 +6,7 @@ from django.db import connection
 from executor.db.dialect import hex_of, not_among
 from executor.db.statements import is_postgresql
 from executor.queue import batch_queue, dispatch
-from executor.selection import TaskFilter
+from executor.reads.task_filter import TaskFilter
 from tests.factories import FakeWorker, make_batch, new_task, start
 from tests.support.batches import submit
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 
-from executor import presenters
 from executor.broker import tickets
 from executor.db.dialect import database_now
 from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt, WorkerNode
 from executor.queue import dispatch
+from executor.reads import presenters
 from executor.worker.heartbeat import Heartbeat, beat
 from tests.factories import (
     FakeWorker,

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from executor import reads
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
 from executor.domain.states import STATUS_OF_LETTER
+from executor.reads import lists
 from tests.support.waiting import eventually
 
 FINAL = {"completed", "failed", "cancelled"}
@@ -52,10 +52,10 @@ class Handle:
 
     def task(self, number: int = 1) -> dict:
         """One task with its attempts."""
-        return reads.task(self.task_ids[number - 1])
+        return lists.task(self.task_ids[number - 1])
 
     def status(self) -> dict:
-        return reads.batch(self.id)
+        return lists.batch(self.id)
 
     def counts(self) -> dict[str, int]:
         return self.status()["request_counts"]
@@ -97,9 +97,9 @@ class Handle:
 def assert_true_to_itself(batch_id: str) -> None:
     """Counters, rows, log and attempts tell the same story."""
     rows = every_task(batch_id)
-    assert_consistent(reads.batch(batch_id), rows, frames_of(batch_id))
+    assert_consistent(lists.batch(batch_id), rows, frames_of(batch_id))
     for row in rows:
-        task = reads.task(row["task_id"])
+        task = lists.task(row["task_id"])
         numbers = [attempt["number"] for attempt in task["attempts"]]
         kept = task["attempt"] - (task["status"] in ("completed", "running"))
         assert numbers == list(range(1, kept + 1)), (task["number"], task["status"], numbers)
@@ -108,7 +108,7 @@ def assert_true_to_itself(batch_id: str) -> None:
 def every_task(batch_id: str) -> list[dict]:
     rows, cursor = [], None
     while True:
-        page = reads.results(batch_id, cursor=cursor, limit=1000)
+        page = lists.results(batch_id, cursor=cursor, limit=1000)
         rows += page.items
         cursor = page.next_cursor
         if cursor is None:
@@ -116,7 +116,7 @@ def every_task(batch_id: str) -> list[dict]:
 
 
 def frames_of(batch_id: str) -> list[dict]:
-    read = reads.frames(batch_id, 0)
+    read = lists.frames(batch_id, 0)
     assert not read.gone
     return [
         {"seq": seq, "changes": json.loads(changes), "counts": json.loads(counts)}

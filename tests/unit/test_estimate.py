@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from executor import estimate
 from executor.models import BatchStats
+from executor.reads import estimate
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -246,7 +246,7 @@ def test_a_long_list_of_tasks_has_pages_that_keep_the_filter(operator):
 
 
 def test_a_large_batch_is_searched_a_part_at_a_time(operator, monkeypatch):
-    monkeypatch.setattr("executor.reads.LOOKED_AT", 5)
+    monkeypatch.setattr("executor.reads.lists.LOOKED_AT", 5)
     batch = make_batch()
     add_tasks(batch, 11, name="hay")
     add_tasks(batch, 1, name="needle")
@@ -699,7 +699,7 @@ def test_a_fault_of_ours_is_a_page_that_says_so(operator, monkeypatch):
     def broken(*_):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("executor.reads.workers", broken)
+    monkeypatch.setattr("executor.reads.lists.workers", broken)
     operator.raise_request_exception = False
     page = look(operator, reverse("workers"), 500)
     assert page.heading == "Something broke" and "boom" not in page.source

@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from executor import estimate
 from executor.domain.states import BatchState, Priority
 from executor.models import Batch, BatchTask, TaskAttempt, WorkerNode
+
+from . import estimate
 
 PRIORITY_NAME = {int(priority): priority.label for priority in Priority}
 

@@ -20,9 +20,10 @@ import orjson
 from channels.layers import get_channel_layer
 from django.db import DatabaseError, InterfaceError, connection
 
-from executor import reads
 from executor.broker import notifier
 from executor.db.dialect import database_now, hex_of
+
+from . import lists
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ class Feed:
             try:
                 now = await self.read(database_now)
                 # A little overlap: a commit may become visible after a later one.
-                found = await self.read(reads.changed_batches, (since or now) - timedelta(seconds=2))
+                found = await self.read(lists.changed_batches, (since or now) - timedelta(seconds=2))
                 news = [batch for batch in found if seen.get(batch["batch_id"]) != batch["seq"]]
                 seen = {batch["batch_id"]: batch["seq"] for batch in found}
                 since = now
@@ -223,11 +224,11 @@ def _with_connection(function: Callable, *args) -> Any:
 
 def _read_since(batch_id: str, after: int | None) -> Update:
     """What came after a frame, merged; a snapshot where that cannot be told."""
-    batch = reads.batch(batch_id)
+    batch = lists.batch(batch_id)
     if after is None:
         return Update(batch["seq"], batch=batch, snapshot=True, at=_now())
     # Up to the frame that the batch was read with: a page must not see the batch finished before its last task.
-    missed = reads.frames(batch_id, after, REPLAY_BYTES, batch["seq"])
+    missed = lists.frames(batch_id, after, REPLAY_BYTES, batch["seq"])
     size = sum(len(frame[2]) for frame in missed.frames)
     if missed.gone or size > REPLAY_BYTES:
         return Update(batch["seq"], batch=batch, snapshot=True, at=_now())

@@ -13,7 +13,8 @@ from django.db import connection
 
 from executor.db.dialect import hex_of, marks
 from executor.db.statements import is_postgresql
-from executor.presenters import PRIORITY_NAME, RESULT_COLUMNS
+
+from .presenters import PRIORITY_NAME, RESULT_COLUMNS
 
 # Columns whose values are JSON text, or None.
 JSON_COLUMNS = ("result", "progress")

@@ -16,12 +16,13 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from executor import functions as registry
-from executor import presenters
 from executor.db.dialect import database_now, storable
 from executor.domain.errors import BadRequest, NotFound
 from executor.domain.states import FINAL, BatchState, TaskStatus
 from executor.models import Batch, BatchFrame, BatchStats, BatchTask, WorkerNode
-from executor.selection import TaskFilter, find_batch, known_word, uuid_of
+
+from . import presenters
+from .task_filter import TaskFilter, find_batch, known_word, uuid_of
 
 COUNTED = 10_000  # a filtered list says how many match up to this many
 LOOKED_AT = 25_000  # numbers that one page of a search looks at

@@ -1,0 +1,1 @@
+"""Everything that is read: lists, results, estimates, exports, and the feed of frames."""
