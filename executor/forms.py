@@ -6,8 +6,8 @@ import json
 
 from django import forms
 
+from executor.actions.task_formats import FORMATS
 from executor.domain.states import Priority
-from executor.intake_formats import FORMATS
 
 PRIORITIES = [(priority.label, priority.label.capitalize()) for priority in reversed(Priority)]
 

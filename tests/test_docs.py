@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from executor.actions import ACTIONS
+from executor.actions.task_checks import TaskItem
 from executor.functions import lookup, names
-from executor.intake import TaskItem
 from executor.supervisor.spawn import PROJECT
 
 DOCS = PROJECT / "docs"

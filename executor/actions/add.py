@@ -8,12 +8,12 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from pydantic import Field, model_validator
 
-from executor import intake
 from executor.actions.add_batch import new_batch
 from executor.domain.parameter_types import BatchName, Concurrency, Key, Number, Whole
 from executor.queue.dispatch import open_batches
 from executor.reads.task_filter import default_batch
 
+from . import task_checks
 from .base import Call, Parameters, Response, action
 
 
@@ -52,17 +52,17 @@ def add(call: Call, parameters: AddParameters) -> Response:
     """Add one task to a batch."""
     named = call.batch(parameters.batch) if parameters.batch else None
     item = {name: getattr(parameters, name) for name in _ITEM}
-    [task] = intake.check([item], call.caller, owner=named and named.owner)
+    [task] = task_checks.check([item], call.caller, owner=named and named.owner)
     batch_id, name = (named.batch_id, named.name) if named else _default_batch(call)
     with open_batches([batch_id]) as queue:
-        intake.refuse_taken_ids(batch_id, [task])
+        task_checks.refuse_taken_ids(batch_id, [task])
         [number] = queue.add(batch_id, [task])
         if parameters.start:
             call.require_start(queue.book(batch_id))
             queue.start(batch_id, parameters.max_concurrent)
         state = queue.book(batch_id).state
     call.audit.update(tasks=1, function=task.function)
-    data = {"task_id": intake.uuid_text(task.task_id), "number": number, "batch_id": str(batch_id)}
+    data = {"task_id": task_checks.uuid_text(task.task_id), "number": number, "batch_id": str(batch_id)}
     data["next"] = (
         f'wait {{"batch": "{batch_id}", "timeout": 30}}' if state == "running" else f'start {{"batch": "{batch_id}"}}'
     )

@@ -10,7 +10,6 @@ import orjson
 from django.conf import settings
 from pydantic import Field, field_validator, model_validator
 
-from executor import intake
 from executor.db.dialect import database_now
 from executor.domain.errors import BadRequest
 from executor.domain.json_text import BadLine, read_lines, spelled
@@ -18,6 +17,7 @@ from executor.domain.parameter_types import BatchName, Concurrency, Key, Line
 from executor.models import Batch, BatchStats
 from executor.queue.dispatch import open_batches
 
+from . import task_checks
 from .base import Call, Parameters, Response, action
 
 METADATA_BYTES = 16 * 1024
@@ -85,10 +85,10 @@ def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
         errors = [{"field": name, "reason": "is for a new batch; `batch` names one that exists"} for name in lost]
         raise BadRequest(f"With `batch`, {' and '.join(lost)} would be lost.", fix="Use `update`.", errors=errors)
     named = call.batch(parameters.batch) if parameters.batch else None
-    tasks = intake.check(items, call.caller, parameters.defaults, owner=named and named.owner)
+    tasks = task_checks.check(items, call.caller, parameters.defaults, owner=named and named.owner)
     batch = named or new_batch(call, parameters.name, parameters.metadata, parameters.max_concurrent)
     with open_batches([batch.batch_id]) as queue:
-        intake.refuse_taken_ids(batch.batch_id, tasks)
+        task_checks.refuse_taken_ids(batch.batch_id, tasks)
         numbers = queue.add(batch.batch_id, tasks)
         if parameters.start or parameters.max_concurrent:
             call.require_start(queue.book(batch.batch_id))
@@ -99,7 +99,7 @@ def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
     call.audit.update(tasks=len(tasks))
     data = {
         "batch_id": str(batch.batch_id),
-        "task_ids": [intake.uuid_text(task.task_id) for task in tasks],
+        "task_ids": [task_checks.uuid_text(task.task_id) for task in tasks],
         "count": len(tasks),
         "first_number": numbers[0],
         "next": f'{"wait" if parameters.start else "start"} {{"batch": "{batch.batch_id}"}}',

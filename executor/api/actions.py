@@ -11,9 +11,9 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from ninja import NinjaAPI
 
 from executor.actions import ACTIONS, Action, BatchExecutor
+from executor.actions.task_checks import TaskItem
 from executor.domain.errors import BadRequest
 from executor.domain.json_text import kind_of, read_lines
-from executor.intake import TaskItem
 
 from .rendering import answer
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import orjson
 
 from executor.actions import ACTIONS
-from executor.intake_formats import FORMATS
+from executor.actions.task_formats import FORMATS
 
 WATCH = "follow the batch until it is over: exit code 0, or 1 when tasks failed, 3 when it was stopped"
 VERBS = {

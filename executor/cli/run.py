@@ -9,8 +9,8 @@ from typing import Any, TextIO
 
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor, Response
+from executor.actions.task_formats import read
 from executor.domain.errors import BadRequest, BadTasks
-from executor.intake_formats import read
 from executor.reads import lists
 
 from . import tables

@@ -10,8 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from executor import intake_formats
-from executor.actions import BatchExecutor
+from executor.actions import BatchExecutor, task_formats
 from executor.domain.errors import ExecutorError
 from executor.forms import BatchForm, ManyForm, TaskForm, given_params, params_form
 from executor.reads import lists
@@ -62,9 +61,9 @@ def _many(request: HttpRequest, batch: dict | None) -> HttpResponse:
     made, form = BatchForm(posted, prefix="batch"), ManyForm(posted, request.FILES if posted is not None else None)
     problem, errors = None, []
     if posted is not None and all([form.is_valid(), batch or made.is_valid()]):
-        lines: list[intake_formats.Line] = []
+        lines: list[task_formats.Line] = []
         try:
-            lines = intake_formats.read(form.content(), form.cleaned_data["format"] or None)
+            lines = task_formats.read(form.content(), form.cleaned_data["format"] or None)
             return redirect("batch", _store(request, batch, made, [line.task for line in lines]))
         except ExecutorError as error:
             problem, errors = error, [_placed(item, lines) for item in error.errors]
@@ -116,7 +115,7 @@ def _blame(error: ExecutorError, task: Form, params: Form) -> None:
         task.add_error(None, "; ".join(rest) if rest else sentence(error))
 
 
-def _placed(item: dict, lines: list[intake_formats.Line]) -> dict:
+def _placed(item: dict, lines: list[task_formats.Line]) -> dict:
     """An error with the line its task stands on."""
     index = item.get("index")
     if "line" in item or not isinstance(index, int) or not 0 <= index < len(lines):

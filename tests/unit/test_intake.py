@@ -6,8 +6,8 @@ import orjson
 import pytest
 from django.test import override_settings
 
-from executor import intake
 from executor.access import Caller, caller_of_shell
+from executor.actions import task_checks
 from executor.domain.errors import BadTasks, NotAllowed
 from executor.domain.states import Priority
 from executor.functions import registry, task_function
@@ -34,7 +34,7 @@ def _functions(monkeypatch):
 
 
 def _check(*items, **more):
-    return intake.check(items, caller_of_shell(), **more)
+    return task_checks.check(items, caller_of_shell(), **more)
 
 
 def _refused(*items, **more) -> list[dict]:
@@ -218,7 +218,7 @@ def test_more_tasks_than_a_call_takes_are_refused_without_reading_them_all():
             yield {"function": "free"}
 
     with pytest.raises(BadTasks, match="at most 3"):
-        intake.check(endless(), caller_of_shell())
+        task_checks.check(endless(), caller_of_shell())
     assert len(read) <= 4
 
 
@@ -305,7 +305,7 @@ def test_ids_are_made_in_order():
     tasks = _check(*[{"function": "free"}] * 500)
     ids = [task.task_id for task in tasks]
     assert ids == sorted(set(ids))
-    assert intake.uuid_text(ids[0]).replace("-", "") == ids[0]
+    assert task_checks.uuid_text(ids[0]).replace("-", "") == ids[0]
 
 
 # --- scopes -------------------------------------------------------------------------------------------------------
@@ -320,6 +320,6 @@ SUBMITTER = Caller("token:1", "agent", frozenset({"submit"}))
 )
 def test_a_function_that_needs_a_scope_is_refused_without_it(item):
     with pytest.raises(NotAllowed, match="'code'"):
-        intake.check([item], SUBMITTER)
-    [task] = intake.check([item], caller_of_shell())
+        task_checks.check([item], SUBMITTER)
+    [task] = task_checks.check([item], caller_of_shell())
     assert task.function == item["function"]

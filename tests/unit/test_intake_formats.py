@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from executor.actions.task_formats import detect, parse, read
 from executor.domain.errors import BadTasks
 from executor.domain.json_text import BadLine, kind_of
-from executor.intake_formats import detect, parse, read
 
 ONE = {"function": "simulate", "params": {"duration": 2}}
 TWO = {"function": "simulate", "custom_id": "b"}
