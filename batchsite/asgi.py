@@ -13,11 +13,11 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
-from executor.backpressure import pace_daphne  # noqa: E402
-from executor.body_limit import BodyLimit, limit_daphne  # noqa: E402
-from executor.handler import Handler  # noqa: E402
-from executor.origin import SameOrigin  # noqa: E402
-from executor.routing import websocket_urlpatterns  # noqa: E402
+from executor.web.asgi_handler import Handler  # noqa: E402
+from executor.web.backpressure import pace_daphne  # noqa: E402
+from executor.web.body_limit import BodyLimit, limit_daphne  # noqa: E402
+from executor.web.origins import SameOrigin  # noqa: E402
+from executor.web.routing import websocket_urlpatterns  # noqa: E402
 
 from . import urls  # noqa: E402, F401 - every view now, and not with the first request
 

@@ -70,7 +70,7 @@ _NINJA = Path(find_spec("ninja").origin).parent
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "executor.security.ContentSecurityMiddleware",
+    "executor.web.csp.ContentSecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -113,7 +113,7 @@ def _database() -> dict:
 
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# Threads that serve requests keep their connection (executor/handler.py). One to SQLite takes nobody's place, and its
+# Threads that serve requests keep their connection (executor/web/asgi_handler.py). One to SQLite takes nobody's place, and its
 # cache of pages would go with it: it is kept for good.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["CONN_MAX_AGE"] = None

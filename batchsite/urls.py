@@ -6,7 +6,7 @@ from django.urls import URLPattern, include, path
 from django_rq.urls import get_admin_urlpatterns, get_api_urlpatterns
 
 from executor.api import urls as api_urls
-from executor.health import healthz, readyz
+from executor.web.health import healthz, readyz
 
 
 def _superusers_only(patterns: list[URLPattern]) -> list[URLPattern]:

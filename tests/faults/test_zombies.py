@@ -9,10 +9,10 @@ from django.db import DatabaseError, connection, transaction
 
 from executor.db.dialect import end_frozen_transactions
 from executor.domain.messages import Outcome
-from executor.handler import KeptThreads
 from executor.models import BatchFrame, WorkerNode
 from executor.queue.batch_queue import BatchQueue
 from executor.queue.dispatch import fill
+from executor.web.asgi_handler import KeptThreads
 from tests.faults.conftest import sleeps, wakes
 from tests.support.batches import assert_true_to_itself, item, marks, submit
 from tests.support.environment import ON_POSTGRESQL

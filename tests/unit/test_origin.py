@@ -2,7 +2,7 @@
 
 import pytest
 
-from executor.origin import is_ours
+from executor.web.origins import is_ours
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from executor.body_limit import BodyLimit
+from executor.web.body_limit import BodyLimit
 from tests.support.processes import RunningWeb
 
 LIMIT = 200_000

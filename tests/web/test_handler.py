@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from executor.access import create_token
-from executor.handler import Handler, KeptThreads
+from executor.web.asgi_handler import Handler, KeptThreads
 from tests.support.waiting import eventually
 
 

@@ -6,8 +6,8 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from executor import health
 from executor.models import WorkerNode
+from executor.web import health
 
 
 def add_worker(age: float = 0, state: str = "active", **more):

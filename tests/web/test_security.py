@@ -7,7 +7,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
-from executor.security import ContentSecurityMiddleware
+from executor.web.csp import ContentSecurityMiddleware
 
 POLICY = "Content-Security-Policy"
 

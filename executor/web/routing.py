@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from executor.consumers import BatchConsumer, BatchListConsumer, NowhereConsumer
+from .consumers import BatchConsumer, BatchListConsumer, NowhereConsumer
 
 websocket_urlpatterns = [
     path("ws/batches", BatchListConsumer.as_asgi()),
