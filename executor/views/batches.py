@@ -8,12 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from executor import functions
-from executor.columns import COLUMNS
 from executor.domain.states import BatchState
 from executor.models import BatchTask
 from executor.reads import lists
 from executor.views.filters import PRIORITIES, STATUSES, Filter
 from executor.views.page import page, show
+
+from .columns import COLUMNS
 
 ROWS = 50
 

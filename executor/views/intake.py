@@ -12,9 +12,10 @@ from django.urls import reverse
 
 from executor.actions import BatchExecutor, task_formats
 from executor.domain.errors import ExecutorError
-from executor.forms import BatchForm, ManyForm, TaskForm, given_params, params_form
 from executor.reads import lists
 from executor.views.page import page, sentence, show
+
+from .forms import BatchForm, ManyForm, TaskForm, given_params, params_form
 
 SHOWN_ERRORS = 200
 

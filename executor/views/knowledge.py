@@ -10,13 +10,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from executor.domain.errors import ExecutorError
-from executor.forms import JSONField
 from executor.knowledge import documents
 from executor.knowledge.expressions import BadExpression, Filter
 from executor.knowledge.formats import SUFFIXES
 from executor.knowledge.presenters import shown
 from executor.models import Chunk
 from executor.views.page import page, sentence, show
+
+from .forms import JSONField
 
 DOCUMENTS = 50
 PASSAGES = 100

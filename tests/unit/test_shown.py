@@ -1,6 +1,6 @@
 """How texts look on the pages."""
 
-from executor.templatetags.shown import paragraphs
+from executor.views.template_tags.shown import paragraphs
 
 
 def test_documentation_flows_but_its_lists_stay():

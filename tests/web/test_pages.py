@@ -12,12 +12,12 @@ from django.test import Client
 from django.urls import reverse
 
 from executor.access import login_link_path
-from executor.columns import COLUMNS, FORMATS, Column
 from executor.models import Batch, BatchTask
 from executor.queue.batch_queue import Progress
 from executor.queue.dispatch import open_batches
 from executor.storage.attempt_log import AttemptLog
 from executor.views.batches import ROWS
+from executor.views.columns import COLUMNS, FORMATS, Column
 from tests.factories import FakeWorker, add_tasks, make_batch, running_batch, start, task_in
 from tests.support.batches import NOBODYS
 from tests.support.page import Page

@@ -1,4 +1,4 @@
-/** How values look; the templates write them the same way (executor/templatetags/shown.py). */
+/** How values look; the templates write them the same way (executor/views/template_tags/shown.py). */
 
 /** @param {?number} value seconds @returns {string} 0.42 s as "420 ms", then "12 s", "3 min 05 s", "2 h 07 min" */
 export function seconds(value) {

@@ -1,4 +1,4 @@
-/** What stands in the columns of the table. Which there are is said in executor/columns.py. */
+/** What stands in the columns of the table. Which there are is said in executor/views/columns.py. */
 import { moment, seconds, thousands } from "../words.js";
 import { html } from "./html.js";
 import { duration, note } from "./note.js";

@@ -10,7 +10,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from executor.columns import Column
+from executor.views.columns import Column
 
 register = template.Library()
 
