@@ -1,4 +1,4 @@
-"""The supervisor of `manage.py up`, as executor.supervisor.opening starts it: with a plan to be read from a pipe."""
+"""The supervisor of `manage.py up`, as executor.supervisor.bootstrap starts it: with a plan to be read from a pipe."""
 
 import pickle
 import sys

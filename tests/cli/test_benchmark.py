@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import psutil
 import pytest
 
-from executor.ground.installation import PLACE, PREFIX
 from executor.supervisor.spawn import PROJECT
+from executor.testbed.installation import PLACE, PREFIX
 from tests.support.processes import manage
 
 
@@ -64,7 +64,7 @@ def test_growth_is_drawn(environment, tmp_path):
     for database, line in (("sqlite", {"100": 2_000.0, "1000": 4_100.5}), ("postgresql", {"100": 900.0})):
         answer = {"database": database, "workloads": {"growth": {"rates": line}}}
         (tmp_path / database).write_text(json.dumps(answer))
-    argv = [sys.executable, "-m", "executor.benchmark.plot", tmp_path / "sqlite", tmp_path / "postgresql"]
+    argv = [sys.executable, "-m", "executor.testbed.benchmark.plot", tmp_path / "sqlite", tmp_path / "postgresql"]
     drawn = subprocess.run(argv, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60, check=True)
     root = ElementTree.fromstring(drawn.stdout)
     told = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from executor.chaos.load import KINDS, MUST_COMPLETE
-from executor.invariants import PROMISES
+from executor.testbed.chaos.load import KINDS, MUST_COMPLETE
+from executor.testbed.invariants import PROMISES
 from tests.support.processes import manage
 
 

@@ -84,7 +84,7 @@ class Site:
             printed = self.logs / "postgresql.log"
             printed.unlink(missing_ok=True)
             self.server = self.start(
-                sys.executable, "-m", "executor.ground.postgresql", str(self.folder), name="postgresql"
+                sys.executable, "-m", "executor.testbed.postgresql", str(self.folder), name="postgresql"
             )
             self.environment["DATABASE_URL"] = eventually(lambda: printed.read_text().splitlines(), timeout=60)[-1]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 
 from executor.domain.states import CLEARED, STATUS_OF_LETTER
-from executor.invariants import examine
 from executor.models import BatchFrame, BatchTask
+from executor.testbed.invariants import examine
 
 
 def assert_books_balance(batch_id) -> None:

@@ -6,9 +6,9 @@ from django.db import connection
 from django.utils import timezone
 
 from executor.db.dialect import hex_of
-from executor.invariants import PROMISES, Orders, examine
 from executor.models import BatchFrame, BatchStats, BatchTask, TaskAttempt
 from executor.queue.dispatch import open_batches
+from executor.testbed.invariants import PROMISES, Orders, examine
 from tests.factories import FakeWorker, cancel, make_batch, running_batch, task_in
 
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from executor.benchmark.ground import Ground
-from executor.benchmark.peers import KINDS, measure
-from executor.benchmark.plan import WORKLOADS, Workload
-from executor.ground.installation import CannotGoOn, Interrupted
+from executor.testbed.benchmark.ground import Ground
+from executor.testbed.benchmark.peers import KINDS, measure
+from executor.testbed.benchmark.plan import WORKLOADS, Workload
+from executor.testbed.installation import CannotGoOn, Interrupted
 
 
 class Command(BaseCommand):

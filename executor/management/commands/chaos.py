@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from executor.chaos.storm import Storm
-from executor.ground.installation import CannotGoOn, Interrupted
+from executor.testbed.chaos.storm import Storm
+from executor.testbed.installation import CannotGoOn, Interrupted
 
 
 class Command(BaseCommand):

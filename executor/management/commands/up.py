@@ -6,7 +6,7 @@ import signal
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from executor.supervisor.opening import become_supervisor, open_site
+from executor.supervisor.bootstrap import become_supervisor, open_site
 from executor.supervisor.site import CannotStart, Wishes
 
 

@@ -11,8 +11,8 @@ import orjson
 
 from executor.db.dialect import hex_of
 from executor.domain.states import FINAL, TaskStatus
-from executor.invariants import PROMISES, Findings, examine
 from executor.models import Batch, BatchTask, TaskAttempt, WorkerNode
+from executor.testbed.invariants import PROMISES, Findings, examine
 
 from . import KILLS
 from .batch_functions import marks_path

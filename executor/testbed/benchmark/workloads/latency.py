@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
 
-from executor.benchmark.page import watching
-from executor.benchmark.session import agent, execute, spread, tell
+from executor.testbed.benchmark.page import watching
+from executor.testbed.benchmark.session import agent, execute, spread, tell
 
 PAUSE = 0.02  # seconds between two tasks
 CRITICAL = 100  # tasks that overtake

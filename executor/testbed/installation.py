@@ -101,7 +101,7 @@ class Installation:
         folder = self.folder / "pg"
         folder.mkdir()
         self.folder.chmod(0o711)  # PostgreSQL may run as somebody else, who must reach its folder
-        self.start("postgresql", [sys.executable, "-m", "executor.ground.postgresql", str(folder)])
+        self.start("postgresql", [sys.executable, "-m", "executor.testbed.postgresql", str(folder)])
         self.wait_for(lambda: self.log.lines["postgresql"], "postgresql")
         self.environment["DATABASE_URL"] = self.log.lines["postgresql"][0]
 

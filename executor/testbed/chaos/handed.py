@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from executor.invariants import Orders
+from executor.testbed.invariants import Orders
 
 
 @dataclass

@@ -5,8 +5,8 @@ import time
 
 import orjson
 
-from executor.benchmark.memory import Peak
-from executor.benchmark.session import NOTHING, agent, tell
+from executor.testbed.benchmark.memory import Peak
+from executor.testbed.benchmark.session import NOTHING, agent, tell
 
 
 def add(tasks: int, port: str, pid: str) -> dict:

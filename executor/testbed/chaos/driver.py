@@ -1,4 +1,4 @@
-"""The callers of a chaos run, as a process: `python -m executor.chaos.driver SEED SECONDS PATIENCE FOLDER`.
+"""The callers of a chaos run, as a process: `python -m executor.testbed.chaos.driver SEED SECONDS PATIENCE FOLDER`.
 
 When their time is over they wait until everything has come to its end, and judge. Each line of the output is JSON:
 {"done": n, "of": n} while it goes on, {"verdict": {...}} in the end.
@@ -26,8 +26,8 @@ def main(seed: str, seconds: str, patience: str, folder: str) -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
     django.setup()
-    from executor.chaos.callers import Callers
-    from executor.chaos.verdict import judge
+    from .callers import Callers
+    from .verdict import judge
 
     deadline = time.monotonic() + float(seconds)
     callers = Callers(int(seed), deadline)

@@ -13,7 +13,7 @@ from statistics import median
 
 import psutil
 
-from executor.benchmark.session import tell
+from executor.testbed.benchmark.session import tell
 
 SETTLE = 5.0  # seconds for what follows a start
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import httpx
 import orjson
 
-from executor.benchmark.memory import Peak, resident, workers
-from executor.benchmark.session import NOTHING, agent, execute, run_batch, spread, tell
+from executor.testbed.benchmark.memory import Peak, resident, workers
+from executor.testbed.benchmark.session import NOTHING, agent, execute, run_batch, spread, tell
 
 LOOKS = 200  # at each kind of page
 LONG = 20.0  # seconds for them, at most

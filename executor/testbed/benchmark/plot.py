@@ -1,5 +1,5 @@
 """How the rate depends on the number of tasks, drawn from the answers of `manage.py benchmark growth --json`, one for
-each database: `python -m executor.benchmark.plot FILE… > growth.svg`."""
+each database: `python -m executor.testbed.benchmark.plot FILE… > growth.svg`."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from executor.ground.installation import CannotGoOn
+from executor.testbed.installation import CannotGoOn
 
 # Our workload → theirs, and the field of its figure, which has the same unit as ours.
 KINDS = {"noop": ("W1", "rate"), "sleep": ("W2", "span_s"), "latency": ("W3", "p50_ms")}

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from executor.benchmark.session import tell
+from executor.testbed.benchmark.session import tell
 
 
 def sandbox(tasks: int) -> dict:

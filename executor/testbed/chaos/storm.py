@@ -13,16 +13,16 @@ from collections.abc import Callable
 import orjson
 import psutil
 
-from executor.ground.installation import CannotGoOn, Installation
 from executor.supervisor.child import Child
 from executor.supervisor.spawn import kill_group
+from executor.testbed.installation import CannotGoOn, Installation
 
 from . import KILLS
 
 WORKERS, CONCURRENCY = 3, 12
 # Faults are noticed in seconds instead of half a minute.
 SETTINGS = {
-    "BATCH_APPS": "executor.chaos",
+    "BATCH_APPS": "executor.testbed.chaos",
     "BATCH_HEARTBEAT": "0.5",
     "BATCH_HEARTBEAT_LIMIT": "3",
     "BATCH_TICKET_LIMIT": "2",
@@ -62,7 +62,15 @@ class Storm(Installation):
     def run_through(self, seed: int, seconds: float, show: Callable[[int, int], None]) -> dict:
         """Load and faults for so long, then calm; the verdict."""
         self._fill_up()
-        argv = [sys.executable, "-m", "executor.chaos.driver", str(seed), str(seconds), str(SETTLES), str(self.folder)]
+        argv = [
+            sys.executable,
+            "-m",
+            "executor.testbed.chaos.driver",
+            str(seed),
+            str(seconds),
+            str(SETTLES),
+            str(self.folder),
+        ]
         lines, verdict = self.log.lines["driver"], {}
         end = time.monotonic() + seconds
 

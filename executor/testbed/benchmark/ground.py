@@ -10,8 +10,8 @@ from contextlib import suppress
 import orjson
 import psutil
 
-from executor.ground.installation import CannotGoOn, Installation
 from executor.supervisor.probe import HealthProbe
+from executor.testbed.installation import CannotGoOn, Installation
 
 from .plan import Workload
 
@@ -22,7 +22,7 @@ class Ground(Installation):
     """A temporary installation, and the workloads on it."""
 
     def __init__(self, database: str):
-        super().__init__(database, BATCH_APPS="executor.benchmark")
+        super().__init__(database, BATCH_APPS="executor.testbed.benchmark")
 
     def start_workers(self, workload: Workload) -> None:
         for number in range(1, workload.workers + 1):
@@ -44,7 +44,14 @@ class Ground(Installation):
 
     def drive(self, workload: Workload, tasks: int, *arguments, show: Callable[[int, int], None]) -> dict:
         """Run the workload once; what it found out."""
-        argv = [sys.executable, "-m", "executor.benchmark.driver", workload.name, str(tasks), *map(str, arguments)]
+        argv = [
+            sys.executable,
+            "-m",
+            "executor.testbed.benchmark.driver",
+            workload.name,
+            str(tasks),
+            *map(str, arguments),
+        ]
         lines = self.log.lines["driver"]
         lines.clear()
         result: dict = {}

@@ -8,8 +8,8 @@ import time
 
 import psutil
 
-from executor.benchmark.page import Watcher, address, cookie
-from executor.benchmark.session import execute, percentile, tell
+from executor.testbed.benchmark.page import Watcher, address, cookie
+from executor.testbed.benchmark.session import execute, percentile, tell
 
 WATCHERS = 200
 LOW_LOAD = {"function": "simulate", "params": {"duration": 0.1}, "max_retries": 0}

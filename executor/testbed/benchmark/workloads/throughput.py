@@ -3,8 +3,8 @@
 import os
 from statistics import median
 
-from executor.benchmark.memory import Peak, workers
-from executor.benchmark.session import NOTHING, PATIENCE, run_batch
+from executor.testbed.benchmark.memory import Peak, workers
+from executor.testbed.benchmark.session import NOTHING, PATIENCE, run_batch
 
 BUSY = 0.01  # seconds of computing for each task of `plain`
 
