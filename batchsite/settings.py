@@ -92,7 +92,11 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {
+                "modules": "executor.views.template_tags.modules",
+                "shown": "executor.views.template_tags.shown",
+            },
         },
     }
 ]
@@ -113,8 +117,8 @@ def _database() -> dict:
 
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# Threads that serve requests keep their connection (executor/web/asgi_handler.py). One to SQLite takes nobody's place, and its
-# cache of pages would go with it: it is kept for good.
+# Request threads keep their connection (executor/web/asgi_handler.py). One to SQLite occupies no server slot, and closing
+# it would drop its page cache: keep it for the life of the process.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["OPTIONS"] = {

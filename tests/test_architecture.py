@@ -217,7 +217,7 @@ def test_a_module_is_named_after_its_duty():
 @pytest.mark.parametrize(
     ("parts", "source"),
     [
-        (("queue",), "from executor import dispatch"),
+        (("queue",), "from executor.queue import dispatch"),
         (("queue",), "from executor.queue.dispatch import fill"),
         (("queue",), "import executor.actions.add"),
         (("books",), "from .queue import BatchQueue"),

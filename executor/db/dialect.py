@@ -142,12 +142,6 @@ def hex_of(value: UUID | str) -> str:
     return value.hex if isinstance(value, UUID) else str(value).replace("-", "")
 
 
-def storable(text: str) -> bool:
-    """Whether both databases take this text. PostgreSQL keeps no NUL and neither of them half a surrogate pair: even to
-    look for one is an error."""
-    return "\x00" not in text and (text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text))
-
-
 def marks(values: Iterable) -> str:
     """`%s, %s, …`, one for each value."""
     return ", ".join("%s" for _ in values)

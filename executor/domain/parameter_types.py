@@ -8,15 +8,14 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Base64Bytes, BeforeValidator, Field
 
-from executor.db.dialect import storable
-
 from .states import Priority, TaskStatus
+from .text import is_storable
 
 PRIORITIES = [priority.label for priority in sorted(Priority, reverse=True)]
 
 
 def _storable(text: str) -> str:
-    if not storable(text):
+    if not is_storable(text):
         raise ValueError("must not contain the NUL character or half a surrogate pair")
     return text
 

@@ -16,9 +16,10 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from executor import functions as registry
-from executor.db.dialect import database_now, storable
+from executor.db.dialect import database_now
 from executor.domain.errors import BadRequest, NotFound
 from executor.domain.states import FINAL, BatchState, TaskStatus
+from executor.domain.text import is_storable
 from executor.models import Batch, BatchFrame, BatchStats, BatchTask, WorkerNode
 
 from . import presenters
@@ -53,7 +54,7 @@ def batches(limit: int = 50, cursor: str | None = None, state: str = "", q: str 
         words = [word for word in state.split(",") if word]
         rows = rows.filter(state__in=[known_word("state", word, BatchState.values) for word in words])
     if q:
-        rows = rows.filter(name__icontains=q) if storable(q) else rows.none()
+        rows = rows.filter(name__icontains=q) if is_storable(q) else rows.none()
     if cursor:
         created_at, batch_id = _batch_cursor(cursor)
         rows = rows.filter(Q(created_at__lt=created_at) | Q(created_at=created_at, batch_id__lt=batch_id))

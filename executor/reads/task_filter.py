@@ -8,10 +8,11 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from executor.db.dialect import hex_of, storable
+from executor.db.dialect import hex_of
 from executor.db.statements import query
 from executor.domain.errors import BadRequest, NotFound
 from executor.domain.states import Priority, TaskStatus
+from executor.domain.text import is_storable
 from executor.domain.wording import counted
 from executor.models import Batch, BatchTask
 
@@ -50,7 +51,7 @@ class TaskFilter:
                 tasks = tasks.exclude(
                     priority=Priority.MEDIUM
                 )  # said in so many words, the index of the others is used
-        if not (storable(self.function) and storable(self.q)):
+        if not (is_storable(self.function) and is_storable(self.q)):
             return tasks.none()
         if self.function:
             tasks = tasks.filter(function=self.function)
@@ -92,7 +93,7 @@ def find_batch(batch: str) -> Batch:
     try:
         found = batches.filter(batch_id=UUID(str(batch))).first()
     except ValueError:
-        named = batches.filter(name=batch) if storable(batch) else Batch.objects.none()
+        named = batches.filter(name=batch) if is_storable(batch) else Batch.objects.none()
         found = named.order_by("-created_at", "-batch_id").first()
     if found is None:
         raise NotFound(f"There is no batch {batch!r}.", fix="`GET /api/batches` lists what exists.")
@@ -133,7 +134,7 @@ def find_custom_ids(batch: Batch, custom_ids: Sequence[str]) -> list[UUID]:
     """
     rows: dict[str, UUID] = {}
     for start in range(0, len(custom_ids), 1000):
-        chunk = [word for word in custom_ids[start : start + 1000] if storable(word)]
+        chunk = [word for word in custom_ids[start : start + 1000] if is_storable(word)]
         rows.update(BatchTask.objects.filter(batch=batch, custom_id__in=chunk).values_list("custom_id", "task_id"))
     missing = [word for word in custom_ids if word not in rows]
     if missing:

@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 
 LOOK = """
 import django, json; django.setup()
-from executor.invariants import examine
+from executor.testbed.invariants import examine
 from executor.models import Batch, BatchTask, TaskAttempt
 from collections import Counter
 print(json.dumps({
@@ -39,7 +39,7 @@ DATABASES = ("sqlite", "postgresql")
 ADD = """
 import django, sys; django.setup()
 from tests.support.batches import item, submit
-from executor.errors import Unavailable
+from executor.domain.errors import Unavailable
 try:
     submit(*[item("nap", seconds=0.02) for _ in range(int(sys.argv[1]))], name=sys.argv[2], max_concurrent=4)
 except Unavailable as error:

@@ -1,4 +1,6 @@
-"""One workload, driven from a process of its own: `python -m executor.testbed.benchmark.driver NAME TASKS [WEB_PORT WEB_PID]`.
+"""One workload in a process of its own.
+
+Usage: `python -m executor.testbed.benchmark.driver NAME TASKS [WEB_PORT WEB_PID]`.
 
 Each line of its output is JSON: {"done": n, "of": n} while it goes on, {"result": {...}} in the end.
 """

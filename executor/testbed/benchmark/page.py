@@ -1,7 +1,7 @@
 """A page that watches a batch, without its browser: what it costs is part of what is measured.
 
-`python -m executor.testbed.benchmark.page URL [stay]` reads its cookie from standard input, says `watching` with its first
-message, and ends with the batch, or stays. It is a process of its own, as a browser is.
+`python -m executor.testbed.benchmark.page URL [stay]` reads its cookie from standard input, prints `watching` with its
+first message, and ends with the batch, or stays. It is a process of its own, as a browser is.
 """
 
 from __future__ import annotations

@@ -1,1 +1,0 @@
-"""A temporary installation to try things on: everything real, everything gone afterwards."""
