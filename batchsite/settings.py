@@ -117,8 +117,8 @@ def _database() -> dict:
 
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# Request threads keep their connection (executor/web/asgi_handler.py). One to SQLite occupies no server slot, and closing
-# it would drop its page cache: keep it for the life of the process.
+# Request threads keep their connection (executor/web/asgi_handler.py). One to SQLite occupies no server slot, and
+# closing it would drop its page cache: keep it for the life of the process.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["OPTIONS"] = {
