@@ -1,4 +1,4 @@
-"""The states of a task and of a batch, and the moves between them. Pure: no database, no clock.
+"""The statuses of a task, the states of a batch, and the moves between them. Pure: no database, no clock.
 
     add ──► QUEUED ◄───────────── fail with retries left · release · rescue · retry
               │ claim                        ▲
@@ -11,7 +11,12 @@
 
 A queued task may carry `dispatched_at` (its ticket is out) or `run_after` (it waits for its time); neither is a
 status of its own.
+
+A new status is a member of `TaskStatus`, its row in `STATUS_SPECS`, its moves in `MOVES`, and a counter column of
+`BatchStats` of the same name.
 """
+
+from dataclasses import dataclass
 
 from django.db import models
 
@@ -24,15 +29,68 @@ class Priority(models.IntegerChoices):
     HIGH = 3, "high"
     CRITICAL = 4, "critical"
 
+    @property
+    def queued_counter(self) -> str:
+        """The column of `BatchStats` that counts the queued tasks of this priority."""
+        return f"queued_{self.label}"
+
+
+PRIORITIES = tuple(sorted(Priority, reverse=True))  # highest first: the order of dispatch, of RQ's queues, of lists
+
 
 class TaskStatus(models.TextChoices):
-    """The five statuses of a task."""
+    """The five statuses of a task. Each is also the name of its counter in `BatchStats`."""
 
     QUEUED = "queued", "queued"  # waits: for a slot, for its time, or for its batch to be started
     RUNNING = "running", "running"  # one worker has claimed it
     COMPLETED = "completed", "completed"  # its result is kept
     FAILED = "failed", "failed"  # no retry is left
-    CANCELLED = "cancelled", "cancelled"  # somebody asked for it
+    CANCELLED = "cancelled", "cancelled"  # a person or an agent asked for it
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSpec:
+    """What the rest of the product needs to know of a status."""
+
+    letter: str  # in frames
+    is_final: bool
+    tone: str  # its colour on the command line, in the admin and on the page: the name of a CSS variable
+    in_bar: bool = True  # a segment of the progress bar; queued tasks are the bar's background
+
+
+# In the order of every list and counter.
+STATUS_SPECS: dict[TaskStatus, StatusSpec] = {
+    TaskStatus.QUEUED: StatusSpec("q", is_final=False, tone="queued", in_bar=False),
+    TaskStatus.RUNNING: StatusSpec("r", is_final=False, tone="running"),
+    TaskStatus.COMPLETED: StatusSpec("c", is_final=True, tone="completed"),
+    TaskStatus.FAILED: StatusSpec("f", is_final=True, tone="failed"),
+    TaskStatus.CANCELLED: StatusSpec("x", is_final=True, tone="cancelled"),
+}
+
+FINAL = tuple(status for status, spec in STATUS_SPECS.items() if spec.is_final)
+LETTER = {status: spec.letter for status, spec in STATUS_SPECS.items()}
+STATUS_OF_LETTER = {letter: status for status, letter in LETTER.items()}
+CLEARED = "-"  # the letter of a deleted task
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a verb of the queue does to a task: the statuses it takes, the statuses it may leave."""
+
+    sources: tuple[TaskStatus, ...]
+    targets: tuple[TaskStatus, ...]
+
+
+# The guards of the queue's statements are made from this table (executor/queue/statements.py).
+MOVES: dict[str, Move] = {
+    "claim": Move((TaskStatus.QUEUED,), (TaskStatus.RUNNING,)),
+    "complete": Move((TaskStatus.RUNNING,), (TaskStatus.COMPLETED,)),
+    "fail": Move((TaskStatus.RUNNING,), (TaskStatus.QUEUED, TaskStatus.FAILED)),
+    "release": Move((TaskStatus.RUNNING,), (TaskStatus.QUEUED,)),
+    "rescue": Move((TaskStatus.RUNNING,), (TaskStatus.QUEUED, TaskStatus.FAILED)),
+    "cancel": Move((TaskStatus.QUEUED, TaskStatus.RUNNING), (TaskStatus.CANCELLED,)),
+    "retry": Move((TaskStatus.FAILED, TaskStatus.CANCELLED), (TaskStatus.QUEUED,)),
+}
 
 
 class BatchState(models.TextChoices):
@@ -45,34 +103,12 @@ class BatchState(models.TextChoices):
     FINISHED = "finished", "finished"
 
 
-FINAL = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
-
-# What each verb of the queue does to a task: the statuses it takes, the statuses it may leave.
-MOVES: dict[str, tuple[tuple[TaskStatus, ...], tuple[TaskStatus, ...]]] = {
-    "claim": ((TaskStatus.QUEUED,), (TaskStatus.RUNNING,)),
-    "complete": ((TaskStatus.RUNNING,), (TaskStatus.COMPLETED,)),
-    "fail": ((TaskStatus.RUNNING,), (TaskStatus.QUEUED, TaskStatus.FAILED)),
-    "release": ((TaskStatus.RUNNING,), (TaskStatus.QUEUED,)),
-    "rescue": ((TaskStatus.RUNNING,), (TaskStatus.QUEUED, TaskStatus.FAILED)),
-    "cancel": ((TaskStatus.QUEUED, TaskStatus.RUNNING), (TaskStatus.CANCELLED,)),
-    "retry": ((TaskStatus.FAILED, TaskStatus.CANCELLED), (TaskStatus.QUEUED,)),
-}
-
-# The letter of each status in a frame; "-" stands for a task that was cleared.
-LETTER = {
-    TaskStatus.QUEUED: "q",
-    TaskStatus.RUNNING: "r",
-    TaskStatus.COMPLETED: "c",
-    TaskStatus.FAILED: "f",
-    TaskStatus.CANCELLED: "x",
-}
-STATUS_OF_LETTER = {letter: status for status, letter in LETTER.items()}
-CLEARED = "-"
-
-
 def settled_state(state: str, *, queued: int, running: int, total: int) -> str:
-    """The state a batch takes by itself after a commit: stopping ends with its last running task, any batch is
-    finished when all of its tasks are final, and a finished batch that has work again is open."""
+    """Return the state of a batch after a commit, from its counters.
+
+    A stopping batch stops with its last running task, any batch is finished when all of its tasks are final, and a
+    finished batch that has work again is open.
+    """
     if total and not queued and not running:
         return BatchState.FINISHED
     if state == BatchState.STOPPING and not running:

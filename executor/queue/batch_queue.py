@@ -506,7 +506,7 @@ class BatchQueue:
         """
         book = self.book(batch_id)
         count = 0
-        for old in MOVES["retry"][0]:
+        for old in MOVES["retry"].sources:
             rows = list(tasks.filter(status=old).values_list(*_BRIEF))
             self._move(
                 book,

@@ -31,7 +31,7 @@ PROMISES = {
 
 _RUNNING, _QUEUED = LETTER[TaskStatus.RUNNING], LETTER[TaskStatus.QUEUED]
 _STEPS: dict[str | None, set[str]] = defaultdict(set, {None: {_QUEUED}})
-for _from, _to in MOVES.values():
+for _from, _to in ((move.sources, move.targets) for move in MOVES.values()):
     for _status in _from:
         _STEPS[LETTER[_status]].update(LETTER[status] for status in _to)
 for _status in (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED):

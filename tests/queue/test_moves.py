@@ -83,7 +83,7 @@ def test_a_verb_moves_a_task_as_the_table_says_and_no_other(name, status, retrie
     task, worker = _placed(status, max_retries=retries) if status != "failed" else _placed(status)
     before, story = _row(task), story_of(task)
     VERBS[name](task, worker)
-    takes, leaves = MOVES[name]
+    takes, leaves = MOVES[name].sources, MOVES[name].targets
     after = _row(task)
     if status in takes:
         assert after["status"] in leaves

@@ -22,17 +22,17 @@ def test_there_are_the_five_statuses_and_no_other():
 
 
 def test_final_is_what_no_worker_moves_on():
-    moved_by_workers = {status for verb, (takes, _) in MOVES.items() if verb != "retry" for status in takes}
+    moved_by_workers = {status for verb, move in MOVES.items() if verb != "retry" for status in move.sources}
     assert not moved_by_workers & set(FINAL)
     assert {*FINAL, TaskStatus.QUEUED, TaskStatus.RUNNING} == set(TaskStatus)
 
 
 def test_a_task_becomes_running_by_a_claim_alone():
-    assert [verb for verb, (_, leaves) in MOVES.items() if TaskStatus.RUNNING in leaves] == ["claim"]
+    assert [verb for verb, move in MOVES.items() if TaskStatus.RUNNING in move.targets] == ["claim"]
 
 
 def test_a_completed_task_is_never_moved():
-    assert not [verb for verb, (takes, _) in MOVES.items() if TaskStatus.COMPLETED in takes]
+    assert not [verb for verb, move in MOVES.items() if TaskStatus.COMPLETED in move.sources]
 
 
 def test_each_status_has_a_letter_of_its_own():
