@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,7 +17,9 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import get_default_environment, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from . import die_with_parent, outgoing
+from executor.processes.spawning import bare_python
+
+from . import outgoing
 from .configuration import McpServer
 
 SEND = 60.0  # seconds
@@ -133,9 +134,10 @@ def _program(server: McpServer) -> StdioServerParameters:
     path = (get_default_environment() | server.env).get("PATH")
     if shutil.which(server.command, path=path) is None:
         raise FileNotFoundError(f"there is no program {server.command!r}")
+    interpreter, *arguments = bare_python("executor.processes.die_with_parent", server.command, *server.args)
     return StdioServerParameters(
-        command=sys.executable,
-        args=["-I", "-S", str(Path(die_with_parent.__file__)), server.command, *server.args],
+        command=interpreter,
+        args=arguments,
         env=server.env,
         cwd=server.cwd or str(settings.BASE_DIR),
     )

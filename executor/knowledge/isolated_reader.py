@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import orjson
+
+from executor.processes.linux import die_with_parent
+from executor.processes.spawning import PROJECT
 
 from .formats import Format, Unreadable
 from .reading import Reading
@@ -18,18 +20,17 @@ from .splitting import Piece
 SECONDS = 60
 TOO_LONG = f"The file takes longer than {SECONDS} s to read: divide it."
 MEMORY = 2 * 1024**3  # bytes of address space
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def read_contained(kind: Format, data: bytes) -> Reading:
     """What a file says. Raises Unreadable."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__, kind.name],
+            [sys.executable, "-m", __name__, kind.name, str(os.getpid())],
             input=data,
             capture_output=True,
             timeout=SECONDS,
-            cwd=ROOT,
+            cwd=PROJECT,
             env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
         )
     except subprocess.TimeoutExpired:
@@ -55,10 +56,12 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def main(name: str) -> None:
+def main(name: str, parent: str) -> None:
     from .formats import BY_NAME
     from .reading import read
 
+    if not die_with_parent(int(parent)):
+        return
     data = sys.stdin.buffer.read()
     _limit()
     try:
@@ -71,4 +74,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -9,17 +9,16 @@ import os
 import shutil
 import signal
 import socket
-import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from executor.domain.errors import SandboxUnavailable
+from executor.processes import framing
 
 from . import server
 from .output import Curtain, Output
 
-HEADER = struct.Struct("!I")
 DRAIN = 0.5  # seconds that the rest of the output is waited for when the program is dead
 MARGIN = 10.0  # seconds after its time that a run which says nothing is given up
 LARGEST = 64 * 1024 * 1024
@@ -118,26 +117,20 @@ def _order(program: Program, launcher: str, user: int | None) -> bytes:
         "bubblewrap": shutil.which("bwrap") or "bwrap",
         "prlimit": shutil.which("prlimit") or "prlimit",
     }
-    text = json.dumps(order).encode()
-    return HEADER.pack(len(text)) + text
+    return framing.pack(json.dumps(order).encode())
 
 
 async def _exchange(line: socket.socket, order: bytes) -> dict:
     loop = asyncio.get_running_loop()
-
-    async def exactly(size: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < size:
-            if not (part := await loop.sock_recv(line, min(size - len(parts), 1 << 20))):
-                raise ConnectionError("its server could not start a process")
-            parts += part
-        return bytes(parts)
-
     await loop.sock_sendall(line, order)
-    (size,) = HEADER.unpack(await exactly(HEADER.size))
-    if size > LARGEST:
-        raise ConnectionError("its answer is too large")
-    return json.loads(await exactly(size))
+    decoder = framing.Decoder(max_size=LARGEST)
+    while data := await loop.sock_recv(line, framing.CHUNK):
+        try:
+            for answer in decoder.feed(data):
+                return json.loads(answer)
+        except framing.MessageTooLarge:
+            raise ConnectionError("its answer is too large") from None
+    raise ConnectionError("its server could not start a process")
 
 
 def _finished(answer: dict, out: Output, err: Output, launcher: str) -> Finished:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import threading
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-START = "import sys; sys.path.insert(0, sys.argv[1]); from executor.sandbox.jail.serve import serve; serve({})"
-INTERPRETER = sys.executable
+from executor.processes.spawning import bare_python
 
 _lock = threading.Lock()
 _server: tuple[int, subprocess.Popen, socket.socket] | None = None  # the pid it belongs to comes first
@@ -57,7 +53,7 @@ def _control() -> socket.socket:
             ours, theirs = socket.socketpair()
             with theirs:
                 process = subprocess.Popen(
-                    [INTERPRETER, "-I", "-S", "-c", START.format(theirs.fileno()), str(PROJECT)],
+                    bare_python("executor.sandbox.jail.serve", str(theirs.fileno())),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],

@@ -53,9 +53,11 @@ class Driver:
         self.temp.chmod(0o777)
         code = self.folder / "code" / "executor"
         code.mkdir(parents=True)
-        for name in ("__init__.py", "errors.py"):
+        (code / "domain").mkdir()
+        for name in ("__init__.py", "domain/__init__.py", "domain/errors.py"):
             shutil.copy(PACKAGE / name, code / name)
-        shutil.copytree(PACKAGE / "sandbox", code / "sandbox", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("processes", "sandbox"):
+            shutil.copytree(PACKAGE / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(Path(__file__).with_name("driver.py"), self.folder / "driver.py")
         subprocess.run(["chmod", "-R", "a+rX", str(self.folder / "code"), str(self.folder / "driver.py")], check=True)
         as_user = {"user": ORDINARY, "group": ORDINARY, "extra_groups": []} if ordinary else {}

@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import Callable
 
+from executor.processes.linux import prctl
+
 from . import landlock, limits, seccomp, system
 
 DEVICES = [f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")]
@@ -64,7 +66,7 @@ def landlock_wall(order: dict, read: list[str], write: list[str]) -> Callable[[]
     """Landlock; nothing where the kernel has none, which the probe sees."""
 
     def put_up() -> None:
-        system.prctl(system.PR_SET_NO_NEW_PRIVS, 1)
+        prctl(system.PR_SET_NO_NEW_PRIVS, 1)
         if landlock.version():
             landlock.restrict(read=read, write=write, use=DEVICES, network=order["network"])
 

@@ -12,14 +12,13 @@ import resource
 import select
 import signal
 import socket
-import struct
-import sys
 import time
 
-from . import bubblewrap, confine, files, landlock, limits, namespaces, seccomp, system, tree, visible
+from executor.processes import framing
+from executor.processes.groups import kill_group
+from executor.processes.linux import LINUX, become_subreaper, die_with_parent, prctl
 
-HEADER = struct.Struct("!I")
-LINUX = sys.platform == "linux"
+from . import bubblewrap, confine, files, landlock, limits, namespaces, seccomp, system, tree, visible
 
 
 def keep(line: socket.socket, output: int, errors: int) -> None:
@@ -29,31 +28,17 @@ def keep(line: socket.socket, output: int, errors: int) -> None:
         os.set_blocking(signalled, False)
         signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        if LINUX:
-            system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
-        order = _receive(line)
-        answer = Run(order, line, wake).answer(output, errors)
-    except EOFError:
-        return
+        become_subreaper()
+        order = next(framing.messages(line.recv), None)
+        if order is None:
+            return  # the worker closed its end
+        answer = Run(json.loads(order), line, wake).answer(output, errors)
     except Exception as error:
         answer = {"ended": "not started", "error": f"{type(error).__name__}: {error}"}
-    text = json.dumps(answer).encode()
     try:
-        line.sendall(HEADER.pack(len(text)) + text)
+        line.sendall(framing.pack(json.dumps(answer).encode()))
     except OSError:
         pass  # the worker wants no answer any more
-
-
-def _receive(line: socket.socket) -> dict:
-    def exactly(size: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < size:
-            if not (part := line.recv(min(size - len(parts), 1 << 20))):
-                raise EOFError
-            parts += part
-        return bytes(parts)
-
-    return json.loads(exactly(HEADER.unpack(exactly(HEADER.size))[0]))
 
 
 class Run:
@@ -138,10 +123,8 @@ class Run:
             os.setsid()
             confine.be_first_to_go()
             confine.drop_user(self.order)
-            if LINUX:
-                system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
-                if os.getppid() != keeper:
-                    os._exit(confine.ENDED_BEFORE_EXEC)
+            if not die_with_parent(keeper):
+                os._exit(confine.ENDED_BEFORE_EXEC)
             _BECOME[self.order["launcher"]](self.order, self.on_disk)
         except BaseException as error:
             theirs.send(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
@@ -241,10 +224,7 @@ def _readable(text: str, place: str) -> int:
 
 
 def _end_group(pid: int) -> bool:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return True
+    kill_group(pid)
     try:
         os.waitpid(pid, 0)
     except ChildProcessError:
@@ -279,7 +259,7 @@ def _restricted(order: dict, folder: str) -> None:
 def _limited(order: dict, folder: str) -> None:
     def no_new_privileges() -> None:
         if LINUX:
-            system.prctl(system.PR_SET_NO_NEW_PRIVS, 1)
+            prctl(system.PR_SET_NO_NEW_PRIVS, 1)
 
     more = limits.tasks_of(os.getuid()) if LINUX else 0
     walls = (confine.limits_wall(order, more), no_new_privileges)

@@ -12,6 +12,8 @@ import os
 import signal
 import socket
 
+from executor.processes.linux import prctl, set_death_signal
+
 from . import confine, files, limits, system, visible
 from .seccomp import Policy
 from .system import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC
@@ -52,7 +54,7 @@ def start(order: dict, streams: tuple[int, int, int]) -> tuple[int, socket.socke
 
 def _init(order: dict, streams, told: socket.socket, user: int, group: int, more: int) -> None:
     _close_all_but({*streams, told.fileno()})
-    system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
+    set_death_signal()
     confine.be_first_to_go()
     if order["user"] is None:
         _map_user(user, group)
@@ -63,8 +65,8 @@ def _init(order: dict, streams, told: socket.socket, user: int, group: int, more
     _build(order, user, group)
     os.setsid()
     confine.drop_user(order)
-    system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)  # forgotten when the user changed
-    system.prctl(system.PR_SET_DUMPABLE, 0)
+    set_death_signal()  # the kernel forgot it when the user changed
+    prctl(system.PR_SET_DUMPABLE, 0)
     files.write("/job", order["files"])
     folder = os.open("/job", os.O_RDONLY | os.O_DIRECTORY)
     socket.send_fds(told, [b'{"folder": true}'], [folder])
@@ -106,7 +108,7 @@ def _become(order: dict, streams, told: socket.socket, user: int, group: int, mo
         confine.take_streams(streams, keep=told.fileno())
         os.setsid()
         if order["user"] is not None:
-            system.prctl(system.PR_SET_DUMPABLE, 1)  # else its maps are root's
+            prctl(system.PR_SET_DUMPABLE, 1)  # else its maps are root's
             system.unshare(system.CLONE_NEWUSER)
             _map_user(user, group)
         policy = Policy(network=order["network"], unix_sockets=not order["network"])

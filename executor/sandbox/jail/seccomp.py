@@ -13,8 +13,10 @@ import os
 import struct
 from typing import NamedTuple
 
+from executor.processes.linux import prctl
+
 from .numbers import LAST_KNOWN, number_of
-from .system import PR_SET_NO_NEW_PRIVS, prctl
+from .system import PR_SET_NO_NEW_PRIVS
 
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000

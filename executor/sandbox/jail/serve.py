@@ -14,6 +14,12 @@ from . import seccomp, system
 from .keeper import keep
 
 
+def main(arguments: list[str]) -> None:
+    """Serve the socket with this descriptor."""
+    (descriptor,) = arguments
+    serve(int(descriptor))
+
+
 def serve(descriptor: int) -> None:
     """Fork keepers until the worker closes its end. A message is one byte with three descriptors: line, output,
     errors."""

@@ -7,14 +7,14 @@ import functools
 import os
 import struct
 
+from executor.processes.linux import prctl
+
 SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
 SYS_CLONE = {"x86_64": 56, "aarch64": 220}
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 SYS_MOUNT_SETATTR = 442  # from 424 on a number is the same everywhere
 
-PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
-PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
@@ -57,12 +57,6 @@ def syscall(number: int, *arguments, what: str) -> int:
     passed = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
     _libc.syscall.restype = ctypes.c_long
     return _checked(_libc.syscall(ctypes.c_long(number), *passed), what)
-
-
-def prctl(option: int, argument: int = 0, third: int = 0) -> None:
-    """Raises OSError."""
-    passed = [ctypes.c_ulong(one) for one in (argument, third, 0, 0)]
-    _checked(_libc.prctl(ctypes.c_int(option), *passed), f"prctl {option}")
 
 
 def fork_into(namespaces: int) -> int:
