@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.supervisor.spawn import PROJECT
+from executor.processes.spawning import PROJECT
 
 SUITES = [
     "tests/queue",

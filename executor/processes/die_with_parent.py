@@ -1,7 +1,7 @@
 """Command wrapper: run a program that ends with the wrapper's parent, whatever ends that.
 
-The wrapper leads a session of its own. It kills its process group, and so the program with everything that the program
-started there, when its parent ends, when it gets SIGTERM, and when the program itself ends.
+Start the wrapper as the leader of a session: it kills its whole process group, and so the program with everything that
+the program started there, when the parent ends, on SIGTERM, and when the program ends.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from django.conf import settings
 from django.db import connections
 
 from executor.access import login_link_path, someone_in_charge
+from executor.processes.spawning import PROJECT
 from executor.supervisor.embedded import embedded_valkey
 from executor.supervisor.lock import holder, take_lock
 from executor.supervisor.prepare import ensure_agent_token, ensure_operator, prepare_database
 from executor.supervisor.site import CannotStart, Plan, Wishes, site_log
-from executor.supervisor.spawn import PROJECT
 
 
 def open_site(wishes: Wishes, data: Path) -> Plan:

@@ -8,8 +8,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 
+from executor.processes.groups import kill_group
+from executor.processes.spawning import spawn
 from executor.supervisor.log import Lines, Log
-from executor.supervisor.spawn import kill_group, spawn
 
 SHORTEST, LONGEST = 1.0, 30.0  # seconds before a process that ended is started again
 HEALTHY = 60.0  # seconds of life after which the next end counts as the first

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import psutil
 
+from executor.processes.linux import become_subreaper
 from executor.supervisor.child import Child
 from executor.supervisor.log import Log
-from executor.supervisor.spawn import adopt_orphans
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -36,7 +36,7 @@ class Supervisor:
     # --- starting -------------------------------------------------------------------------------
 
     def listen_to_signals(self) -> None:
-        adopt_orphans()
+        become_subreaper()
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # it only has to wake the loop
         for signum in ENDING:

@@ -17,7 +17,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from executor.supervisor.spawn import spawn
+from executor.processes.spawning import spawn
 
 PATIENCE = 60.0
 SETTINGS = ("-c", "listen_addresses=", "-c", "max_connections=60", "-c", "shared_buffers=128MB")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from executor.supervisor.spawn import PROJECT
+from executor.processes.spawning import PROJECT
 from tests.support.processes import manage
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -16,8 +16,9 @@ from django.db import connection
 
 from executor.domain.errors import Unavailable
 from executor.models import Batch
+from executor.processes.groups import kill_group
+from executor.processes.spawning import PROJECT, spawn
 from executor.supervisor.embedded import embedded_valkey
-from executor.supervisor.spawn import PROJECT, kill_group, spawn
 from tests.faults.conftest import FAST
 from tests.support.batches import assert_true_to_itself, item, submit
 from tests.support.environment import ON_POSTGRESQL

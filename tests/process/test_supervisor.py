@@ -9,12 +9,12 @@ import time
 import psutil
 import pytest
 
+from executor.processes.spawning import PROJECT
 from executor.supervisor import child as child_module
 from executor.supervisor.child import Child, backoff, ending
 from executor.supervisor.demo import demo_tasks
 from executor.supervisor.lock import holder, take_lock
 from executor.supervisor.log import HELD, Lines, Log
-from executor.supervisor.spawn import PROJECT
 
 # --- the log ----------------------------------------------------------------------------------------------
 

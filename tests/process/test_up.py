@@ -21,7 +21,7 @@ from django.contrib.auth.models import User
 from websockets.sync.client import connect
 
 from executor.models import WorkerNode
-from executor.supervisor.spawn import PROJECT
+from executor.processes.spawning import PROJECT
 from tests.support.processes import manage, status_of
 from tests.support.waiting import eventually
 

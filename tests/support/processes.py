@@ -10,7 +10,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from executor.supervisor.spawn import PROJECT, kill_group, spawn
+from executor.processes.groups import kill_group
+from executor.processes.spawning import PROJECT, spawn
 from tests.support.waiting import eventually
 
 QUEUES = ("critical", "high", "medium", "low")

@@ -36,7 +36,7 @@ def test_a_wrong_word_is_refused(wrong):
 
 
 def test_every_point_is_passed_somewhere():
-    from executor.supervisor.spawn import PROJECT
+    from executor.processes.spawning import PROJECT
 
     code = "".join(path.read_text() for path in (PROJECT / "executor").rglob("*.py") if path.name != "failpoints.py")
     assert not [point for point in POINTS if f'failpoint("{point}"' not in code]

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import orjson
 import psutil
 
+from executor.processes.groups import kill_group
 from executor.supervisor.child import Child
-from executor.supervisor.spawn import kill_group
 from executor.testbed.installation import CannotGoOn, Installation
 
 from . import KILLS
