@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from executor.db.dialect import database_now
 from executor.domain.errors import BadRequest
-from executor.domain.json_text import BadLine, read_lines, spelled
+from executor.domain.json_text import BadLine, read_lines, to_json_text
 from executor.domain.parameter_types import BatchName, Concurrency, Key, Line
 from executor.models import Batch, BatchStats
 from executor.queue.dispatch import open_batches
@@ -119,7 +119,7 @@ def new_batch(
 
     Raises BadRequest for metadata that cannot be kept.
     """
-    text, problem = spelled(metadata or {})
+    text, problem = to_json_text(metadata or {})
     if problem or len(text) > METADATA_BYTES:
         problem = problem or f"has {len(text):,} bytes; at most {METADATA_BYTES:,} are allowed"
         errors = [{"field": "metadata", "reason": problem}]

@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from executor import functions
 from executor.access import Caller
 from executor.domain.errors import BadTasks, NotAllowed
-from executor.domain.json_text import BadLine, kind_of, spelled
+from executor.domain.json_text import BadLine, kind_of, to_json_text
 from executor.domain.messages import NewTask
 from executor.domain.parameter_types import Line, Moment, Number, PriorityName, Whole
 from executor.domain.states import Priority
@@ -126,7 +126,7 @@ def _check_one(
     except ValidationError as error:
         problems = [_in_words(problem) for problem in error.errors(include_url=False)]
         return None, [*problems, *_params_problems(item, defaults)]
-    params, problem = spelled(spec.params)
+    params, problem = to_json_text(spec.params)
     if problem:
         return None, [("params", problem)]
     if problems := functions.validate(spec.function, spec.params):
@@ -167,7 +167,7 @@ def _params_problems(item: dict, defaults: dict[str, Any] | None) -> list[tuple[
         spec = TaskItem.model_validate(call)
     except ValidationError:
         return []  # that was told
-    _, problem = spelled(spec.params)
+    _, problem = to_json_text(spec.params)
     return [("params", problem)] if problem else functions.validate(spec.function, spec.params)
 
 

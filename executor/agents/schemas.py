@@ -73,7 +73,7 @@ def _shown(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _cannot_know(fault: Unfit) -> bool:
     """Whether the fault may come from a secret, whose value is not known here: its server will judge."""
-    return fault.validator in BY_WHAT_IS_INSIDE and any(secrets.places(fault.instance))
+    return fault.validator in BY_WHAT_IS_INSIDE and any(secrets.find_secrets(fault.instance))
 
 
 def _problems(fault: Unfit) -> Iterator[InitErrorDetails]:

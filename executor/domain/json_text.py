@@ -1,4 +1,4 @@
-"""JSON from outside, as text that every database keeps and every client reads alike."""
+"""JSON from outside, checked so that every database keeps it and every client reads it alike."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-DEEPEST = 64  # levels of nesting
-LONGEST_KEY = 256  # characters of a key
+MAX_DEPTH = 64  # levels of nesting
+MAX_KEY_LENGTH = 256  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line of a text that is no task, in the place of the task, so that it is told together with what is wrong with
-    the others."""
+    """A line that is not JSON, in place of its task: it is reported together with the errors of the other tasks."""
 
     reason: str
     line: int
 
 
 def read_lines(rows: Iterable[str | bytes]) -> Iterator[tuple[int, Any]]:
-    """The number of each line that is not empty, counted from 1, and its value: BadLine where it is no JSON."""
+    """Yield the number, from 1, and the value of each line that is not empty; BadLine for one that is not JSON."""
     for number, row in enumerate(rows, 1):
-        if number == 1:  # spreadsheets and editors put a mark before a text
+        if number == 1:  # spreadsheets and editors write a byte order mark
             row = row.removeprefix(b"\xef\xbb\xbf") if isinstance(row, bytes) else row.removeprefix("\ufeff")
         if not row.strip():
             continue
@@ -37,14 +36,13 @@ def read_lines(rows: Iterable[str | bytes]) -> Iterator[tuple[int, Any]]:
 
 
 def kind_of(value: Any) -> str:
-    """What a value is called in JSON, with its article."""
+    """Return the JSON type of a value, with its article."""
     names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list"}
     return names.get(type(value), "an object")
 
 
-def spelled(value: Any) -> tuple[str, str]:
-    """The value as JSON text, and what is wrong with it (an empty text when nothing is). What passes is kept alike by
-    every database and read alike by every client."""
+def to_json_text(value: Any) -> tuple[str, str]:
+    """Return the value as JSON text, and the reason if it is refused, else an empty string."""
     try:
         text = orjson.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -53,12 +51,12 @@ def spelled(value: Any) -> tuple[str, str]:
         return "", f"has {len(text):,} bytes as JSON; at most {settings.BATCH_MAX_PARAMS:,} are allowed"
     if b"\\u0000" in text and _contains_nul(value):
         return "", "must not contain the NUL character"
-    if b"null" in text and _contains_no_number(value):
+    if b"null" in text and _contains_non_finite(value):
         return "", "must not contain NaN or infinity"
-    if text.count(b"{") + text.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
-        return "", f"is nested deeper than {DEEPEST} levels"
-    if len(text) > LONGEST_KEY and (key := _long_key(value)):
-        return "", f"has a key of more than {LONGEST_KEY} characters: {key[:40]}…"
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        return "", f"is nested deeper than {MAX_DEPTH} levels"
+    if len(text) > MAX_KEY_LENGTH and (key := _long_key(value)):
+        return "", f"has a key of more than {MAX_KEY_LENGTH} characters: {key[:40]}…"
     return text.decode(), ""
 
 
@@ -70,13 +68,13 @@ def _contains_nul(value: Any) -> bool:
     return isinstance(value, list) and any(map(_contains_nul, value))
 
 
-def _contains_no_number(value: Any) -> bool:
-    """NaN and the infinities, which JSON has not: they would silently become null."""
+def _contains_non_finite(value: Any) -> bool:
+    """Return whether there is a NaN or infinity, which orjson would silently write as null."""
     if isinstance(value, float):
         return not math.isfinite(value)
     if isinstance(value, dict):
-        return any(map(_contains_no_number, value.values()))
-    return isinstance(value, list) and any(map(_contains_no_number, value))
+        return any(map(_contains_non_finite, value.values()))
+    return isinstance(value, list) and any(map(_contains_non_finite, value))
 
 
 def _depth(value: Any) -> int:
@@ -89,14 +87,14 @@ def _depth(value: Any) -> int:
 
 
 def _long_key(value: Any) -> str:
-    stack = [value]
-    while stack:
-        item = stack.pop()
+    pending = [value]
+    while pending:
+        item = pending.pop()
         if isinstance(item, dict):
             for key, inner in item.items():
-                if len(key) > LONGEST_KEY:
+                if len(key) > MAX_KEY_LENGTH:
                     return key
-                stack.append(inner)
+                pending.append(inner)
         elif isinstance(item, list):
-            stack += item
+            pending += item
     return ""

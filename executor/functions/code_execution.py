@@ -113,7 +113,7 @@ async def code_execution(params: CodeExecutionParameters, context: TaskContext) 
     standing = probe.known() or await asyncio.to_thread(probe.standing)
     policy.demand(standing)
     program, user = _program(params, standing.python), probe.program_user()
-    finished = await run(program, standing.launcher, user, context.log, context.curtain)
+    finished = await run(program, standing.launcher, user, context.log, context.redactor)
     result = _result(finished) | {"sandbox": standing.shown()}
     _judge(finished, result, params)
     return result

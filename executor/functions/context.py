@@ -1,4 +1,4 @@
-"""What a running attempt knows about itself, and how it tells how far it is."""
+"""What a task function knows about its attempt, and how it reports its progress."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Protocol
 
 from django.conf import settings
 
-from executor.domain.secrets import Curtain
+from executor.domain.secrets import Redactor
 
 
 class Sink(Protocol):
-    """Where log lines and progress go. Both may be called from any thread."""
+    """Receiver of log lines and progress. Both may be called from any thread."""
 
     def log(self, text: str) -> None: ...
 
     def progress(self, done: float, total: float | None, text: str) -> None: ...
 
-    def curtain(self) -> Curtain | None: ...
+    def redactor(self) -> Redactor | None: ...
 
 
-class Silence:
-    """Nobody listens."""
+class NullSink:
+    """A sink that drops everything."""
 
     def log(self, text: str) -> None:
         pass
@@ -30,16 +30,16 @@ class Silence:
     def progress(self, done: float, total: float | None, text: str) -> None:
         pass
 
-    def curtain(self) -> None:
+    def redactor(self) -> None:
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """Given to a task function that has a parameter annotated with it.
+    """The argument of a task function for a parameter annotated with it.
 
-    `attempt` counts every start of the task; `retry_count` only the failures that were charged. `owner` is who made
-    the batch: user:<id>, token:<id> or cli.
+    `attempt` counts every start of the task, `retry_count` only the failures that were charged. `owner` is the
+    principal that created the batch: user:<id>, token:<id> or cli.
     """
 
     task_id: str
@@ -51,30 +51,32 @@ class TaskContext:
     name: str = ""
     custom_id: str | None = None
     owner: str = ""
-    sink: Sink = field(default_factory=Silence, compare=False, repr=False)
+    sink: Sink = field(default_factory=NullSink, compare=False, repr=False)
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of this task: send it along where a repeated request must not act twice."""
+        """The same key for every attempt of this task, for requests that must not act twice when repeated."""
         return f"task-{self.task_id}"
 
     def log(self, text: str) -> None:
-        """Append to the task's live log. ANSI colours are shown as such."""
+        """Append to the task's live log. ANSI colours are rendered."""
         self.sink.log(text)
 
     def progress(self, done: float, total: float | None = None, text: str = "") -> None:
-        """Say how far it is: `progress(3, 10, "resizing")` shows a bar on the task's row."""
+        """Report progress: `progress(3, 10, "resizing")` shows a bar on the task's row."""
         self.sink.progress(done, total, text)
 
-    def curtain(self) -> Curtain | None:
-        """What hides the task's secrets in a stream of text; for who cuts it, since half a secret is not known as
-        one."""
-        return self.sink.curtain()
+    def redactor(self) -> Redactor | None:
+        """Return a redactor for streamed text, or None without secrets.
+
+        Needed when a stream is split: a part of a secret does not match.
+        """
+        return self.sink.redactor()
 
     def artifact(self, name: str) -> Path:
-        """The path of a file of this attempt that is kept beside the database.
+        """Return the path of a file of this attempt; it is kept beside the database.
 
-        Raises ValueError for a name that is no plain file name.
+        Raises ValueError unless the name is a plain file name.
         """
         if not name or name in (".", "..") or name != Path(name).name or "\x00" in name:
             raise ValueError(f"an artifact needs a plain file name, not {name!r}")
@@ -83,5 +85,5 @@ class TaskContext:
         return folder / name
 
     def sendable(self) -> dict:
-        """All of it that can be sent to another process."""
+        """Return the fields that can be sent to another process: all but the sink."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "sink"}

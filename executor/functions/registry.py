@@ -221,8 +221,8 @@ def validate(name: str, params: dict) -> list[tuple[str, str]]:
 
 def _problems(function: TaskFunction, params: dict) -> list[tuple[str, str]]:
     """What is wrong, as far as it can be known: the value of a secret is known to the worker alone."""
-    hidden = dict(secrets.places(params))
-    problems = [(_place(path), BAD_SECRET) for path, name in hidden.items() if not secrets.is_name(name)]
+    hidden = dict(secrets.find_secrets(params))
+    problems = [(_place(path), BAD_SECRET) for path, name in hidden.items() if not secrets.is_secret_name(name)]
     try:
         function.parameters.model_validate(params)
     except ValidationError as error:

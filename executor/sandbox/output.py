@@ -12,22 +12,22 @@ KEPT = 32 * 1024  # bytes of the head and of the tail that are kept
 READ = 64 * 1024
 
 
-class Curtain(Protocol):
+class Redactor(Protocol):
     """Hides what must not be seen in a text that comes in pieces."""
 
-    def stream(self, text: str) -> str: ...
+    def redact_chunk(self, text: str) -> str: ...
 
-    def rest(self) -> str: ...
+    def flush(self) -> str: ...
 
 
 class Output:
-    """One stream of a program, through a pipe whose other end is `writable` until `handed_over`. The curtain hides
+    """One stream of a program, through a pipe whose other end is `writable` until `handed_over`. The redactor hides
     secrets before anything is cut: half a secret would not be known as one."""
 
-    def __init__(self, tell: Callable[[str], None], curtain: Curtain | None = None):
+    def __init__(self, tell: Callable[[str], None], redactor: Redactor | None = None):
         self._readable, self.writable = os.pipe()
         os.set_blocking(self._readable, False)
-        self._tell, self._curtain = tell, curtain
+        self._tell, self._redactor = tell, redactor
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._head, self._tail, self._size = bytearray(), bytearray(), 0
         self.ended = asyncio.Event()
@@ -56,16 +56,16 @@ class Output:
             return
         if not chunk:
             rest = self._decoder.decode(b"", final=True)
-            if self._curtain is not None:
-                rest = self._curtain.stream(rest) + self._curtain.rest()
+            if self._redactor is not None:
+                rest = self._redactor.redact_chunk(rest) + self._redactor.flush()
                 self._keep(rest.encode())
             if rest:
                 self._tell(rest)
             self.close()
             return
         text = self._decoder.decode(chunk)
-        if self._curtain is not None:
-            text = self._curtain.stream(text)
+        if self._redactor is not None:
+            text = self._redactor.redact_chunk(text)
             chunk = text.encode()
         self._keep(chunk)
         if text:

@@ -17,7 +17,7 @@ from executor.domain.errors import SandboxUnavailable
 from executor.processes import framing
 
 from . import server
-from .output import Curtain, Output
+from .output import Output, Redactor
 
 DRAIN = 0.5  # seconds that the rest of the output is waited for when the program is dead
 MARGIN = 10.0  # seconds after its time that a run which says nothing is given up
@@ -62,9 +62,9 @@ async def run(
     launcher: str,
     user: int | None,
     tell: Callable[[str], None] = lambda text: None,
-    curtain: Callable[[], Curtain | None] = lambda: None,
+    redactor: Callable[[], Redactor | None] = lambda: None,
 ) -> Finished:
-    """Run it and wait for its end; `tell` hears what it prints, each stream behind a `curtain` of its own. A cancelled
+    """Run it and wait for its end; `tell` hears what it prints, each stream behind a `redactor` of its own. A cancelled
     call ends the program and all it started.
 
     Raises SandboxUnavailable when nothing can be started at all.
@@ -76,7 +76,7 @@ async def run(
     outputs: list[Output] = []
     try:
         with theirs:
-            outputs += [Output(tell, curtain()), Output(tell, curtain())]
+            outputs += [Output(tell, redactor()), Output(tell, redactor())]
             server.hand_over(theirs, outputs[0].writable, outputs[1].writable)
         for output in outputs:
             output.handed_over()

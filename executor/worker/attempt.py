@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from executor.domain.errors import TaskCancelled, TaskError, TaskTimeout, UnknownFunction
 from executor.domain.messages import Claimed, Outcome, Progress
-from executor.domain.secrets import MARK, Curtain, reveal
+from executor.domain.secrets import MARKER, Redactor, substitute_secrets
 from executor.domain.states import TaskStatus
 from executor.functions import TaskContext, resolve
 
@@ -63,7 +63,7 @@ class Attempt:
     ):
         self.task = task
         self.stopped_for: Stop | None = None
-        self._curtain: Curtain | None = None
+        self._redactor: Redactor | None = None
         self._words = Words(task, told)
         self._processes = processes
         self._ended: Callable | None = ended
@@ -92,9 +92,9 @@ class Attempt:
     async def _call(self) -> str:
         task = self.task
         function, params = resolve(task.function, orjson.loads(task.params))
-        if MARK in task.params:
-            params, self._curtain = reveal(params)
-            self._words.hide(self._curtain)
+        if MARKER in task.params:
+            params, self._redactor = substitute_secrets(params)
+            self._words.hide(self._redactor)
         context = TaskContext(
             task_id=task.task_id,
             batch_id=task.batch_id,
@@ -144,7 +144,7 @@ class Attempt:
         if error is not None:
             return self._failed(error)
         task = self.task
-        text = self._curtain.json(run.result()) if self._curtain else run.result()
+        text = self._redactor.redact_json(run.result()) if self._redactor else run.result()
         try:
             result = keep(task.batch_id, task.number, task.attempt, text)
         except OSError as error:
@@ -175,8 +175,8 @@ class Attempt:
         if isinstance(error, TaskError):
             # Of an error that was raised on purpose the traceback says nothing more, unless it came from a child.
             told["traceback"] = getattr(error, "traceback", "")
-        if self._curtain:
-            told = orjson.loads(self._curtain.json(orjson.dumps(told).decode()))
+        if self._redactor:
+            told = orjson.loads(self._redactor.redact_json(orjson.dumps(told).decode()))
         return self._made(
             TaskStatus.FAILED,
             error=told["error"],

@@ -62,7 +62,7 @@ class Line:
     def progress(self, done: float, total: float | None, text: str) -> None:
         self.send({"progress": [float(done), None if total is None else float(total), str(text)[:200]]})
 
-    def curtain(self) -> None:
+    def redactor(self) -> None:
         return None  # the worker, which hears all of it, hides what must be hidden
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from executor.domain.messages import Claimed, Progress
-from executor.domain.secrets import Curtain
+from executor.domain.secrets import Redactor
 from executor.storage.attempt_log import AttemptLog
 
 from .results import clean
@@ -25,20 +25,20 @@ class Words:
         self._task, self._told = task, told
         self._loop = asyncio.get_running_loop()
         self._log: AttemptLog | None = None
-        self._curtain: Curtain | None = None
+        self._redactor: Redactor | None = None
         self._latest: list | None = None
         self._said_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def hide(self, curtain: Curtain | None) -> None:
+    def hide(self, redactor: Redactor | None) -> None:
         """From now on nothing is said that this hides."""
-        self._curtain = curtain
+        self._redactor = redactor
 
     def log(self, text: str) -> None:
-        self._write(self._curtain.stream(str(text)) if self._curtain else str(text))
+        self._write(self._redactor.redact_chunk(str(text)) if self._redactor else str(text))
 
-    def curtain(self) -> Curtain | None:
-        return self._curtain.another() if self._curtain else None
+    def redactor(self) -> Redactor | None:
+        return self._redactor.clone() if self._redactor else None
 
     def _write(self, text: str) -> None:
         task = self._task
@@ -50,7 +50,7 @@ class Words:
             logger.warning("the log of task %s is not written: %s", task.task_id, error)
 
     def progress(self, done: float, total: float | None, text: str) -> None:
-        text = self._curtain.text(str(text)) if self._curtain else str(text)
+        text = self._redactor.redact_text(str(text)) if self._redactor else str(text)
         value = [float(done), None if total is None else float(total), clean(text, 200)]
         try:
             self._loop.call_soon_threadsafe(self._say, value)
@@ -72,7 +72,7 @@ class Words:
         """The attempt is over: nothing more is said."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._curtain is not None and (held := self._curtain.rest()):
+        if self._redactor is not None and (held := self._redactor.flush()):
             self._write(held)
         if self._log is not None:
             self._log.close()
