@@ -16,8 +16,10 @@ from pathlib import Path
 
 import dj_database_url
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(os.environ.get("BATCH_DATA", BASE_DIR / "var")).resolve()
+from executor.processes.layout import ASSETS, PROJECT
+
+BASE_DIR = PROJECT
+DATA_DIR = Path(os.environ.get("BATCH_DATA", PROJECT / "var")).resolve()
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # params, results and sessions are nobody else's business
 
 
@@ -85,7 +87,7 @@ ASGI_APPLICATION = "batchsite.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates", _NINJA / "templates"],
+        "DIRS": [ASSETS / "templates", _NINJA / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -216,7 +218,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static", _NINJA / "static"]
+STATICFILES_DIRS = [ASSETS / "static", _NINJA / "static"]
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise complains where it is missing
 WHITENOISE_USE_FINDERS = True

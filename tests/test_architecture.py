@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from executor.domain.states import BatchState, TaskStatus
-from executor.processes.spawning import PROJECT
+from executor.processes.layout import PROJECT
 from tests.mutation import GUARDS
 
 _ROW = re.compile(r"^\| `(\w+)(?:/|\.py)` \|", re.MULTILINE)

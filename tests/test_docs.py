@@ -11,7 +11,7 @@ import pytest
 from executor.actions import ACTIONS
 from executor.actions.task_checks import TaskItem
 from executor.functions import lookup, names
-from executor.processes.spawning import PROJECT
+from executor.processes.layout import PROJECT
 
 DOCS = PROJECT / "docs"
 PAGES = sorted([*PROJECT.glob("*.md"), *DOCS.rglob("*.md")])

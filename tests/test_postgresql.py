@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.processes.spawning import PROJECT
+from executor.processes.layout import PROJECT
 
 SUITES = [
     "tests/queue",

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from executor.models import WorkerNode
-from executor.processes.spawning import PROJECT
+from executor.processes.layout import PROJECT
 from tests.support.environment import ON_POSTGRESQL
 from tests.support.processes import manage
 

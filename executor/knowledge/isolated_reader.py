@@ -10,8 +10,8 @@ import sys
 
 import orjson
 
+from executor.processes.layout import PACKAGES
 from executor.processes.linux import die_with_parent
-from executor.processes.spawning import PROJECT
 
 from .formats import Format, Unreadable
 from .reading import Reading
@@ -30,7 +30,7 @@ def read_contained(kind: Format, data: bytes) -> Reading:
             input=data,
             capture_output=True,
             timeout=SECONDS,
-            cwd=PROJECT,
+            cwd=PACKAGES,
             env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
         )
     except subprocess.TimeoutExpired:

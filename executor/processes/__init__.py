@@ -1,5 +1,6 @@
 """Child processes: start, death with the parent, process groups, message framing.
 
+layout.py           folders of the product, in a checkout and installed
 linux.py            prctl: death signal, subreaper
 groups.py           signals to a process group
 framing.py          length-prefixed messages on a byte stream

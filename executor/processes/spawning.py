@@ -7,12 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from .layout import PACKAGES, PROJECT
 from .linux import LINUX, die_with_parent
-
-PROJECT = Path(__file__).resolve().parent.parent.parent
 
 _RUN_MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from {} import main; main(sys.argv[1:])"
 
@@ -51,4 +49,4 @@ def bare_python(module: str, *arguments: str) -> list[str]:
 
     It ignores the environment as well, and starts in a few milliseconds.
     """
-    return [sys.executable, "-I", "-S", "-c", _RUN_MAIN.format(module), str(PROJECT), *arguments]
+    return [sys.executable, "-I", "-S", "-c", _RUN_MAIN.format(module), str(PACKAGES), *arguments]

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connections
 
 from executor.access import login_link_path, someone_in_charge
-from executor.processes.spawning import PROJECT
+from executor.processes.layout import PROJECT
 from executor.supervisor.embedded import embedded_valkey
 from executor.supervisor.lock import holder, take_lock
 from executor.supervisor.prepare import ensure_agent_token, ensure_operator, prepare_database

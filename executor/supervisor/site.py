@@ -132,7 +132,7 @@ class Site:
     def _worker_command(self, name: str) -> list[str]:
         """Under a name that was never used: RQ refuses one that it still takes for alive."""
         self.worker_names[name] = f"{name}-{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
-        return [sys.executable, "manage.py", "rqworker", *QUEUES, "--name", self.worker_names[name]]
+        return [sys.executable, "-m", "batchsite", "rqworker", *QUEUES, "--name", self.worker_names[name]]
 
     # --- ready ----------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ class Installation:
         if self.database == "postgresql":
             self._start_postgresql()
         self.wait_for(self.valkey.answers, "valkey")
-        self.run("migrate", [sys.executable, "manage.py", "migrate", "--verbosity", "0"], PATIENCE)
+        self.run("migrate", [sys.executable, "-m", "batchsite", "migrate", "--verbosity", "0"], PATIENCE)
 
     def _start_postgresql(self) -> None:
         folder = self.folder / "pg"
@@ -116,7 +116,7 @@ class Installation:
 
     def start_worker(self, name: str, concurrency: int) -> Child:
         """A worker. No two of an installation may have one name."""
-        argv = [sys.executable, "manage.py", "rqworker", *QUEUES, "--name", name]
+        argv = [sys.executable, "-m", "batchsite", "rqworker", *QUEUES, "--name", name]
         return self.start(name, argv, BATCH_CONCURRENCY=str(concurrency))
 
     def run(self, name: str, argv: list[str], seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:

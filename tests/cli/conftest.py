@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from executor.processes.spawning import PROJECT
+from executor.processes.layout import PROJECT
 from tests.support.processes import manage
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

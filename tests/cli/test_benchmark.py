@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import psutil
 import pytest
 
-from executor.processes.spawning import PROJECT
+from executor.processes.layout import PROJECT
 from executor.testbed.installation import PLACE, PREFIX
 from tests.support.processes import manage
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.processes.spawning import PROJECT
+from executor.processes.layout import PROJECT
 from tests.support.processes import RunningWorker
 from tests.support.waiting import eventually
 

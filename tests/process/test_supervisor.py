@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from executor.processes.spawning import PROJECT
+from executor.processes.layout import PROJECT
 from executor.supervisor import child as child_module
 from executor.supervisor.child import Child, backoff, ending
 from executor.supervisor.demo import demo_tasks

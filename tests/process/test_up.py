@@ -21,8 +21,8 @@ from django.contrib.auth.models import User
 from websockets.sync.client import connect
 
 from executor.models import WorkerNode
-from executor.processes.spawning import PROJECT
-from tests.support.processes import manage, status_of
+from executor.processes.layout import PROJECT
+from tests.support.processes import clean_environment, free_port, manage, status_of
 from tests.support.waiting import eventually
 
 READY = 45  # seconds, on a machine that is busy with other things
@@ -95,18 +95,6 @@ class Up:
                 pass
         self._reader.join(5)
         self.process.stdout.close()
-
-
-def clean_environment() -> dict[str, str]:
-    """Nothing of the tests' own surroundings."""
-    ours = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")
-    return {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("BATCH_")}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -129,6 +129,19 @@ def processes_of_session(pid: int) -> list[int]:
     return found
 
 
+def clean_environment() -> dict[str, str]:
+    """Return the environment without the settings of this test run."""
+    ours = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")
+    return {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("BATCH_")}
+
+
+def free_port() -> int:
+    """Return a TCP port on which nothing listens at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def manage(*words: str, env: dict[str, str], timeout: float = 60) -> subprocess.CompletedProcess:
     """Run `manage.py WORDS` to its end."""
     return subprocess.run(

@@ -13,6 +13,7 @@ from statistics import median
 
 import psutil
 
+from executor.processes.layout import PROJECT
 from executor.testbed.benchmark.session import tell
 
 SETTLE = 5.0  # seconds for what follows a start
@@ -58,9 +59,9 @@ class _Up:
             port = free.getsockname()[1]
         ours = ("BATCH_", "DATABASE_URL", "REDIS_URL")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        argv = [sys.executable, "manage.py", "up", "--data", data, "--port", str(port)]
+        argv = [sys.executable, "-m", "batchsite", "up", "--data", data, "--port", str(port)]
         self._process = subprocess.Popen(
-            argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            argv, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def __enter__(self) -> _Up:
