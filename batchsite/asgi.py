@@ -1,4 +1,4 @@
-"""What Daphne serves: pages and the API over HTTP, the live streams over WebSockets."""
+"""The ASGI application for Daphne: pages and the API over HTTP, live streams over WebSockets."""
 
 import gc
 import os
@@ -11,27 +11,27 @@ django.setup()  # before anything that needs the models
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from django.conf import settings  # noqa: E402
 
-from executor.web.asgi_handler import Handler  # noqa: E402
-from executor.web.backpressure import pace_daphne  # noqa: E402
-from executor.web.body_limit import BodyLimit, limit_daphne  # noqa: E402
+from executor.web.asgi_handler import ThreadedASGIHandler  # noqa: E402
 from executor.web.origins import SameOrigin  # noqa: E402
 from executor.web.routing import websocket_urlpatterns  # noqa: E402
 
-from . import urls  # noqa: E402, F401 - every view now, and not with the first request
+from . import urls  # noqa: E402, F401 - loads every view now instead of with the first request
 
+http_application = ThreadedASGIHandler()
 if "daphne.server" in sys.modules:
-    limit_daphne(settings.BATCH_MAX_BODY)
-    pace_daphne()
+    from executor.web import daphne_limits
+
+    daphne_limits.install()
+    http_application = daphne_limits.Backpressure(http_application)
 
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(Handler(), settings.BATCH_MAX_BODY),
+        "http": http_application,
         "websocket": SameOrigin(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )
 
-# What is loaded by now stays. To look through all of it for garbage would hold up every request for 50 ms.
+# All that is loaded by now stays: a full garbage collection of it would delay requests by 50 ms.
 gc.collect()
 gc.freeze()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import orjson
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.defaults import bad_request
@@ -14,6 +14,7 @@ from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as NinjaValidationError
 
 from executor.domain.errors import BadRequest, ExecutorError, NotAllowed, NotAuthenticated, NotFound, Unavailable
+from executor.web.body_limit import body_too_large
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,10 @@ def add_problem_handlers(api: NinjaAPI) -> None:
     @api.exception_handler(Http404)
     def on_no_such_path(request: HttpRequest, error: Http404) -> HttpResponse:
         return problem(NotFound("There is nothing at this address.", fix="See /api/docs."))
+
+    @api.exception_handler(RequestDataTooBig)
+    def on_large_body(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+        return problem(body_too_large())
 
     @api.exception_handler(OperationalError)
     @api.exception_handler(InterfaceError)

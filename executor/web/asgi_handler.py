@@ -1,38 +1,35 @@
-"""How HTTP requests reach Django: each in one thread from beginning to end, most of them in a thread that is kept.
+"""The ASGI handler: each request runs from its first middleware to its response in one thread of a pool.
 
-Django's own ASGI handler changes threads for every middleware, and gives each request a new thread and with it a new
-database connection. All our views are plain functions: run in one go, with a connection that is open already, they
-answer in a third of the time.
+Django's own handler changes threads in every middleware, and opens a database connection for every request.
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, Future
 from queue import SimpleQueue
 
 from asgiref.sync import sync_to_async
-from django.core import signals
-from django.core.exceptions import RequestAborted
-from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.db import connections
-from django.http import HttpResponseBase
-from django.urls import set_script_prefix
+from django.core.handlers.asgi import ASGIHandler
+from django.db import close_old_connections, connections
+from django.http import HttpRequest, HttpResponseBase
 
 from executor.db.dialect import end_frozen_transactions
 
-FROZEN = 60.0  # seconds for which a request's transaction may stand still
-KEPT = 4  # threads that wait for the next request, with their connections
+TRANSACTION_TIMEOUT = 60.0  # seconds that a request's transaction may be idle
+MAX_IDLE_THREADS = 4
 
 
-class KeptThreads(Executor):
-    """A thread for every call that runs at the same time, however many. Afterwards up to `kept` of them wait for the
-    next call, the last one used goes first; the others end, and close their connections."""
+class RequestThreadPool(Executor):
+    """Threads that keep their database connections between calls.
 
-    def __init__(self, kept: int):
-        self._kept = kept
+    The number of busy threads has no limit, because some requests wait for events for a minute. At most `max_idle`
+    threads stay for later calls; the one used last is the first to be used again.
+    """
+
+    def __init__(self, max_idle: int):
+        self._max_idle = max_idle
         self._idle: list[SimpleQueue] = []
         self._lock = threading.Lock()
 
@@ -47,16 +44,16 @@ class KeptThreads(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let the waiting threads end, and every other one when it is through; nobody waits for them."""
+        """End the idle threads now, and each busy thread after its call; never waits."""
         with self._lock:
-            idle, self._idle, self._kept = self._idle, [], 0
+            idle, self._idle, self._max_idle = self._idle, [], 0
         for inbox in idle:
             inbox.put((Future(), lambda: None, (), {}))
 
     def _work(self, inbox: SimpleQueue) -> None:
-        end_frozen_transactions(FROZEN)
-        waits = True
-        while waits:
+        end_frozen_transactions(TRANSACTION_TIMEOUT)
+        stays = True
+        while stays:
             future, function, args, kwargs = inbox.get()
             if future.set_running_or_notify_cancel():
                 try:
@@ -65,73 +62,45 @@ class KeptThreads(Executor):
                     future.set_exception(error)
                 else:
                     future.set_result(result)
-            del future, function, args, kwargs  # a waiting thread holds on to nobody's body
+            del future, function, args, kwargs  # an idle thread must not keep a request's body alive
             with self._lock:
-                if waits := len(self._idle) < self._kept:
+                if stays := len(self._idle) < self._max_idle:
                     self._idle.append(inbox)
         connections.close_all()
 
 
-class Handler(ASGIHandler):
-    """Django as an ASGI application."""
+class ThreadedASGIHandler(ASGIHandler):
+    """Django's ASGI handler, with the middleware and views of a WSGI server in a thread pool."""
 
-    def __init__(self, kept: int = KEPT):
+    def __init__(self, max_idle_threads: int = MAX_IDLE_THREADS):
+        self._threads = RequestThreadPool(max_idle_threads)
         super().__init__()
-        self._threads = KeptThreads(kept)
 
     def close(self) -> None:
-        """Serve no more: the kept connections are closed."""
+        """Close the idle threads and their database connections."""
         self._threads.shutdown()
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """The chain as a WSGI server would have it."""
         super().load_middleware(is_async=False)
 
-    async def __call__(self, scope, receive, send) -> None:
-        try:
-            body = await self.read_body(receive)
-        except RequestAborted:
-            return
-        with body:
-            answering = asyncio.create_task(self._answer(scope, body, send))
-            leaving = asyncio.create_task(self.listen_for_disconnect(receive))
-            try:
-                await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                # Whoever has left needs no answer: a view that waits, or a stream, ends.
-                answering.cancel()
-                leaving.cancel()
-            failure, _ = await asyncio.gather(answering, leaving, return_exceptions=True)
-        if isinstance(failure, Exception):
-            raise failure
-
-    async def _answer(self, scope, body, send) -> None:
-        response = await self._in_thread(self._respond, scope, body)
-        if not response.streaming:
-            return await self.send_response(response, send)
-        try:
-            if not response.is_async:
-                response.block_size = self.chunk_size
-                response.streaming_content = self._pieces(iter(response.streaming_content))
-            await self.send_response(response, send)
-        finally:
-            await self._in_thread(response.close)
-
-    def _respond(self, scope, body) -> HttpResponseBase:
-        """Everything from the request to its response, in one thread."""
-        set_script_prefix(get_script_prefix(scope))
-        signals.request_started.send(sender=self.__class__, scope=scope)
-        request, refusal = self.create_request(scope, body)
-        response = refusal if request is None else self.get_response(request)
-        response._handler_class = self.__class__
-        if not response.streaming:
-            response.close()  # its content stays
+    async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
+        response = await self._in_thread(self._respond, request)
+        if response.streaming and not response.is_async:
+            response.block_size = self.chunk_size
+            response.streaming_content = self._chunks(iter(response.streaming_content))
         return response
 
-    async def _pieces(self, content: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """A file piece by piece: Django would read all of it before it sends the first."""
-        while (piece := await self._in_thread(next, content, None)) is not None:
-            yield piece
+    def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        close_old_connections()  # Django's signals do it in another thread
+        try:
+            return self.get_response(request)
+        finally:
+            close_old_connections()
+
+    async def _chunks(self, content: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield a file in chunks: the base class would read all of it before it sends the first."""
+        while (chunk := await self._in_thread(next, content, None)) is not None:
+            yield chunk
 
     async def _in_thread(self, function: Callable, *args):
         return await sync_to_async(function, thread_sensitive=False, executor=self._threads)(*args)

@@ -1,5 +1,8 @@
-"""The sockets of the page. Each sends one message and waits for its acknowledgement; what happens meanwhile is merged
-into the next one. So a client that never reads costs one message, and a slow one gets fewer, larger ones."""
+"""WebSocket consumers of the live page.
+
+Each sends one message and waits for its acknowledgement; changes in between are merged into the next message. A client
+that never reads costs one message, and a slow client gets fewer, larger ones.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,27 @@ from executor.access import caller_of_user
 from executor.db.dialect import database_now
 from executor.domain.errors import NotAllowed, NotFound
 from executor.reads import lists
-from executor.reads.feed import Update, feed
+from executor.reads.feed import Update, Watcher, feed
 from executor.reads.presenters import moment
 
 logger = logging.getLogger(__name__)
 
-TICK = 5.0  # seconds of silence after which we say that we live
-GAP = 0.1  # seconds between two messages
-GAP_EACH = 0.0005  # seconds more of it that every watcher costs all: many get fewer messages, which say as much
-UNREAD = 60.0  # seconds without an acknowledgement after which the socket is closed
-RECHECK = 30.0  # seconds after which the login is looked at again
-LARGEST_WORD = 200  # characters of a client's message
-NOT_LOGGED_IN, NOT_ALLOWED, NO_BATCH, TOO_SLOW, FAILED = 4401, 4403, 4404, 4408, 1011
+KEEPALIVE_INTERVAL = 5.0  # seconds
+MESSAGE_INTERVAL = 0.1  # seconds between two messages, at least
+MESSAGE_INTERVAL_PER_WATCHER = 0.0005  # more seconds for each open page: the interval grows with the load
+ACKNOWLEDGEMENT_TIMEOUT = 60.0  # seconds
+LOGIN_CHECK_INTERVAL = 30.0  # seconds
+MAX_CLIENT_MESSAGE = 200  # characters
+NOT_LOGGED_IN, NOT_ALLOWED, NO_BATCH, TOO_SLOW, FAILED = 4401, 4403, 4404, 4408, 1011  # close codes
 
 
-class Socket(AsyncWebsocketConsumer):
-    """Login, acknowledgements and the sending task; a subclass yields messages."""
+class StreamConsumer(AsyncWebsocketConsumer):
+    """Login check, acknowledgements and the sending task; a subclass implements `serve`."""
 
-    channel_layer_alias = ""  # none of its own: the feed hears the bell, once for all sockets
+    channel_layer_alias = ""  # none: the feed subscribes to notifications once for all sockets
 
-    async def connect(self):
-        await self.accept()  # a refusal before this would reach the page without its code
+    async def connect(self) -> None:
+        await self.accept()  # before this, a page would not see the close code
         user = self.scope.get("user")
         if user is None or not user.is_authenticated:
             await self.close(NOT_LOGGED_IN)
@@ -50,38 +53,47 @@ class Socket(AsyncWebsocketConsumer):
             return
         self._acknowledged = asyncio.Event()
         self._acknowledged.set()
-        self._again: int | None = None
-        self._checked = time.monotonic()
+        self._resume_after: int | None = None
+        self._login_checked = time.monotonic()
         self._sender = asyncio.create_task(self._run())
 
-    async def dispatch(self, message):
-        """Channels looks after the database before each message, in another thread. An acknowledgement needs none, and
-        with many pages open there are thousands a second."""
+    async def dispatch(self, message: dict) -> None:
+        """Handle a client's message without Channels' check of database connections, which takes a thread.
+
+        Acknowledgements use no database, and many open pages send thousands a second.
+        """
         if message["type"] == "websocket.receive":
             await self.websocket_receive(message)
         else:
             await super().dispatch(message)
 
-    async def disconnect(self, code):
+    async def disconnect(self, code: int) -> None:
         sender = getattr(self, "_sender", None)
         if sender is not None:
             sender.cancel()
             with suppress(asyncio.CancelledError):
                 await sender
 
-    async def receive(self, text_data=None, bytes_data=None):
-        if text_data is None or len(text_data) > LARGEST_WORD:
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if text_data is None or len(text_data) > MAX_CLIENT_MESSAGE:
             return
         try:
-            word = orjson.loads(text_data)
+            message = orjson.loads(text_data)
         except orjson.JSONDecodeError:
             return
-        if isinstance(word, dict) and hasattr(self, "_acknowledged"):
-            if isinstance(word.get("after"), int):
-                self._again = word["after"]
+        if isinstance(message, dict) and hasattr(self, "_acknowledged"):
+            if isinstance(message.get("after"), int):
+                self._resume_after = message["after"]
             self._acknowledged.set()
 
-    async def _run(self):
+    async def serve(self) -> None:
+        """Send messages until the socket closes.
+
+        Raises NotFound, TimeoutError.
+        """
+        raise NotImplementedError
+
+    async def _run(self) -> None:
         try:
             await self.serve()
         except NotFound:
@@ -89,21 +101,21 @@ class Socket(AsyncWebsocketConsumer):
         except TimeoutError:
             await self.close(TOO_SLOW)
         except Exception:
-            # An open socket that says nothing any more would be worse: a page that is closed on comes back.
-            logger.exception("a stream failed")
+            # The page reconnects after a close, but would wait for ever on a silent socket.
+            logger.exception("A live stream failed.")
             await self.close(FAILED)
 
-    async def say(self, message: dict | str) -> None:
-        """Send a message, or the JSON of one, and return when the client has it.
+    async def send_and_wait(self, message: dict | str) -> None:
+        """Send a message (or its JSON) and wait for the acknowledgement.
 
-        Raises TimeoutError for a client that does not read.
+        Raises TimeoutError when the client does not acknowledge in time.
         """
         self._acknowledged.clear()
         await self.send(message if isinstance(message, str) else orjson.dumps(message).decode())
-        async with asyncio.timeout(UNREAD):
+        async with asyncio.timeout(ACKNOWLEDGEMENT_TIMEOUT):
             await self._acknowledged.wait()
-        if time.monotonic() - self._checked > RECHECK:
-            self._checked = time.monotonic()
+        if time.monotonic() - self._login_checked > LOGIN_CHECK_INTERVAL:
+            self._login_checked = time.monotonic()
             if not await sync_to_async(self._still_logged_in)():
                 await self.close(NOT_LOGGED_IN)
 
@@ -114,66 +126,66 @@ class Socket(AsyncWebsocketConsumer):
         return user.is_active and session.exists(session.session_key)
 
 
-class BatchConsumer(Socket):
-    """The stream of one batch, from frame `?after=` on."""
+class BatchConsumer(StreamConsumer):
+    """The stream of one batch, after frame `?after=N`."""
 
     async def serve(self) -> None:
-        asked = parse_qs(self.scope["query_string"].decode()).get("after", [""])[0]
-        after = int(asked) if asked.isascii() and asked.isdecimal() else None
+        text = parse_qs(self.scope["query_string"].decode()).get("after", [""])[0]
+        after = int(text) if text.isascii() and text.isdecimal() else None
         while True:
             async with feed().watch(str(self.scope["url_route"]["kwargs"]["batch_id"]), after) as watcher:
                 after = await self._follow(watcher)
 
-    async def _follow(self, watcher) -> int | None:
-        """Send updates until the client says that it missed something; from where it wants to go on."""
+    async def _follow(self, watcher: Watcher) -> int | None:
+        """Send updates until the client reports missing frames; return the last frame that it has."""
         while True:
-            update = await watcher.next(TICK)
+            update = await watcher.next(KEEPALIVE_INTERVAL)
             if update is None:
-                await self.say({"t": "tick", "seq": watcher.seq, "at": await feed().read(_now)})
+                await self.send_and_wait({"t": "tick", "seq": watcher.seq, "at": await feed().read(_now)})
             else:
-                await self.say(_text(update))
-                await asyncio.sleep(GAP + GAP_EACH * feed().crowd)
-            if self._again is not None:
-                again, self._again = self._again, None
-                return again
+                await self.send_and_wait(_text(update))
+                await asyncio.sleep(MESSAGE_INTERVAL + MESSAGE_INTERVAL_PER_WATCHER * feed().crowd)
+            if self._resume_after is not None:
+                after, self._resume_after = self._resume_after, None
+                return after
 
 
 def _text(update: Update) -> str:
-    """The message that tells an update; made once for all who get the same."""
+    """Return the JSON of an update, serialized once for all sockets that send it."""
     if not update.text:
-        told = {"seq": update.seq, "at": update.at, "batch": update.batch}
+        message = {"seq": update.seq, "at": update.at, "batch": update.batch}
         if update.snapshot:
-            told |= {"t": "snapshot"}
+            message |= {"t": "snapshot"}
         else:
-            told |= {"t": "frames", "s0": update.first, "changes": list(update.changes.values())}
-        update.text = orjson.dumps(told).decode()
+            message |= {"t": "frames", "s0": update.first, "changes": list(update.changes.values())}
+        update.text = orjson.dumps(message).decode()
     return update.text
 
 
-class NowhereConsumer(Socket):
-    """An address at which there is no stream."""
+class UnknownPathConsumer(StreamConsumer):
+    """An address without a stream: the socket is closed with 4404."""
 
     async def serve(self) -> None:
         raise NotFound("There is no stream at this address.", fix="See docs/api.md.")
 
 
-class BatchListConsumer(Socket):
-    """The list of batches: the newest first, then those that change."""
+class BatchListConsumer(StreamConsumer):
+    """The stream of the list of batches: first the newest 100, then every changed one."""
 
     async def serve(self) -> None:
         async with feed().watch_list() as queue:
             batches, _ = await feed().read(lists.batches, 100)
-            await self.say({"t": "batches", "batches": batches})
+            await self.send_and_wait({"t": "batches", "batches": batches})
             while True:
                 try:
-                    async with asyncio.timeout(TICK):
+                    async with asyncio.timeout(KEEPALIVE_INTERVAL):
                         changed = {batch["batch_id"]: batch for batch in await queue.get()}
                 except TimeoutError:
-                    await self.say({"t": "tick", "at": await feed().read(_now)})
+                    await self.send_and_wait({"t": "tick", "at": await feed().read(_now)})
                     continue
                 while not queue.empty():
                     changed.update((batch["batch_id"], batch) for batch in queue.get_nowait())
-                await self.say({"t": "batches", "batches": list(changed.values())})
+                await self.send_and_wait({"t": "batches", "batches": list(changed.values())})
 
 
 def _now() -> str:

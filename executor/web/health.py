@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether the whole can work. For load balancers and supervisors: open, cheap."""
+"""Liveness and readiness for load balancers and supervisors: no login, few queries."""
 
 from __future__ import annotations
 
@@ -6,36 +6,35 @@ import logging
 from collections import Counter
 from datetime import timedelta
 
-import redis.asyncio
-from asgiref.sync import sync_to_async
+import redis
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
 from django.db.models.functions import Now
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
-from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from executor.models import WorkerNode
 
-log = logging.getLogger(__name__)
-SECONDS = 1.0  # what Redis gets to answer
+logger = logging.getLogger(__name__)
+REDIS_TIMEOUT = 1.0  # seconds
 
 
 @login_not_required
 @never_cache
-async def healthz(request: HttpRequest) -> JsonResponse:
-    """This process answers."""
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Return 200 while this process answers."""
     return JsonResponse({"ok": True})
 
 
 @login_not_required
 @never_cache
-async def readyz(request: HttpRequest) -> JsonResponse:
-    """200 while calls can be accepted, which needs the database alone; `degraded` while nothing would run them."""
-    database, workers = await sync_to_async(_database)()
-    parts = {"database": database, "redis": await _redis(), "workers": workers}
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Return 200 while calls can be accepted, which needs the database alone; `degraded` while no task can run."""
+    database, workers = _database_and_workers()
+    parts = {"database": database, "redis": _redis(), "workers": workers}
     if database["ok"]:
         status = "ready" if all(part["ok"] for part in parts.values()) else "degraded"
     else:
@@ -43,31 +42,33 @@ async def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": status, **parts}, status=503 if status == "unavailable" else 200)
 
 
-def _database() -> tuple[dict, dict]:
-    """The database's part and the workers', who are known from it: one query for both. With them, how many workers
-    contain programs how well."""
+def _database_and_workers() -> tuple[dict, dict]:
+    """Return the parts `database` and `workers`, from one query; active workers are counted by sandbox level."""
     limit = timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
-    fresh = WorkerNode.objects.filter(state=WorkerNode.State.ACTIVE, heartbeat_at__gte=Now() - limit)
+    active = WorkerNode.objects.filter(state=WorkerNode.State.ACTIVE, heartbeat_at__gte=Now() - limit)
     try:
-        infos = list(fresh.values_list("info", flat=True))
+        infos = list(active.values_list("info", flat=True))
     except DatabaseError as error:
-        log.warning("The database does not answer: %s", error)
-        return {"ok": False, "detail": "The database does not answer."}, {"ok": False, "detail": "Not known."}
+        logger.warning("The database is unavailable: %s", error)
+        return {"ok": False, "detail": "The database is unavailable."}, {"ok": False, "detail": "Unknown."}
     if not infos:
         return {"ok": True}, {"ok": False, "active": 0, "detail": "No worker is active."}
     levels = Counter(info["sandbox"]["level"] for info in infos if "sandbox" in info)
     return {"ok": True}, {"ok": True, "active": len(infos), "sandbox": levels}
 
 
-async def _redis() -> dict:
-    client = redis.asyncio.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, retry=Retry(NoBackoff(), 0)
+def _redis() -> dict:
+    # A client of its own: the shared one waits longer and retries.
+    client = redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=REDIS_TIMEOUT,
+        socket_connect_timeout=REDIS_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
     )
-    try:
-        await client.ping()
-    except (redis.RedisError, OSError) as error:
-        log.warning("Redis does not answer: %s", error)
-        return {"ok": False, "detail": "Redis does not answer; tasks are kept and will run later."}
-    finally:
-        await client.aclose()
+    with client:
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            logger.warning("Redis is unavailable: %s", error)
+            return {"ok": False, "detail": "Redis is unavailable; tasks are kept and will run later."}
     return {"ok": True}

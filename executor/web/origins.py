@@ -1,45 +1,48 @@
-"""Which pages may open a WebSocket here: this site's own. Browsers send cookies along whoever asks."""
+"""Same-origin check of WebSockets: a browser sends this site's cookies also when another site's page connects."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http.request import validate_host
 
-_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class SameOrigin:
-    """ASGI: refuse a socket that a page of another host or port opens, as Django refuses its forms. Channels' own
-    check does it with a consumer, which asks for Redis first, and fails when it is away."""
+    """ASGI middleware that rejects WebSockets from pages of another host or port, as Django rejects their forms.
 
-    def __init__(self, inner):
-        self._inner = inner
+    Channels' OriginValidator rejects through a consumer, which needs Redis and fails while Redis is unavailable.
+    """
 
-    async def __call__(self, scope, receive, send):
-        if is_ours(_header(scope, b"origin"), _header(scope, b"host")):
-            return await self._inner(scope, receive, send)
+    def __init__(self, application: Callable):
+        self._application = application
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        if is_same_origin(_header(scope, b"origin"), _header(scope, b"host")):
+            return await self._application(scope, receive, send)
         await receive()
-        await send({"type": "websocket.close"})  # before it was accepted: the handshake is answered with 403
+        await send({"type": "websocket.close"})  # before the handshake is accepted: answered with 403
 
 
-def is_ours(origin: str, host: str) -> bool:
-    """Whether a page at this origin belongs to the site at this host. Browsers always name the origin."""
+def is_same_origin(origin: str, host: str) -> bool:
+    """Return whether a page of this origin belongs to the site at this host. Browsers always send the origin."""
     if origin in settings.CSRF_TRUSTED_ORIGINS:
         return True
     try:
         page = urlsplit(origin)
         site = urlsplit(f"{page.scheme}://{host}")
-        ports = [each.port or _PORTS.get(page.scheme) for each in (page, site)]
+        ports = [url.port or _DEFAULT_PORTS.get(page.scheme) for url in (page, site)]
     except ValueError:
         return False
-    if page.scheme not in _PORTS or not page.hostname or page.hostname != site.hostname or ports[0] != ports[1]:
+    if page.scheme not in _DEFAULT_PORTS or not page.hostname or page.hostname != site.hostname or ports[0] != ports[1]:
         return False
-    # A page of any name could have that name lead to us, and be at the host that it asks: it has to be one of ours.
+    # DNS rebinding: any name can resolve to this server, and origin and host then agree.
     name = f"[{page.hostname}]" if ":" in page.hostname else page.hostname
     return validate_host(name, settings.ALLOWED_HOSTS)
 
 
-def _header(scope, name: bytes) -> str:
+def _header(scope: dict, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")

@@ -12,7 +12,7 @@ from executor.domain.messages import Outcome
 from executor.models import BatchFrame, WorkerNode
 from executor.queue.batch_queue import BatchQueue
 from executor.queue.dispatch import fill
-from executor.web.asgi_handler import KeptThreads
+from executor.web.asgi_handler import RequestThreadPool
 from tests.faults.conftest import sleeps, wakes
 from tests.support.batches import assert_true_to_itself, item, marks, submit
 from tests.support.environment import ON_POSTGRESQL
@@ -159,7 +159,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
             return cursor.fetchone() is not None
 
     def test_a_request_has_a_minute_and_a_thread_of_a_task_function_all_the_time(shared_db):
-        assert KeptThreads(0).submit(limit).result(10) == "1min"
+        assert RequestThreadPool(0).submit(limit).result(10) == "1min"
         with ThreadPoolExecutor() as threads:
             assert threads.submit(limit).result(10) == "0"
 

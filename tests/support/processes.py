@@ -93,11 +93,11 @@ class RunningWorker(RunningProcess):
 class RunningWeb(RunningProcess):
     """Daphne on a port that the kernel chose. The socket is made here and handed over, so nobody can take it."""
 
-    def __init__(self, *, env: dict[str, str], folder: Path):
+    def __init__(self, application: str = "batchsite.asgi:application", *, env: dict[str, str], folder: Path):
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         fd = listener.fileno()
-        argv = [sys.executable, "-m", "daphne", "--fd", str(fd), "batchsite.asgi:application"]
+        argv = [sys.executable, "-m", "daphne", "--fd", str(fd), application]
         with listener:
             super().__init__("web", argv, env=env, folder=folder, pass_fds=(fd,))
 

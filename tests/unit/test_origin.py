@@ -1,8 +1,8 @@
-"""Whose pages may open a socket."""
+"""The same-origin check of WebSockets."""
 
 import pytest
 
-from executor.web.origins import is_ours
+from executor.web.origins import is_same_origin
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def _hosts(settings):
         ("http://[::1]:8000", "[::1]:8000"),
     ],
 )
-def test_a_page_of_this_site_may(origin, host):
-    assert is_ours(origin, host)
+def test_page_of_this_site_is_accepted(origin, host):
+    assert is_same_origin(origin, host)
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,17 @@ def test_a_page_of_this_site_may(origin, host):
         ("null", "tasks.example"),
         ("http://tasks.example:port", "tasks.example"),
         ("http://tasks.example", ""),
-        ("http://rebound.example", "rebound.example"),  # a name that leads here, but that nobody gave us
+        (
+            "http://rebound.example",
+            "rebound.example",
+        ),  # DNS rebinding: not in ALLOWED_HOSTS
         ("", "tasks.example"),
     ],
 )
-def test_no_other_page_may(origin, host):
-    assert not is_ours(origin, host)
+def test_page_of_another_site_is_rejected(origin, host):
+    assert not is_same_origin(origin, host)
 
 
-def test_a_site_that_is_trusted_by_name_may(settings):
+def test_trusted_origin_is_accepted(settings):
     settings.CSRF_TRUSTED_ORIGINS = ["https://front.example"]
-    assert is_ours("https://front.example", "127.0.0.1:8000")
+    assert is_same_origin("https://front.example", "127.0.0.1:8000")

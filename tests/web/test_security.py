@@ -1,6 +1,5 @@
-"""What a browser is told about our pages, and who gets at the pages of RQ and of Django's admin."""
+"""The content security policy, and access to the pages of RQ and of Django's admin."""
 
-import asyncio
 import re
 
 import pytest
@@ -21,7 +20,7 @@ def answer(view, **meta):
     return ContentSecurityMiddleware(view)(RequestFactory(**meta).get("/"))
 
 
-def test_the_policy_allows_this_site_and_nothing_else():
+def test_policy_allows_only_this_site():
     assert directives(answer(lambda request: HttpResponse())) == {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
@@ -35,7 +34,7 @@ def test_the_policy_allows_this_site_and_nothing_else():
     }
 
 
-def test_a_nonce_is_made_for_one_answer_that_uses_it():
+def test_nonce_is_made_per_response_that_uses_it():
     first, second = (answer(lambda request: HttpResponse(f"{request.csp_nonce} {request.csp_nonce}")) for _ in "12")
     one, again = first.content.decode().split()
     assert one == again and len(one) >= 16
@@ -43,37 +42,26 @@ def test_a_nonce_is_made_for_one_answer_that_uses_it():
     assert one not in second[POLICY]
 
 
-def test_the_policy_is_the_same_in_asynchronous_stacks():
-    async def view(request):
-        return HttpResponse(str(request.csp_nonce))
-
-    async def ask():
-        return await ContentSecurityMiddleware(view)(RequestFactory().get("/"))
-
-    response = asyncio.run(ask())
-    assert f"'nonce-{response.content.decode()}'" in response[POLICY]
-
-
-def test_a_wrong_host_does_not_reach_the_policy():
+def test_invalid_host_does_not_reach_the_policy():
     assert directives(answer(lambda request: HttpResponse(), HTTP_HOST="evil; script-src *"))["connect-src"] == [
         "'self'"
     ]
 
 
-def test_a_view_may_set_its_own_policy():
+def test_view_can_set_its_own_policy():
     assert answer(lambda request: HttpResponse(headers={POLICY: "sandbox"}))[POLICY] == "sandbox"
 
 
 @pytest.mark.parametrize("path", ["/login/", "/healthz", "/no/such/page", "/static/admin/css/base.css", "/admin/"])
-def test_answers_carry_the_policy_and_the_other_headers(client, db, path):
+def test_responses_carry_the_security_headers(client, db, path):
     response = client.get(path)
-    if not path.startswith("/static/"):  # served before; nothing in a style sheet runs
+    if not path.startswith("/static/"):  # served by WhiteNoise, before the policy's middleware
         assert "default-src 'none'" in response[POLICY]
         assert response["X-Frame-Options"] == "DENY"
     assert response["X-Content-Type-Options"] == "nosniff"
 
 
-def test_rq_pages_are_for_superusers_alone(db, django_user_model):
+def test_rq_pages_are_for_superusers_only(db, django_user_model):
     staff = django_user_model.objects.create_user("staff", is_staff=True)
     boss = django_user_model.objects.create_superuser("boss")
     for user, status in ((None, 302), (staff, 302), (boss, 200)):
@@ -87,7 +75,7 @@ def test_rq_pages_are_for_superusers_alone(db, django_user_model):
 
 
 def test_pages_of_admin_and_api_work_under_the_policy(page):
-    """A real browser refuses what the policy forbids, and says so; `page` fails on that."""
+    """The fixture `page` fails on violations of the policy, which the browser logs."""
     page.goto("/api/docs")
     page.wait_for_selector(".swagger-ui .opblock")
     page.goto("/admin/")
@@ -97,7 +85,7 @@ def test_pages_of_admin_and_api_work_under_the_policy(page):
     page.wait_for_selector("#user_form")
 
 
-def test_the_browser_refuses_a_foreign_script(browser, live_server_url):
+def test_browser_blocks_an_injected_script(browser, live_server_url):
     from tests.support.browser import open_page
 
     page = open_page(browser, base_url=live_server_url)
