@@ -1,22 +1,34 @@
-"""Fixtures of all tests. They run on SQLite, and a part of them again on PostgreSQL; BATCH_TEST_DATABASE=sqlite or
-BATCH_TEST_DATABASE=postgresql runs them all on that one alone, BATCH_NO_SKIP=1 makes a skipped test a failed one."""
+"""Fixtures of all tests.
+
+The tests run on SQLite, and the suites that depend on the database once more on PostgreSQL (test_postgresql.py).
+BATCH_TEST_DATABASE=sqlite or BATCH_TEST_DATABASE=postgresql runs all of them on that database alone. BATCH_NO_SKIP=1
+turns a skipped test into a failed one.
+
+Tests in tests/unit and a few structural ones have the marker `unit`: they use no server and no database.
+"""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import django
 import pytest
 import redis
 from django.conf import settings
-from django.db import connection, transaction
-from django.test import TransactionTestCase
 
-from tests.support.browser import chromium, chromium_path, open_page
 from tests.support.environment import DATABASE, ON_POSTGRESQL, Surroundings
 from tests.support.processes import RunningWeb, RunningWorker
 from tests.support.waiting import eventually as _eventually
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from playwright.sync_api import Browser, Page
+
 if settings.configured:
-    # The settings name somebody's real database then, and the tests would empty it.
+    # Those settings may name a database that is in use, and the tests would empty it.
     raise pytest.UsageError("Run the tests without DJANGO_SETTINGS_MODULE and --ds: they set up their own settings.")
 SURROUNDINGS = Surroundings()
 try:
@@ -26,45 +38,67 @@ except BaseException:
     SURROUNDINGS.leave()
     raise
 
-# Who names the database runs the tests on that one alone.
 collect_ignore = ["test_postgresql.py"] if os.environ.get("BATCH_TEST_DATABASE") else []
 
+TESTS = Path(__file__).parent
+UNIT = ("unit", "test_architecture.py", "test_docs.py")  # what `pytest -m unit` runs, relative to this folder
+SERVER_FIXTURES = {"db", "transactional_db", "valkey", "_valkey_server"}
+LONG = ("test_postgresql.py", "test_chaos.py")  # started first, so that a run does not end with one of them alone
 
-LONG = ("test_postgresql.py", "test_chaos.py")  # begun first: everything else is over before they are
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return the number of test processes for `-n auto`: several for a whole run, as most tests wait most of the time.
 
-def pytest_xdist_auto_num_workers(config) -> int:
-    """All tests run in several processes, because most of them wait most of the time. A few run in one, as one wants it
-    at work: with `-s`, `--pdb` and everything in order."""
-    everything = config.args_source == config.ArgsSource.TESTPATHS
+    A run of selected paths stays in one process, in order, with `-s` and `--pdb`; so do the unit tests, which are over
+    before further processes have started.
+    """
+    everything = config.args_source == config.ArgsSource.TESTPATHS and not _unit_only(config)
     return min(8, (os.cpu_count() or 1) + 1) if everything else 0
 
 
+def _unit_only(config: pytest.Config) -> bool:
+    return config.getoption("markexpr") == "unit"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m unit` leave out all other tests: importing them takes longer than running the unit tests."""
+    other = collection_path.parent == TESTS and collection_path.name not in UNIT
+    return True if other and _unit_only(config) else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark unit tests, and refuse one that needs a server."""
+    if item.path.relative_to(TESTS).parts[0] in UNIT:
+        item.add_marker(pytest.mark.unit)
+        if needs := SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            raise pytest.UsageError(f"{item.nodeid} uses {', '.join(sorted(needs))}: move it out of the unit tests.")
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONG)
 
 
-def pytest_configure(config):
+def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
-        SURROUNDINGS.leave()  # this process runs no test; each of those that do has surroundings of its own
+        SURROUNDINGS.leave()  # this process runs no tests; each test process has surroundings of its own
         return
     database = settings.DATABASES["default"]
-    # The tests' database has the very name that other processes find in DATABASE_URL.
+    # The same name as in the DATABASE_URL of other processes.
     database.setdefault("TEST", {})["NAME"] = DATABASE if ON_POSTGRESQL else database["NAME"]
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """No other names for other processes: each has a database of its own."""
+    """Keep pytest-django from adding a suffix for each test process: each has a database of its own already."""
 
 
-def pytest_unconfigure(config):
+def pytest_unconfigure() -> None:
     SURROUNDINGS.leave()
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = (yield).get_result()
     if report.skipped and os.environ.get("BATCH_NO_SKIP") == "1" and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
@@ -76,52 +110,45 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session")
 def surroundings() -> Surroundings:
-    """The run's data folder, environment and Valkey."""
+    """Return the data folder, environment and Valkey of this run."""
     return SURROUNDINGS
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _valkey_server(surroundings):
+@pytest.fixture(scope="session")
+def _valkey_server(surroundings: Surroundings) -> Iterator[None]:
     surroundings.start_valkey()
     yield
     surroundings.stop_valkey()
 
 
-@pytest.fixture(autouse=True)
-def valkey(_valkey_server, surroundings):
-    """A client of the run's Valkey. It is empty before each test, and running, whatever the last test did to it."""
-    if surroundings.valkey_process.poll() is not None:
+@pytest.fixture
+def valkey(_valkey_server: None, surroundings: Surroundings) -> Iterator[redis.Redis]:
+    """Yield a client of this run's Valkey, which is empty and running, even after a test that ended it."""
+    if surroundings.valkey_process is None or surroundings.valkey_process.poll() is not None:
         surroundings.start_valkey()
     with redis.Redis.from_url(surroundings.valkey.url) as client:
         client.flushall()
         yield client
 
 
+@pytest.fixture(autouse=True)
+def _empty_valkey(request: pytest.FixtureRequest) -> None:
+    """Give an empty Valkey to every test but the unit tests: the product uses it in most places."""
+    if not request.node.get_closest_marker("unit"):
+        request.getfixturevalue("valkey")
+
+
 # --- the database that other processes see ----------------------------------------------------------
 
-# What the migrations made: no test changes it, and to make it anew after each test would take most of the tests' time.
-KEPT = {"django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
 
-
-def _empty(self) -> None:
-    names = set(connection.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
-    with transaction.atomic(), connection.cursor() as cursor:
-        for name in sorted(names):
-            cursor.execute(f'DELETE FROM "{name}"')
-
-
-TransactionTestCase._fixture_teardown = _empty
+@pytest.fixture
+def shared_db(transactional_db: None) -> None:
+    """Give a database with real commits, for tests with workers or a web server. It is emptied after the test."""
 
 
 @pytest.fixture
-def shared_db(transactional_db):
-    """A database whose commits are real, for tests with workers or a web server. It is emptied after the test."""
-    return transactional_db
-
-
-@pytest.fixture
-def child_environment(surroundings) -> dict[str, str]:
-    """The environment in which a process works on the test's data."""
+def child_environment(surroundings: Surroundings) -> dict[str, str]:
+    """Return the environment of a process that works on the test's data."""
     return dict(surroundings.environment)
 
 
@@ -129,11 +156,15 @@ def child_environment(surroundings) -> dict[str, str]:
 
 
 @pytest.fixture
-def worker(shared_db, valkey, child_environment, tmp_path):
-    """Start workers as real processes: `worker()`, `worker(concurrency=5)`, `worker(env={"BATCH_GRACE": "1"})`."""
+def worker(
+    shared_db: None, valkey: redis.Redis, child_environment: dict[str, str], tmp_path: Path
+) -> Iterator[Callable[..., RunningWorker]]:
+    """Yield a function that starts workers: `worker()`, `worker(concurrency=5)`, `worker(env={"BATCH_GRACE": "1"})`."""
     started: list[RunningWorker] = []
 
-    def start(*, concurrency: int = 20, env: dict[str, str] | None = None, wait: bool = True, **more) -> RunningWorker:
+    def start(
+        *, concurrency: int = 20, env: dict[str, str] | None = None, wait: bool = True, **more: Any
+    ) -> RunningWorker:
         one = RunningWorker(env={**child_environment, **(env or {})}, folder=tmp_path, concurrency=concurrency, **more)
         started.append(one)
         if wait:
@@ -146,7 +177,9 @@ def worker(shared_db, valkey, child_environment, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def _web(django_db_setup, surroundings, tmp_path_factory):
+def _web(
+    django_db_setup: None, surroundings: Surroundings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningWeb]:
     web = RunningWeb(env=surroundings.environment, folder=tmp_path_factory.mktemp("web"))
     try:
         web.wait_until_answering()
@@ -156,26 +189,26 @@ def _web(django_db_setup, surroundings, tmp_path_factory):
 
 
 @pytest.fixture
-def live_server_url(shared_db, valkey, _web) -> str:
-    """The address of a real Daphne on the test's database, without a slash at its end."""
+def live_server_url(shared_db: None, valkey: redis.Redis, _web: RunningWeb) -> str:
+    """Return the address of a real Daphne on the test's database, without a slash at its end."""
     assert _web.alive, f"the web server has ended:\n{_web.log[-4000:]}"
     return _web.url
 
 
-# --- people and agents --------------------------------------------------------------------------------
+# --- users and agents ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def operator(db):
-    """A user who may do everything."""
+def operator(db: None) -> User:
+    """Return a user with all permissions."""
     from django.contrib.auth.models import User
 
     return User.objects.create_superuser("operator", password="a long enough password")
 
 
 @pytest.fixture
-def api_token(db) -> str:
-    """A bearer token with all scopes."""
+def api_token(db: None) -> str:
+    """Return a bearer token with all scopes."""
     from executor.access import SCOPES, create_token
 
     return create_token("tests", SCOPES)[1]
@@ -185,32 +218,35 @@ def api_token(db) -> str:
 
 
 @pytest.fixture
-def browser(monkeypatch):
-    """Chromium, from PATH."""
+def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
+    """Yield the Chromium in PATH."""
+    from tests.support.browser import chromium, chromium_path
+
     path = chromium_path()
     if not path:
         pytest.skip("no Chromium in PATH; on Debian: apt-get install chromium")
-    # Playwright's event loop runs in this thread, by which Django would refuse the ORM to the test.
+    # Playwright's event loop runs in this thread, and Django refuses the ORM in a thread with a running loop.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     with chromium(path) as running:
         yield running
 
 
 @pytest.fixture
-def page(browser, live_server_url, operator, _web):
-    """A page of the live site, logged in as `operator`. The test fails if the browser complained about anything."""
+def page(browser: Browser, live_server_url: str, operator: User, _web: RunningWeb) -> Iterator[Page]:
+    """Yield a page of the live site, logged in as `operator`. Problems that the browser reports fail the test."""
     from executor.access import login_link_path
+    from tests.support.browser import open_page
 
     opened = open_page(browser, base_url=live_server_url)
     opened.goto(login_link_path(operator))
     yield opened
-    assert not opened.problems, "\n".join([*opened.problems, "the server said last:", _web.log[-4000:]])
+    assert not opened.problems, "\n".join([*opened.problems, "the end of the server's log:", _web.log[-4000:]])
 
 
 # --- waiting ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def eventually():
-    """`eventually(condition, timeout=10)`: wait until the condition gives something true, and return that."""
+def eventually() -> Callable[..., Any]:
+    """Return `eventually(condition, timeout=10)`, which waits for a true value and returns it."""
     return _eventually

@@ -1,9 +1,6 @@
-"""Tests of the documentation: completeness, links, named files, form of some pages, and the example app."""
+"""Tests of the documentation: completeness, links, named files, and the form of some pages."""
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,21 +15,6 @@ PAGES = sorted([*PROJECT.glob("*.md"), *DOCS.rglob("*.md")])
 BUILT_IN = [name for name in names() if lookup(name).built_in]
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 EXAMPLE = DOCS / "example_app" / "batch_functions.py"
-
-# Adds a task for each function of the example app, runs a worker until the queues are empty, and prints the results.
-RUN_EXAMPLE = """
-import json, sys
-import django
-django.setup()
-from django.core.management import call_command
-from executor.access import caller_of_shell
-from executor.actions import BatchExecutor
-executor = BatchExecutor(caller_of_shell())
-tasks = json.loads(sys.argv[1])
-batch = executor.execute("add_batch", tasks=tasks, start=True).data["batch_id"]
-call_command("rqworker", "critical", "high", "medium", "low", burst=True)
-print(json.dumps(executor.execute("results", batch=batch).data["results"]))
-"""
 
 
 def section(page: str, heading: str) -> str:
@@ -136,26 +118,3 @@ def test_code_in_the_guide_equals_the_example_app() -> None:
     assert len(blocks) >= 4
     code = EXAMPLE.read_text()
     assert not [block for block in blocks if block not in code]
-
-
-def test_example_app_runs(shared_db: None, valkey: object, child_environment: dict[str, str]) -> None:
-    tasks = [
-        {"function": "count_words", "params": {"text": "a rose is a rose", "top": 2}},
-        {"function": "count_primes", "params": {"limit": 2000}},
-        {"function": "invoice_total", "params": {"lines": [{"article": "tea", "price": "4.50", "pieces": 2}]}},
-        {"function": "post_event", "params": {"url": "http://127.0.0.1:9/", "event": {}}, "max_retries": 0},
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_EXAMPLE, json.dumps(tasks)],
-        cwd=PROJECT,
-        env={**child_environment, "BATCH_APPS": "docs.example_app"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    words, primes, invoice, event = json.loads(done.stdout.splitlines()[-1])
-    assert words["result"] == {"words": 5, "top": [["a", 2], ["rose", 2]]}
-    assert primes["result"] == 303
-    assert invoice["result"] == {"net": "9.00", "gross": "10.71"}
-    assert (event["status"], event["error_kind"]) == ("failed", "ConnectError")
