@@ -96,8 +96,8 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
             ],
             "libraries": {
-                "modules": "executor.views.template_tags.modules",
-                "shown": "executor.views.template_tags.shown",
+                name: f"executor.views.template_tags.{name}"
+                for name in ("formatting", "function_docs", "modules", "states")
             },
         },
     }

@@ -1,48 +1,86 @@
-"""The columns of the task table, for the template and for the scripts alike.
+"""The columns of the task list and the fields of a task's page, for the templates and the scripts.
 
-A column that shows a field of a task as it is needs one entry here. One that is more than a formatted value names its
-own cell: `templates/executor/cells/<cell>.html` and the function of that name in `static/executor/js/batch/cells.js`.
+A column that shows a field of a task in one of the formats is one entry here. Without scripts a cell is the text of its
+format; with scripts a function of the column's name in `static/executor/js/batch/cells.js` may draw it instead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
-FORMATS = ("text", "count", "seconds", "moment")
+from executor.domain import formatting
+
+FORMATS: dict[str, Callable] = {  # of a value
+    "text": str,
+    "code": str,
+    "count": formatting.count,
+    "duration": formatting.duration,
+    "moment": formatting.moment,
+}
+TASK_FORMATS: dict[str, Callable] = {  # of a task at a time
+    "attempts": lambda task, now: formatting.attempts(task),
+    "elapsed": formatting.elapsed,
+    "note": formatting.note,
+    "outlook": formatting.outlook,
+    "title": lambda task, now: task["name"] or task["function"],
+}
 
 
 @dataclass(frozen=True)
 class Column:
-    """`name` is the field of the task and the CSS class `c-<name>`. `end` puts values at the end of the cell, where
-    numbers are compared."""
+    """A column of the list, or a field of a task's page.
+
+    `name` is the field of the task and the CSS class `c-<name>`. `end` aligns numbers at the end of the cell.
+    """
 
     name: str
     label: str
     format: str = "text"
-    cell: str = ""
     end: bool = False
 
     @property
     def css(self) -> str:
         return f"c-{self.name} num" if self.end else f"c-{self.name}"
 
-    @property
-    def template(self) -> str:
-        return f"executor/cells/{self.cell or 'value'}.html"
+    def text(self, task: dict, now: datetime) -> str:
+        """Return the text of the cell; empty without a value."""
+        if self.format in TASK_FORMATS:
+            return TASK_FORMATS[self.format](task, now)
+        value = task.get(self.name)
+        has_value = bool(value) or (value == 0 and self.format == "duration")
+        return FORMATS[self.format](value) if has_value else ""
 
     def as_dict(self) -> dict:
-        """What the scripts need to know of it."""
+        """Return the column as the scripts use it."""
         return {**asdict(self), "css": self.css}
 
 
 COLUMNS = (
-    Column("number", "#", cell="number", end=True),
-    Column("status", "Status", cell="status"),
-    Column("name", "Task", cell="name"),
+    Column("number", "#", format="count", end=True),
+    Column("status", "Status"),
+    Column("name", "Task", format="title"),
     Column("function", "Function"),
-    Column("priority", "Priority", cell="priority"),
+    Column("priority", "Priority"),
     Column("attempt", "Attempt", format="count", end=True),
     Column("worker", "Worker"),
-    Column("time", "Time", cell="time", end=True),
-    Column("note", "Note", cell="note"),
+    Column("time", "Time", format="elapsed", end=True),
+    Column("note", "Note", format="note"),
+)
+
+DETAILS = (
+    Column("outlook", "Now", format="outlook"),
+    Column("function", "Function", format="code"),
+    Column("priority", "Priority"),
+    Column("attempt", "Attempts", format="attempts"),
+    Column("created_at", "Created", format="moment"),
+    Column("run_after", "Not before", format="moment"),
+    Column("started_at", "Started", format="moment"),
+    Column("completed_at", "Ended", format="moment"),
+    Column("execution_time", "Took", format="duration"),
+    Column("worker", "Worker"),
+    Column("timeout", "Timeout", format="duration"),
+    Column("custom_id", "Custom id", format="code"),
+    Column("task_id", "Task id", format="code"),
 )

@@ -1,11 +1,13 @@
-"""The pages of the knowledge base: search, documents, upload; and one document with its passages."""
+"""The pages of the knowledge base: search, documents and upload, and one document with its passages."""
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -15,27 +17,34 @@ from executor.knowledge.expressions import BadExpression, Filter
 from executor.knowledge.formats import SUFFIXES
 from executor.knowledge.presenters import shown
 from executor.models import Chunk
-from executor.views.page import page, sentence, show
-
-from .forms import JSONField
+from executor.views.page import page, render_page, sentence
+from executor.views.schema_form import JSONField
 
 DOCUMENTS = 50
 PASSAGES = 100
 RESULTS = 20
+MAX_QUERY = 10_000  # characters
 
 
 class ManyFilesInput(forms.ClearableFileInput):
+    """A file input for several files."""
+
     allow_multiple_selected = True
 
 
 class ManyFilesField(forms.FileField):
+    """A field for several files."""
+
     widget = ManyFilesInput(attrs={"accept": ",".join(sorted(SUFFIXES))})
 
-    def clean(self, data, initial=None):
+    def clean(self, data: list[UploadedFile] | None, initial: Any = None) -> list[UploadedFile]:
+        """Check each file."""
         return [super(ManyFilesField, self).clean(each, initial) for each in data or [None]]
 
 
 class UploadForm(forms.Form):
+    """Documents to add."""
+
     files = ManyFilesField(label="Files", help_text="Markdown, text, HTML, PDF, DOCX, CSV or JSON.")
     area = forms.CharField(max_length=100, initial="main", help_text="Searches can be limited to an area.")
     metadata = JSONField(
@@ -46,7 +55,8 @@ class UploadForm(forms.Form):
     )
     replace = forms.BooleanField(required=False, label="Replace documents of the same name")
 
-    def clean_metadata(self):
+    def clean_metadata(self) -> dict:
+        """Check that the metadata is a JSON object."""
         metadata = self.cleaned_data["metadata"] or {}
         if not isinstance(metadata, dict):
             raise forms.ValidationError("The metadata must be a JSON object.")
@@ -55,6 +65,7 @@ class UploadForm(forms.Form):
 
 @page
 def knowledge(request: HttpRequest) -> HttpResponse:
+    """Search the documents, list them, and add documents."""
     form = UploadForm()
     if request.method == "POST":
         request.caller.require("submit")
@@ -63,17 +74,17 @@ def knowledge(request: HttpRequest) -> HttpResponse:
             _upload(request, form.cleaned_data)
             return redirect("knowledge")
     query, area = request.GET.get("query", "").strip(), request.GET.get("area", "")
-    found, problem = (None, "") if not query else _found(query, area, request.GET.get("filter", ""))
-    title = request.GET.get("q", "")
+    condition, title = request.GET.get("filter", ""), request.GET.get("q", "")
+    found, problem = _search(query, area, condition) if query else (None, "")
     listed, next_cursor = documents.listed(area, title, DOCUMENTS, request.GET.get("cursor", ""))
-    return show(
+    return render_page(
         request,
         "executor/knowledge.html",
         status=400 if form.errors or problem else 200,
         form=form,
         query=query,
         area=area,
-        filter=request.GET.get("filter", ""),
+        filter=condition,
         q=title,
         found=found,
         problem=problem,
@@ -85,40 +96,44 @@ def knowledge(request: HttpRequest) -> HttpResponse:
 
 @page
 def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
+    """Show a document with a part of its passages; remove it on POST."""
     found = documents.find(document_id.hex)
     if request.method == "POST":
         request.caller.require("control")
         documents.remove(document_id.hex, actor=request.caller.key)
-        messages.success(request, f"{found.title} is removed.")
+        messages.success(request, f"{found.title} was removed.")
         return redirect("knowledge")
     after = request.GET.get("after", "")
     first = int(after) if after.isdecimal() and len(after) < 9 else 0
     chunks = list(Chunk.objects.filter(document=found, number__gt=first).order_by("number")[:PASSAGES])
     last = chunks[-1].number if chunks else 0
     more = last if last < found.chunk_count else None
-    return show(request, "executor/knowledge_document.html", document=shown(found), chunks=chunks, more=more)
+    context = {"document": shown(found), "chunks": chunks, "more": more}
+    return render_page(request, "executor/knowledge_document.html", **context)
 
 
-def _upload(request: HttpRequest, given: dict) -> None:
-    """Take the files in one by one, and tell of each what is not as hoped."""
+def _upload(request: HttpRequest, form: dict[str, Any]) -> None:
+    """Add the files one by one, with a message for each that fails."""
     counts = {"added": 0, "replaced": 0, "unchanged": 0}
-    how = {"area": given["area"], "metadata": given["metadata"], "replace": given["replace"]}
-    for file in given["files"]:
+    options = {"area": form["area"], "metadata": form["metadata"], "replace": form["replace"]}
+    for file in form["files"]:
         try:
-            counts[documents.add(file.name, file.read(), owner=request.caller.key, **how).status] += 1
+            counts[documents.add(file.name, file.read(), owner=request.caller.key, **options).status] += 1
         except ExecutorError as error:
             messages.error(request, sentence(error))
-    told = [f"{count} {status}" for status, count in counts.items() if count]
-    if told:
-        unchanged = " Unchanged ones have the content of a document that is there." if counts["unchanged"] else ""
-        messages.success(request, f"Documents: {', '.join(told)}.{unchanged}")
+    parts = [f"{count} {status}" for status, count in counts.items() if count]
+    if parts:
+        unchanged = " Unchanged files have the content of an existing document." if counts["unchanged"] else ""
+        messages.success(request, f"Documents: {', '.join(parts)}.{unchanged}")
 
 
-def _found(query: str, area: str, text: str):
-    from executor.knowledge.search import search  # loads numpy: only where it is needed
+def _search(query: str, area: str, condition: str) -> tuple[Any, str]:
+    """Return the results and the problem of a search; one of them is empty."""
+    from executor.knowledge.search import search  # imports numpy, which no other page needs
 
     try:
-        wanted = Filter(text) if text.strip() else None
+        wanted = Filter(condition) if condition.strip() else None
     except BadExpression as error:
-        return None, f"{str(error)[0].upper()}{str(error)[1:]}."
-    return search(query.replace("\x00", " ")[:10_000], limit=RESULTS, area=area, filter=wanted), ""
+        text = str(error)
+        return None, f"{text[0].upper()}{text[1:]}."
+    return search(query.replace("\x00", " ")[:MAX_QUERY], limit=RESULTS, area=area, filter=wanted), ""

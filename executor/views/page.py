@@ -1,8 +1,10 @@
-"""What all pages share: who asks, what they may do, and how an error becomes a page or a message."""
+"""The parts that all pages share: the caller, its permissions, and errors as pages or messages."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -14,11 +16,11 @@ from executor.actions import BatchExecutor, Response
 from executor.domain.errors import ExecutorError, NotAllowed, NotFound
 
 
-def page(view):
-    """A view for those who may read. NotFound and NotAllowed become their error pages."""
+def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Require the scope `read`, set `request.caller`, and turn domain errors into error pages."""
 
     @wraps(view)
-    def shown(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         request.caller = caller_of_user(request.user)
         try:
             request.caller.require("read")
@@ -28,18 +30,22 @@ def page(view):
         except NotAllowed as error:
             raise PermissionDenied(error.message) from error
         except ExecutorError as error:
-            return show(request, "executor/problem.html", error=error, status=error.status)
+            return render_page(request, "executor/problem.html", error=error, status=error.status)
 
-    return shown
+    return wrapped
 
 
-def show(request: HttpRequest, template: str, *, status: int = 200, **context) -> HttpResponse:
+def render_page(request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    """Render a template with the scopes of the caller."""
     scopes = getattr(request, "caller", None) and request.caller.scopes
     return render(request, template, {"scopes": scopes or (), **context}, status=status)
 
 
-def execute(request: HttpRequest, action: str, **arguments) -> Response | None:
-    """Do the action and tell the outcome as a message; None when it was refused. Raises NotAllowed, NotFound."""
+def execute(request: HttpRequest, action: str, **arguments: Any) -> Response | None:
+    """Run an action and report its outcome as a message; None when it failed.
+
+    Raises NotAllowed and NotFound.
+    """
     try:
         response = BatchExecutor(request.caller).execute(action, **arguments)
     except (NotAllowed, NotFound):
@@ -52,6 +58,6 @@ def execute(request: HttpRequest, action: str, **arguments) -> Response | None:
 
 
 def sentence(error: ExecutorError) -> str:
-    """The error in the words of one message: what is wrong, where, and what to do."""
-    places = [f"{item['field']}: {item['reason']}" for item in error.errors[:3] if item.get("field")]
-    return " ".join(filter(None, [error.message, "; ".join(places), error.fix]))
+    """Return an error as one message: the problem, the fields, and the fix."""
+    fields = [f"{item['field']}: {item['reason']}" for item in error.errors[:3] if item.get("field")]
+    return " ".join(filter(None, [error.message, "; ".join(fields), error.fix]))

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from executor.agents import configuration
 from executor.agents.schemas import parameters_of
-from executor.views.forms import params_form
+from executor.views.schema_form import params_form
 
 
 def faults(schema: dict, params: dict) -> list[tuple[tuple, str]]:

@@ -165,7 +165,7 @@ def test_a_person_uploads_finds_reads_and_removes(person):
     address = reverse("knowledge_document", args=[document.pk])
     page = person.get(address).content.decode()
     assert "Manual › Login" in page and "&quot;year&quot;: 2026" in page
-    assert "is removed" in person.post(address, follow=True).content.decode()
+    assert "was removed" in person.post(address, follow=True).content.decode()
     assert person.get(address).status_code == 404
 
 

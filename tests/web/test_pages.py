@@ -4,10 +4,8 @@ import json
 import re
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.template.loader import get_template
 from django.test import Client
 from django.urls import reverse
 
@@ -16,8 +14,8 @@ from executor.models import Batch, BatchTask
 from executor.queue.batch_queue import Progress
 from executor.queue.dispatch import open_batches
 from executor.storage.attempt_log import AttemptLog
-from executor.views.batches import ROWS
-from executor.views.columns import COLUMNS, FORMATS, Column
+from executor.views.batch import ROWS
+from executor.views.columns import COLUMNS, DETAILS, FORMATS, TASK_FORMATS, Column
 from tests.factories import FakeWorker, add_tasks, make_batch, running_batch, start, task_in
 from tests.support.batches import NOBODYS
 from tests.support.page import Page
@@ -305,25 +303,14 @@ def progressing(progress: list) -> BatchTask:
     return task
 
 
-@pytest.mark.parametrize(
-    ("progress", "shown", "bar"),
-    [
-        ([3.0, 10.0, "resizing"], "3 / 10 · resizing", ("10", "3")),
-        ([1234.5, 20000.0, ""], "1,234.5 / 20,000", ("20000", "1234.5")),
-        ([7.0, None, "<b>seen</b>"], "7 · <b>seen</b>", None),
-    ],
-)
-def test_a_running_task_shows_how_far_it_is(operator, progress, shown, bar):
-    task = progressing(progress)
-    for url in (batch_url(task.batch), reverse("task", args=[task.pk])):
-        page = look(operator, url)
-        [place] = [node for node in page.root.all("span") if node.has_class("how-far")]
-        bars = [(each.attributes["max"], each.attributes["value"]) for each in place.all("progress")]
-        assert place.text == shown and bars == ([bar] if bar else [])
+def test_progress_of_a_running_task_is_in_the_list_and_on_its_page(operator):
+    task = progressing([7.0, None, "<b>seen</b>"])
+    assert look(operator, batch_url(task.batch)).rows("tasks-table")[0].endswith("7 · <b>seen</b>")
+    assert "Now 7 · <b>seen</b>" in look(operator, reverse("task", args=[task.pk])).text
 
 
-def test_one_list_says_which_columns_there_are(operator, mixed, monkeypatch):
-    monkeypatch.setattr("executor.views.batches.COLUMNS", (*COLUMNS, Column("created_at", "Created", format="moment")))
+def test_columns_come_from_one_list(operator, mixed, monkeypatch):
+    monkeypatch.setattr("executor.views.batch.COLUMNS", (*COLUMNS, Column("created_at", "Created", format="moment")))
     page = look(operator, batch_url(mixed))
     heads = [node.text for node in page.root.all("th")]
     assert heads == ["Select", *(column.label for column in COLUMNS), "Created"]
@@ -331,15 +318,11 @@ def test_one_list_says_which_columns_there_are(operator, mixed, monkeypatch):
     assert [column["label"] for column in page.json("island")["columns"]] == heads[1:]
 
 
-def test_every_column_can_be_filled(operator, mixed):
+def test_every_column_has_a_format_and_a_value(operator, mixed):
     [task, *_] = look(operator, batch_url(mixed)).json("island")["tasks"]
-    cells = (settings.BASE_DIR / "static/executor/js/batch/cells.js").read_text()
-    for column in COLUMNS:
-        assert column.format in FORMATS
-        if column.cell:
-            assert get_template(column.template) and re.search(rf"^  {column.cell}\b", cells, re.MULTILINE)
-        else:
-            assert column.name in task
+    detail = look(operator, reverse("task", args=[task["task_id"]])).json("island")["task"]
+    for column, values in [*((each, task) for each in COLUMNS), *((each, detail) for each in DETAILS)]:
+        assert column.format in TASK_FORMATS or (column.format in FORMATS and column.name in values)
 
 
 # --- the buttons of a batch ------------------------------------------------------------------------------------
@@ -392,9 +375,9 @@ def test_ticked_tasks_are_retried_and_cancelled(operator, mixed):
         str(task.pk) for task in BatchTask.objects.filter(batch=mixed, number__in=[3, 5]).order_by("number")
     )
     page = look(operator, batch_url(mixed))
-    after = page.submit(button="Retry ticked", task_ids=[third, fifth])
+    after = page.submit(button="Retry checked", task_ids=[third, fifth])
     assert statuses(mixed) == ["completed", "completed", "queued", "failed", "queued", "queued"] and after.messages
-    after.submit(button="Cancel ticked", task_ids=[third])
+    after.submit(button="Cancel checked", task_ids=[third])
     assert statuses(mixed)[2:5] == ["cancelled", "failed", "queued"]
 
 
@@ -408,7 +391,7 @@ def test_all_that_match_are_retried_or_cancelled(operator, mixed):
 
 
 def test_nothing_ticked_is_told(operator, mixed):
-    page = look(operator, batch_url(mixed)).submit(button="Retry ticked")
+    page = look(operator, batch_url(mixed)).submit(button="Retry checked")
     assert page.messages and "failed" in statuses(mixed)
 
 

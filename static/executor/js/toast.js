@@ -1,7 +1,7 @@
-/** Short messages that go away by themselves. Failures stay until they are closed. */
+/** Short messages. Successes disappear after a while, failures stay until they are closed. */
 
-const STAY = 5000;
-const AT_MOST = 3;
+const DURATION = 5000;
+const MAX_MESSAGES = 3;
 
 /** @param {string} text @param {"success"|"error"} [level] */
 export function toast(text, level = "success") {
@@ -9,21 +9,21 @@ export function toast(text, level = "success") {
   const item = document.createElement("div");
   item.className = "message toast";
   item.dataset.level = level;
-  const words = document.createElement("span");
-  words.textContent = text;
+  const message = document.createElement("span");
+  message.textContent = text;
   const close = document.createElement("button");
   close.type = "button";
   close.className = "button quiet small";
   close.textContent = "Close";
   close.addEventListener("click", () => item.remove());
-  item.append(words, close);
-  while (box.childElementCount >= AT_MOST) box.firstElementChild.remove();
+  item.append(message, close);
+  while (box.childElementCount >= MAX_MESSAGES) box.firstElementChild.remove();
   box.append(item);
-  if (level !== "error") setTimeout(() => item.remove(), STAY);
+  if (level !== "error") setTimeout(() => item.remove(), DURATION);
 }
 
-/** Run something and tell its outcome. @param {Promise<{message: string}>} work @returns {Promise<boolean>} */
-export async function tell(work) {
+/** Show the outcome of an action. @param {Promise<{message: string}>} work @returns {Promise<boolean>} */
+export async function showOutcome(work) {
   try {
     toast((await work).message);
     return true;

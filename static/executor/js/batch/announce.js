@@ -1,10 +1,10 @@
-/** One sentence of progress for screen readers, at most every ten seconds. */
+/** Announces progress to screen readers, at most every ten seconds. */
 import { effect } from "@preact/signals";
-import { percent, seconds } from "../words.js";
+import { percent, wholeDuration } from "../formatting.js";
 import { timeLeft } from "./rate.js";
 import { batch } from "./state.js";
 
-const PAUSE = 10_000;
+const MIN_INTERVAL = 10_000;
 
 export function startAnnouncer() {
   const node = document.getElementById("announcer");
@@ -16,14 +16,14 @@ export function startAnnouncer() {
       timer = 0;
       last = sentence();
       node.textContent = last;
-    }, PAUSE);
+    }, MIN_INTERVAL);
   });
 }
 
 function sentence() {
   const { stats, request_counts: counts, state } = batch.value;
-  const words = [`${state}, ${percent(stats.progress_percentage)}`];
-  if (counts.failed) words.push(`${counts.failed} failed`);
-  if (timeLeft.peek()) words.push(`about ${seconds(timeLeft.peek())} left`);
-  return words.join(", ");
+  const parts = [`${state}, ${percent(stats.progress_percentage)}`];
+  if (counts.failed) parts.push(`${counts.failed} failed`);
+  if (timeLeft.peek()) parts.push(`about ${wholeDuration(timeLeft.peek())} left`);
+  return parts.join(", ");
 }

@@ -1,35 +1,49 @@
-/** What stands in the columns of the table. Which there are is said in executor/views/columns.py. */
-import { moment, seconds, thousands } from "../words.js";
+/** The cells of the task list and the fields of a task. Their names, labels and formats: executor/views/columns.py. */
+import { attempts, count, duration, elapsed, moment, note, outlook, progress } from "../formatting.js";
+import { toneOf } from "../states.js";
 import { html } from "./html.js";
-import { duration, note } from "./note.js";
-import { HowFar } from "./progress.js";
-import { island } from "./state.js";
 
-/** @type {{name: string, label: string, css: string, format: string, cell: string}[]} */
-export const COLUMNS = island.columns;
+/** @typedef {{name: string, label: string, format: string, css: string}} Column */
 
-/** The cells that are more than a value; the same as templates/executor/cells. */
+export const Status = ({ status }) => html`<span class="status" data-status=${status} data-tone=${toneOf(status)}>${status}</span>`;
+
+const withBar = (text) => (task, now) =>
+  task.status === "running" && task.progress ? html`<${Progress} value=${task.progress} />` : text(task, now);
+
+const Progress = ({ value }) => html`<span class="how-far">
+  ${value[1] > 0 && html`<progress class="thin" max=${value[1]} value=${value[0]} aria-label="Progress of the task"></progress>`}
+  <span>${progress(value)}</span></span>`;
+
+/** Cells that are more than a text, by column. */
 const CELLS = {
   number: (task) => html`<a href=${`/tasks/${task.task_id}/`}>${task.number}</a>`,
-  status: ({ status }) => html`<span class="status" data-status=${status}>${status}</span>`,
+  status: ({ status }) => html`<${Status} status=${status} />`,
   name: (task) => html`${task.name || task.function}${task.custom_id && html` <span class="dim">${task.custom_id}</span>`}`,
   priority: ({ priority }) => html`<span class="priority" data-priority=${priority}>${priority}</span>`,
-  time: duration,
-  note: (task, now) =>
-    task.status === "running" && task.progress ? html`<${HowFar} progress=${task.progress} />` : note(task, now),
+  note: withBar(note),
+  outlook: withBar(outlook),
 };
 
-const FORMATS = { text: String, count: thousands, seconds, moment };
+const FORMATS = {
+  text: String,
+  code: (value) => html`<code>${value}</code>`,
+  count,
+  duration,
+  moment: (value) => html`<time datetime=${value} title=${value}>${moment(value)}</time>`,
+};
 
-/** @param {import("./state.js").Task} task @param {number} now */
+const TASK_FORMATS = { attempts, elapsed, note, outlook };
+
+/** @param {import("./state.js").Task} task @param {Column} column @param {number} now epoch ms; empty without a value */
 export function cellOf(task, column, now) {
-  if (column.cell) return CELLS[column.cell](task, now);
+  const draw = CELLS[column.name] || TASK_FORMATS[column.format];
+  if (draw) return draw(task, now);
   const value = task[column.name];
-  return value || (value === 0 && column.format === "seconds") ? FORMATS[column.format](value) : "";
+  return value || (value === 0 && column.format === "duration") ? FORMATS[column.format](value) : "";
 }
 
-/** What is too long for its cell can be read by pointing at it. */
+/** The tooltip of a cell: a text that may be cut off. */
 export function titleOf(task, column) {
-  if (column.cell === "note") return task.error || undefined;
-  return column.cell ? undefined : task[column.name] || undefined;
+  if (column.name === "note") return task.error || undefined;
+  return column.name in CELLS || column.format !== "text" ? undefined : task[column.name] || undefined;
 }

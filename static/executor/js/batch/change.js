@@ -1,19 +1,18 @@
-/** One change of a frame, applied to a row of the table. */
-
-const STATUS = { q: "queued", r: "running", c: "completed", f: "failed", x: "cancelled", "-": "cleared" };
+/** Apply a change of a frame to a task. */
+import { CLEARED, statusOfLetter } from "../states.js";
 
 /** @param {import("../live/stream.js").Change} change */
-export const statusOf = (change) => STATUS[change[1]];
+export const statusOf = (change) => statusOfLetter(change[1]);
 
 /**
  * @param {import("./state.js").Task} task @param {import("../live/stream.js").Change} change
  * @param {string} at when the frame was written
- * @returns {import("./state.js").Task} a new one: rows compare by identity
+ * @returns {import("./state.js").Task} a new object, because rows compare tasks by identity
  */
-export function changed(task, change, at) {
+export function applyChange(task, change, at) {
   const [, , attempt, worker, started, duration, retryIn, error, progress] = change;
   const status = statusOf(change);
-  if (status === "cleared") return { ...task, status };
+  if (status === CLEARED) return { ...task, status };
   return {
     ...task,
     status,

@@ -1,6 +1,6 @@
-/** The forms of the head, without leaving the page. They post to the API what they would post to their views. */
+/** Sends the forms of the batch's head to the API, without leaving the page. */
 import { act } from "../http.js";
-import { tell } from "../toast.js";
+import { showOutcome } from "../toast.js";
 import { batch } from "./state.js";
 
 export function startControls() {
@@ -13,14 +13,14 @@ export function startControls() {
 }
 
 async function submit(form) {
-  const given = Object.fromEntries(new FormData(form));
+  const values = Object.fromEntries(new FormData(form));
   const parameters = { batch: batch.value.batch_id };
-  if (given.max_concurrent) parameters.max_concurrent = Number(given.max_concurrent);
-  if (given.name) parameters.name = given.name;
-  if (given.force) parameters.force = true;
+  if (values.max_concurrent) parameters.max_concurrent = Number(values.max_concurrent);
+  if (values.name) parameters.name = values.name;
+  if (values.force) parameters.force = true;
   const button = form.querySelector("button");
   button.disabled = true;
-  const done = await tell(act(form.dataset.action, parameters));
+  const done = await showOutcome(act(form.dataset.action, parameters));
   button.disabled = false;
   if (done) form.closest("details.menu")?.removeAttribute("open");
 }

@@ -1,16 +1,12 @@
-/** All that is known of a task; the same as templates/executor/_task_detail.html. */
+/** Everything about a task, in the drawer and on its own page. */
 import { useState } from "preact/hooks";
+import { firstLine, moment, pretty } from "../formatting.js";
 import { Log } from "../log/log.js";
-import { tell } from "../toast.js";
-import { firstLine, moment, pretty, seconds } from "../words.js";
+import { showOutcome } from "../toast.js";
+import { cellOf } from "./cells.js";
 import { html } from "./html.js";
-import { note } from "./note.js";
-import { HowFar } from "./progress.js";
 
-const copy = (text) => tell(navigator.clipboard.writeText(text).then(() => ({ message: "Copied." })));
-
-const Pair = ({ name, wide, children }) => html`<div class=${wide ? "wide" : ""}><dt>${name}</dt><dd>${children}</dd></div>`;
-const When = ({ at }) => html`<time datetime=${at} title=${at}>${moment(at)}</time>`;
+const copy = (text) => showOutcome(navigator.clipboard.writeText(text).then(() => ({ message: "Copied." })));
 
 function Block({ title, kind, text, bad }) {
   return html`<section class="block">
@@ -21,47 +17,29 @@ function Block({ title, kind, text, bad }) {
 }
 
 function Attempt({ task, attempt, open }) {
-  const [shown, setShown] = useState(open);
+  const [isOpen, setOpen] = useState(open);
   const { number, outcome, error, error_kind: kind, traceback, output, worker, ended_at: ended } = attempt;
-  return html`<li><details open=${open} onToggle=${(event) => setShown(event.target.open)}>
+  return html`<li><details open=${open} onToggle=${(event) => setOpen(event.target.open)}>
     <summary><b>${number}</b> <span class="dim">${outcome}</span> ${firstLine(error)}</summary>
     <p class="dim small">${[worker, kind, ended && `ended ${moment(ended)}`].filter(Boolean).join(" · ")}</p>
     ${error && html`<pre class="code bad">${error}</pre>`}
     ${traceback && html`<pre class="code">${traceback}</pre>`}
     ${output != null && html`<pre class="code">${pretty(output)}</pre>`}
-    ${shown && number !== task.attempt && html`<${Log} taskId=${task.task_id} attempt=${number} />`}
+    ${isOpen && number !== task.attempt && html`<${Log} taskId=${task.task_id} attempt=${number} />`}
   </details></li>`;
 }
 
-const retries = ({ retry_count: used, max_retries: most }) =>
-  used ? `retry ${used} of ${most}` : `up to ${most} ${most === 1 ? "retry" : "retries"}`;
-
-/** What it is doing just now; nothing for a task that is over. */
-function doing(task, now) {
-  if (task.status === "running") return task.progress ? html`<${HowFar} progress=${task.progress} />` : "running";
-  return task.status === "queued" && note({ ...task, error: "" }, now);
+function Field({ field, task, now }) {
+  const value = cellOf(task, field, now);
+  const wide = field.format === "outlook" && task.progress;
+  return value && html`<div class=${wide ? "wide" : ""}><dt>${field.label}</dt><dd>${value}</dd></div>`;
 }
 
-/** @param {{task: object, now: number}} given the task as the API tells it, and the time */
-export function Detail({ task, now }) {
+/** @param {{task: object, fields: import("./cells.js").Column[], now: number}} props the task as the API returns it; epoch ms */
+export function Detail({ task, fields, now }) {
   const attempts = task.attempts || [];
-  const news = doing(task, now);
   return html`<div class="detail">
-    <dl class="pairs">
-      ${news && html`<${Pair} name="Now" wide=${Boolean(task.progress)}>${news}<//>`}
-      <${Pair} name="Function"><code>${task.function}</code><//>
-      <${Pair} name="Priority"><span class="priority" data-priority=${task.priority}>${task.priority}</span><//>
-      <${Pair} name="Attempts">${task.attempt} · ${retries(task)}<//>
-      <${Pair} name="Created"><${When} at=${task.created_at} /><//>
-      ${task.run_after && html`<${Pair} name="Not before"><${When} at=${task.run_after} /><//>`}
-      ${task.started_at && html`<${Pair} name="Started"><${When} at=${task.started_at} /><//>`}
-      ${task.completed_at && html`<${Pair} name="Ended"><${When} at=${task.completed_at} /><//>`}
-      ${task.execution_time != null && html`<${Pair} name="Took">${seconds(task.execution_time)}<//>`}
-      ${task.worker && html`<${Pair} name="Worker">${task.worker}<//>`}
-      ${task.timeout && html`<${Pair} name="Timeout">${seconds(task.timeout)}<//>`}
-      ${task.custom_id && html`<${Pair} name="Custom id"><code>${task.custom_id}</code><//>`}
-      <${Pair} name="Task id"><code>${task.task_id}</code><//>
-    </dl>
+    <dl class="pairs">${fields.map((field) => html`<${Field} key=${field.name} field=${field} task=${task} now=${now} />`)}</dl>
     ${task.attempt > 0 && html`<${Log} key=${`${task.task_id} ${task.attempt}`} taskId=${task.task_id} attempt=${task.attempt} />`}
     ${task.error && html`<${Block} title="Error" kind=${task.error_kind} text=${task.error} bad />`}
     ${task.result != null && html`<${Block} title="Result" text=${pretty(task.result)} />`}

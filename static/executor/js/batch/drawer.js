@@ -1,56 +1,56 @@
-/** The drawer beside the table. The table stays usable: the drawer is no modal. */
+/** The drawer beside the table. It is not modal: the table stays usable. */
 import { useEffect, useRef } from "preact/hooks";
 import { act } from "../http.js";
-import { tell } from "../toast.js";
+import { verbFor } from "../states.js";
+import { showOutcome } from "../toast.js";
+import { Status } from "./cells.js";
 import { Detail } from "./detail.js";
 import { html } from "./html.js";
-import { detail, problem } from "./shown.js";
-import { may, now, shownTask } from "./state.js";
-
-const VERB = { failed: "retry", cancelled: "retry", queued: "cancel", running: "cancel" };
+import { detail, problem } from "./opened_task.js";
+import { island, may, now, openedTask } from "./state.js";
 
 export function Drawer() {
   const dialog = useRef();
-  const before = useRef();
-  const number = shownTask.value;
+  const focused = useRef();
+  const number = openedTask.value;
   const task = detail.value;
 
   useEffect(() => {
     const node = dialog.current;
     if (number && !node.open) {
-      before.current = document.activeElement;
+      focused.current = document.activeElement;
       node.show();
       node.querySelector(".drawer-head h2").focus();
     } else if (!number && node.open) {
       node.close();
-      if (before.current?.isConnected) before.current.focus({ preventScroll: true });
+      if (focused.current?.isConnected) focused.current.focus({ preventScroll: true });
     }
   }, [number]);
 
   return html`<dialog ref=${dialog} class="drawer" aria-labelledby="drawer-title" onCancel=${close} onClose=${close}>
     <header class="drawer-head">
       <h2 id="drawer-title" tabindex="-1"><span class="dim">#${number}</span> ${task && (task.name || task.function)}</h2>
-      ${task && html`<span class="status" data-status=${task.status}>${task.status}</span>`}
+      ${task && html`<${Status} status=${task.status} />`}
       <span class="end">
-        ${task && may("control") && html`<${Verb} task=${task} />`}
+        ${task && may("control") && html`<${Action} task=${task} />`}
         ${task && html`<a class="button quiet small" href=${`/tasks/${task.task_id}/`}>Page</a>`}
         <button type="button" class="button quiet small" onClick=${close} aria-label="Close">✕</button>
       </span>
     </header>
     <div class="drawer-body">
       ${problem.value && html`<p class="message" data-level="error" role="alert">${problem.value}</p>`}
-      ${task ? html`<${Detail} task=${task} now=${now.value} />` : !problem.value && html`<p class="dim" aria-busy="true">Reading…</p>`}
+      ${task ? html`<${Detail} task=${task} fields=${island.details} now=${now.value} />` : !problem.value && html`<p class="dim" aria-busy="true">Loading…</p>`}
     </div>
   </dialog>`;
 }
 
-function Verb({ task }) {
-  const verb = VERB[task.status];
-  if (!verb) return null;
-  const run = () => tell(act(verb, { task_ids: [task.task_id] }));
-  return html`<button type="button" class="button small" onClick=${run}>${verb === "retry" ? "Retry" : "Cancel"}</button>`;
+function Action({ task }) {
+  const action = island.bulk_actions.find(({ name }) => name === verbFor(task.status));
+  if (!action) return null;
+  const run = () => showOutcome(act(action.name, { task_ids: [task.task_id] }));
+  return html`<button type="button" class="button small" onClick=${run}>${action.label}</button>`;
 }
 
 const close = () => {
-  shownTask.value = 0;
+  openedTask.value = 0;
 };

@@ -1,7 +1,7 @@
-/** The head of the page and its counters, kept true in place. */
+/** Updates the head of the page and its counters in place. */
 import { effect } from "@preact/signals";
+import { age, count, duration, moment, percent, wholeDuration } from "../formatting.js";
 import { bind, bindBar } from "../live/bind.js";
-import { ago, moment, percent, seconds, thousands } from "../words.js";
 import { path, rate, timeLeft } from "./rate.js";
 import { batch, now } from "./state.js";
 
@@ -11,7 +11,7 @@ const summary = document.getElementById("summary");
 export function startHeader() {
   effect(showState);
   effect(showCounts);
-  effect(showPace);
+  effect(showRate);
 }
 
 function showState() {
@@ -26,26 +26,26 @@ function showCounts() {
   const { stats, request_counts: counts, max_concurrent } = batch.value;
   const values = {
     percent: percent(stats.progress_percentage),
-    total: thousands(stats.total_tasks),
-    average: stats.average_task_time ? seconds(stats.average_task_time) : "—",
-    retries: thousands(stats.retries),
+    total: count(stats.total_tasks),
+    average: duration(stats.average_task_time || null),
+    retries: count(stats.retries),
     max_concurrent,
   };
-  for (const [status, count] of Object.entries(counts)) values[status] = thousands(count);
-  for (const [word, count] of Object.entries(stats.queued_by_priority)) values[`waiting-${word}`] = thousands(count);
+  for (const [status, tasks] of Object.entries(counts)) values[status] = count(tasks);
+  for (const [priority, tasks] of Object.entries(stats.queued_by_priority)) values[`waiting-${priority}`] = count(tasks);
   bind(summary, values);
   bindBar(summary, batch.value);
 }
 
-function showPace() {
+function showRate() {
   const left = timeLeft.value;
-  const pace = rate.value;
+  const perSecond = rate.value;
   const started = batch.value.stats.start_time;
   bind(summary, {
-    rate: pace == null ? "—" : `${pace < 10 ? pace.toFixed(1) : Math.round(pace)} / s`,
-    eta: left == null ? "—" : seconds(Math.ceil(left)).replace(".0", ""),
+    rate: perSecond == null ? "—" : `${perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond)} / s`,
+    eta: wholeDuration(left == null ? null : Math.ceil(left)),
     until: left == null ? "" : moment(now.value + left * 1000),
-    started: started ? ago(now.value - Date.parse(started)) : "—",
+    started: started ? age(now.value - Date.parse(started)) : "—",
   });
   const spark = document.getElementById("spark");
   let line = spark.firstElementChild;

@@ -1,4 +1,4 @@
-/** Templates without a build step. Values are always set as text or properties, never parsed as HTML. */
+/** Templates without a build step. Values are set as text or properties, never parsed as HTML. */
 import htm from "htm";
 import { h } from "preact";
 

@@ -1,12 +1,11 @@
-/** The keyboard. Single letters can be switched off, for those who speak to their computer. */
+/** The keyboard shortcuts. */
 import { run } from "./bulk.js";
 import { showHelp } from "./help.js";
-import * as rows from "./rows.js";
+import { rows } from "./rows.js";
 import { clear, some, toggle } from "./selection.js";
-import { cursor, may, shownTask } from "./state.js";
+import { lettersAreOn } from "./shortcuts.js";
+import { cursor, may, openedTask } from "./state.js";
 import { reveal } from "./window.js";
-
-export const OFF = "batch-keys-off";
 
 const KEYS = {
   "/": () => document.querySelector("#filters [name=q]").focus(),
@@ -22,33 +21,33 @@ const KEYS = {
   "?": () => showHelp(),
 };
 
-const NOT_LETTERS = ["Enter", "ArrowDown", "ArrowUp"];
+const ALWAYS_ON = ["Enter", "ArrowDown", "ArrowUp"];
+const TEXT_FIELDS = "input:not([type=checkbox]), select, textarea, [contenteditable]";
 
 export function startKeys() {
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (document.querySelector("dialog.sheet[open]")) return;
     if (event.key === "Escape") return escape(event);
-    if (busy(event)) return;
+    if (belongsToElement(event)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (!(key in KEYS) || (!NOT_LETTERS.includes(key) && localStorage.getItem(OFF))) return;
+    if (!(key in KEYS) || (!ALWAYS_ON.includes(key) && !lettersAreOn())) return;
     if (KEYS[key](event) !== false) event.preventDefault();
   });
 }
 
-function busy(event) {
-  const { target } = event;
-  if (target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]")) return true;
-  return event.key === "Enter" && Boolean(target.closest("a, button, summary, input"));
+/** Whether the focused element uses the key itself. */
+function belongsToElement({ target, key }) {
+  return Boolean(target.closest(TEXT_FIELDS) || (key === "Enter" && target.closest("a, button, summary, input")));
 }
 
 function escape(event) {
-  if (event.target.closest("input:not([type=checkbox]), select, textarea")) {
-    event.preventDefault(); // a search field would be emptied without saying so
+  if (event.target.closest(TEXT_FIELDS)) {
+    event.preventDefault(); // a search field would empty itself without an event
     event.target.blur();
     return;
   }
-  if (shownTask.value) shownTask.value = 0;
+  if (openedTask.value) openedTask.value = 0;
   else if (some.value) clear();
   else cursor.value = -1;
 }
@@ -59,12 +58,12 @@ function move(by) {
   const next = cursor.value < 0 ? 0 : Math.min(length - 1, Math.max(0, cursor.value + by));
   cursor.value = next;
   reveal(next);
-  if (shownTask.value && rows.at(next)) shownTask.value = rows.at(next).number;
+  if (openedTask.value && rows.at(next)) openedTask.value = rows.at(next).number;
 }
 
 function open() {
   const task = rows.at(cursor.value);
   if (!task) return false;
-  shownTask.value = task.number;
+  openedTask.value = task.number;
   return true;
 }

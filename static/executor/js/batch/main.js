@@ -6,6 +6,7 @@ import { Stream } from "../live/stream.js";
 import { startAnnouncer } from "./announce.js";
 import { BulkBar } from "./bulk.js";
 import { startControls } from "./controls.js";
+import { startTitle } from "./document_title.js";
 import { Drawer } from "./drawer.js";
 import { startFilters } from "./filters.js";
 import { startHeader } from "./header.js";
@@ -13,12 +14,11 @@ import { showHelp } from "./help.js";
 import { html } from "./html.js";
 import { startKeys } from "./keys.js";
 import { Matching } from "./matching.js";
+import { updateOpenedTask } from "./opened_task.js";
 import { sample } from "./rate.js";
-import * as rows from "./rows.js";
-import { heed } from "./shown.js";
-import { batch, island, setClock, shownTask } from "./state.js";
+import { rows } from "./rows.js";
+import { batch, island, openedTask, setClock } from "./state.js";
 import { Table } from "./table.js";
-import { startTitle } from "./title.js";
 import { reveal } from "./window.js";
 
 function mount(id, component) {
@@ -28,30 +28,30 @@ function mount(id, component) {
   return place;
 }
 
-function learn(shown) {
-  batch.value = shown;
-  sample(shown);
+function updateBatch(current) {
+  batch.value = current;
+  sample(current);
 }
 
 const stream = new Stream(island.urls, island.batch.seq, new Sign(document.getElementById("sign")), {
-  frames(changes, at, shown) {
+  frames(changes, at, current) {
     setClock(at);
     together(() => {
-      learn(shown);
+      updateBatch(current);
       rows.apply(changes, at);
     });
-    heed(changes);
+    updateOpenedTask(changes);
   },
-  snapshot(shown) {
-    learn(shown);
+  snapshot(current) {
+    updateBatch(current);
     rows.reload();
   },
 });
 
-rows.seed();
+rows.start(island);
 sample(island.batch);
 document.querySelector("#task-form > .bulk")?.remove();
-const place = mount("task-table", () => html`<div class="live-table"><div class="table-box"><${Table} /></div></div><${BulkBar} />`);
+const table = mount("task-table", () => html`<div class="live-table"><div class="table-box"><${Table} /></div></div><${BulkBar} />`);
 document.getElementById("task-form").addEventListener("submit", (event) => event.preventDefault());
 mount("matching", Matching);
 mount("drawer", Drawer);
@@ -65,6 +65,6 @@ const help = document.getElementById("keys");
 help.hidden = false;
 help.addEventListener("click", showHelp);
 if (island.offset) reveal(island.offset);
-if (island.open) shownTask.value = island.open;
+if (island.open) openedTask.value = island.open;
 stream.start();
-place.dataset.ready = "true";
+table.dataset.ready = "true";

@@ -1,17 +1,19 @@
-/** How many tasks match, how far a search is, and the pill behind which changes of the list wait. */
-import { plural, thousands } from "../words.js";
+/** The number of matching tasks, the progress of a search, and the button that refreshes a changed list. */
+import { count, plural } from "../formatting.js";
 import { html } from "./html.js";
-import { matching, pending, reload } from "./rows.js";
-import { search } from "./search.js";
+import { rows } from "./rows.js";
 
 export function Matching() {
+  const changed = rows.pending.count.value;
   return html`
-    ${pending.value > 0 && html`<button type="button" class="pill" onClick=${() => reload()}>${pending.value} changed – refresh</button> `}
-    ${counted()}`;
+    ${changed > 0 && html`<button type="button" class="pill" onClick=${() => rows.reload()}>${changed} changed – refresh</button> `}
+    ${text()}`;
 }
 
-function counted() {
-  if (search.value?.going) return `${plural(search.value.found, "task")} up to #${thousands(search.value.to)}, searching…`;
-  if (matching.value != null) return plural(matching.value, "task");
-  return search.value ? `more than ${plural(search.value.found, "task")}` : "more than 10,000 tasks";
+function text() {
+  const matching = rows.matching.value;
+  const search = rows.search.state.value;
+  if (search?.going) return `${plural(search.found, "task")} up to #${count(search.to)}, searching…`;
+  if (matching != null) return plural(matching, "task");
+  return search ? `more than ${plural(search.found, "task")}` : "more than 10,000 tasks";
 }

@@ -1,8 +1,12 @@
-/** One row of the table; the same as templates/executor/_task_row.html. */
+/** One row of the table. */
 import { Component } from "preact";
-import { COLUMNS, cellOf, titleOf } from "./cells.js";
+import { toneOf } from "../states.js";
+import { cellOf, titleOf } from "./cells.js";
 import { html } from "./html.js";
-import { ticks } from "./note.js";
+import { island } from "./state.js";
+
+/** Whether the row changes with the clock. */
+const ticks = (task) => task.status === "running" || (task.status === "queued" && Boolean(task.run_after));
 
 export class Row extends Component {
   shouldComponentUpdate(next) {
@@ -13,13 +17,14 @@ export class Row extends Component {
 
   render({ task, index, picked, here, left, now, pickable, onPick }) {
     return html`
-      <tr data-number=${task.number} data-index=${index} data-status=${task.status} aria-rowindex=${index + 2}
-          aria-selected=${picked ? "true" : "false"} class=${[here && "here", left && "left"].filter(Boolean).join(" ")}>
+      <tr data-number=${task.number} data-index=${index} data-status=${task.status} data-tone=${toneOf(task.status)}
+          aria-rowindex=${index + 2} aria-selected=${picked ? "true" : "false"}
+          class=${[here && "here", left && "left"].filter(Boolean).join(" ")}>
         ${pickable && html`<td class="c-pick">
           <input type="checkbox" checked=${picked} aria-label=${`Select task ${task.number}`}
                  onClick=${(event) => onPick(event, index)} />
         </td>`}
-        ${COLUMNS.map((column) => html`<td class=${column.css} title=${titleOf(task, column)}>${cellOf(task, column, now)}</td>`)}
+        ${island.columns.map((column) => html`<td class=${column.css} title=${titleOf(task, column)}>${cellOf(task, column, now)}</td>`)}
       </tr>`;
   }
 }

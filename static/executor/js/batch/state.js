@@ -1,8 +1,8 @@
-/** What the page of a batch knows, as signals. Whoever shows something reads them; whoever learns something sets them. */
+/** The state of the page of a batch, as signals. */
 import { computed, signal } from "@preact/signals";
+import { isFiltered } from "./task_filter.js";
 
 /**
- * @typedef {{status: string[], priority: string[], function: string, q: string}} Filter
  * @typedef {{task_id: string, number: number, name: string, custom_id: ?string, function: string, priority: string,
  *   status: string, error: ?string, attempt: number, worker: ?string, execution_time: ?number, started_at: ?string,
  *   run_after: ?string, progress: ?Array}} Task
@@ -10,39 +10,24 @@ import { computed, signal } from "@preact/signals";
 export const island = JSON.parse(document.getElementById("island").textContent);
 
 export const batch = signal(island.batch);
-/** @type {import("@preact/signals").Signal<Filter>} */
+/** @type {import("@preact/signals").Signal<import("./task_filter.js").Filter>} */
 export const filter = signal(island.filter);
-export const filtered = computed(() => {
-  const { status, priority, function: name, q } = filter.value;
-  return Boolean(status.length || priority.length || name || q);
-});
+export const filtered = computed(() => isFiltered(filter.value));
 
-/** The server's clock, to the second; countdowns and running times go by it. */
+/** The server's clock, to the second: countdowns and running times use it. */
 export const now = signal(Date.now());
-let ahead = 0;
-setInterval(() => document.hidden || (now.value = Date.now() + ahead), 500);
+let offset = 0;
+setInterval(() => document.hidden || (now.value = Date.now() + offset), 500);
 
-/** @param {string} at the server's time just now */
+/** @param {string} at the server's time */
 export function setClock(at) {
   const difference = Date.parse(at) - Date.now();
-  if (Math.abs(difference - ahead) > 1500) ahead = difference;
+  if (Math.abs(difference - offset) > 1500) offset = difference;
 }
 
 export const may = (scope) => island.scopes.includes(scope);
 
-/** The number of the task that the drawer shows; 0 when it is closed. */
-export const shownTask = signal(0);
+/** The number of the task in the drawer; 0 when it is closed. */
+export const openedTask = signal(0);
 /** The row that the keyboard is at, counted from 0; -1 for none. */
 export const cursor = signal(-1);
-
-/** @param {Filter} given @returns {URLSearchParams} as the page, the list and the export write it */
-export function query(given) {
-  const parts = new URLSearchParams();
-  if (given.status.length) parts.set("status", given.status.join(","));
-  if (given.priority.length) parts.set("priority", given.priority.join(","));
-  if (given.function) parts.set("function", given.function);
-  if (given.q) parts.set("q", given.q);
-  return parts;
-}
-
-export const queryText = (parts) => parts.toString().replaceAll("%2C", ",");

@@ -1,9 +1,9 @@
-/** The list of batches, live: rows are changed in place, new ones come on top. */
+/** The live list of batches: rows are updated in place, new ones are inserted at the top. */
+import { count, percent } from "../formatting.js";
 import { bind, bindBar } from "../live/bind.js";
 import { Sign } from "../live/sign.js";
 import { Socket } from "../live/socket.js";
 import { showTimes } from "../times.js";
-import { percent, thousands } from "../words.js";
 
 const body = document.querySelector("#batches tbody");
 const blank = document.getElementById("batch-row").content;
@@ -19,9 +19,9 @@ function show(batch) {
     owner: batch.owner,
     state: batch.state,
     percent: percent(stats.progress_percentage),
-    total: thousands(stats.total_tasks),
-    running: thousands(counts.running),
-    failed: thousands(counts.failed),
+    total: count(stats.total_tasks),
+    running: count(counts.running),
+    failed: count(counts.failed),
   });
   row.querySelector(".chip").dataset.state = batch.state;
   row.querySelector(".c-failed").toggleAttribute("data-some", counts.failed > 0);

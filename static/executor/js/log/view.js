@@ -1,7 +1,7 @@
 /** The log of an attempt: read from the server, followed while it is written, shown as a terminal would. */
+import { count } from "../formatting.js";
 import { get } from "../http.js";
 import { delay } from "../live/backoff.js";
-import { thousands } from "../words.js";
 import { Ansi } from "./ansi.js";
 
 const EVERY = 300;
@@ -101,7 +101,7 @@ export class LogView {
 
   gap(bytes) {
     this.ansi.reset();
-    this.line.append(element("span", "log-gap", `${thousands(bytes)} bytes not kept\n`));
+    this.line.append(element("span", "log-gap", `${count(bytes)} bytes not kept\n`));
     this.newLine();
   }
 

@@ -1,39 +1,40 @@
-/** The page of a task, live: what the drawer shows, read anew while the task is not over. */
+/** The live page of a task, read again until the task is final. */
 import { render } from "preact";
+import { Status } from "../batch/cells.js";
 import { Detail } from "../batch/detail.js";
 import { html } from "../batch/html.js";
 import { get } from "../http.js";
 import { delay } from "../live/backoff.js";
+import { isFinal, verbFor } from "../states.js";
 
-const EVERY = 1000;
-const OVER = ["completed", "failed", "cancelled"];
+const POLL_INTERVAL = 1000;
 const place = document.getElementById("task");
 const head = document.getElementById("task-head");
-let task = JSON.parse(document.getElementById("island").textContent);
+const { details, ...island } = JSON.parse(document.getElementById("island").textContent);
+let { task } = island;
 
 function show() {
-  render(html`<${Detail} task=${task} now=${Date.now()} />`, place);
-  const status = head.querySelector(".status");
-  status.dataset.status = task.status;
-  status.textContent = task.status;
-  for (const form of head.querySelectorAll("[data-when]")) form.hidden = !form.dataset.when.split(" ").includes(task.status);
+  render(html`<${Detail} task=${task} fields=${details} now=${Date.now()} />`, place);
+  render(html`<${Status} status=${task.status} />`, head.querySelector("#task-status"));
+  for (const form of head.querySelectorAll("[data-verb]")) form.hidden = form.dataset.verb !== verbFor(task.status);
 }
 
 async function follow() {
-  for (let failures = 0; !OVER.includes(task.status); ) {
-    await new Promise((done) => setTimeout(done, failures ? delay(failures) : EVERY));
+  for (let failures = 0; !isFinal(task.status); ) {
+    await new Promise((done) => setTimeout(done, failures ? delay(failures) : POLL_INTERVAL));
     if (document.hidden) continue;
     try {
       task = await get(`/api/tasks/${task.task_id}`);
       failures = 0;
       show();
     } catch (error) {
-      if (error.status === 404) return location.reload(); // it was cleared: the page that says so
+      if (error.status === 404) return location.reload(); // cleared: the reloaded page says so
       failures += 1;
     }
   }
 }
 
 place.replaceChildren();
+head.querySelector("#task-status").replaceChildren();
 show();
 follow();

@@ -1,8 +1,8 @@
-/** The workers' table, read anew every two seconds while somebody looks. */
+/** The table of workers, read again every two seconds while the tab is visible. */
+import { megabytes } from "../formatting.js";
 import { get } from "../http.js";
 import { Sign } from "../live/sign.js";
 import { showTimes } from "../times.js";
-import { megabytes } from "../words.js";
 
 const EVERY = 2000;
 const box = document.getElementById("workers");

@@ -1,8 +1,10 @@
-/** The task in the drawer: read when it is opened, and again when a frame says that it changed. */
+/** The task in the drawer: read when it is opened, and again after each change of it. */
 import { effect, signal } from "@preact/signals";
 import { get } from "../http.js";
-import * as rows from "./rows.js";
-import { island, shownTask } from "./state.js";
+import { rows } from "./rows.js";
+import { island, openedTask } from "./state.js";
+
+const DEBOUNCE = 200;
 
 /** @type {import("@preact/signals").Signal<?object>} */
 export const detail = signal(null);
@@ -12,7 +14,7 @@ let id = island.open_id || "";
 let timer = 0;
 
 effect(() => {
-  const number = shownTask.value;
+  const number = openedTask.value;
   problem.value = "";
   if (!number) {
     detail.value = null;
@@ -26,23 +28,23 @@ effect(() => {
 async function load(number) {
   try {
     const found = await get(`/api/tasks/${id}`);
-    if (shownTask.peek() === number) detail.value = found;
+    if (openedTask.peek() === number) detail.value = found;
   } catch (error) {
-    if (shownTask.peek() === number) problem.value = error.message;
+    if (openedTask.peek() === number) problem.value = error.message;
   }
 }
 
 /** @param {import("../live/stream.js").Change[]} changes */
-export function heed(changes) {
-  const number = shownTask.peek();
+export function updateOpenedTask(changes) {
+  const number = openedTask.peek();
   const change = number && changes.findLast((each) => each[0] === number);
-  if (!change || told(change)) return;
+  if (!change || isProgress(change)) return;
   clearTimeout(timer);
-  timer = setTimeout(() => shownTask.peek() === number && load(number), 200);
+  timer = setTimeout(() => openedTask.peek() === number && load(number), DEBOUNCE);
 }
 
-/** The task only said how far it is: that is shown without asking for the rest again. */
-function told(change) {
+/** Show a change that is progress alone, without reading the task again. */
+function isProgress(change) {
   const task = detail.peek();
   const [number, , attempt, , , , , , progress] = change;
   if (!progress || task?.number !== number || task.status !== "running" || task.attempt !== attempt) return false;

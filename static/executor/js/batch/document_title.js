@@ -1,6 +1,6 @@
-/** The tab's title tells the progress: `62 % ✗3 name`. */
+/** The title of the tab, with the progress: `62 % ✗3 name`. */
 import { effect } from "@preact/signals";
-import { percent } from "../words.js";
+import { percent } from "../formatting.js";
 import { batch } from "./state.js";
 
 export function startTitle() {

@@ -1,9 +1,9 @@
-"""How texts look on the pages."""
+"""Documentation of task functions as HTML."""
 
-from executor.views.template_tags.shown import paragraphs
+from executor.views.template_tags.function_docs import paragraphs
 
 
-def test_documentation_flows_but_its_lists_stay():
+def test_paragraphs_flow_and_lists_keep_their_lines():
     text = "One line\nand `code` <b>here</b>.\n\n- first\n- second `x`\n\n`open"
     assert paragraphs(text) == (
         "<p>One line and <code>code</code> &lt;b&gt;here&lt;/b&gt;.</p>"

@@ -1,0 +1,12 @@
+"""The page of the task functions."""
+
+from django.http import HttpRequest, HttpResponse
+
+from executor.reads import lists
+from executor.views.page import page, render_page
+
+
+@page
+def functions(request: HttpRequest) -> HttpResponse:
+    """Show the task functions with their parameters."""
+    return render_page(request, "executor/functions.html", functions=lists.functions())

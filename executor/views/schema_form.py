@@ -1,0 +1,86 @@
+"""Forms made from JSON Schema: the parameters of a task function."""
+
+from __future__ import annotations
+
+import json
+
+from django import forms
+from django.http import QueryDict
+
+_LONG_TEXTS = ("code", "text", "content", "stdin", "query")
+
+
+class JSONField(forms.JSONField):
+    """JSON in a text area, with the place of a syntax error in its message."""
+
+    def to_python(self, value: object) -> object:
+        """Parse the text.
+
+        Raises ValidationError.
+        """
+        if isinstance(value, str) and value.strip():
+            try:
+                json.loads(value)
+            except json.JSONDecodeError as error:
+                raise forms.ValidationError(f"Not JSON: {error}.") from None
+        return super().to_python(value)
+
+    def prepare_value(self, value: object) -> object:
+        """Return the text of the field; empty for null."""
+        return "" if value is None else super().prepare_value(value)
+
+
+def params_form(schema: dict, data: QueryDict | None = None) -> forms.Form:
+    """Return a form with a field `p_<parameter>` for each parameter of the schema."""
+    form = forms.Form(data, prefix=None)
+    required = schema.get("required", [])
+    for name, raw in schema.get("properties", {}).items():
+        form.fields[f"p_{name}"] = schema_field(name, _resolved(raw, schema), name in required)
+    return form
+
+
+def filled_params(form: forms.Form, schema: dict) -> dict:
+    """Return the parameters that were filled in. The function's default applies to an empty field."""
+    params = {}
+    for name, raw in schema.get("properties", {}).items():
+        value = form.cleaned_data.get(f"p_{name}")
+        part = _resolved(raw, schema)
+        if value in (None, "") or (value is False and not part.get("default")):
+            continue
+        params[name] = value
+    return params
+
+
+def _resolved(part: dict, schema: dict) -> dict:
+    """Return a property's schema without references and without the `null` of optional parameters."""
+    if reference := part.get("$ref"):
+        part = {**schema.get("$defs", {}).get(reference.rpartition("/")[2], {}), **part}
+    options = [_resolved(option, schema) for option in part.get("anyOf", []) if option.get("type") != "null"]
+    return {**options[0], **part} if len(options) == 1 else part
+
+
+def schema_field(name: str, part: dict, required: bool) -> forms.Field:
+    """Return the form field for a property; JSON where no other field fits."""
+    default = part.get("default")
+    common = {
+        "required": required,
+        "label": name,
+        "help_text": part.get("description", ""),
+        "initial": default,
+    }
+    bounds = {"min_value": part.get("minimum"), "max_value": part.get("maximum")}
+    match part.get("type"):
+        case _ if "enum" in part:
+            blank = [] if required or default is not None else [("", "—")]
+            return forms.ChoiceField(choices=[*blank, *((value, value) for value in part["enum"])], **common)
+        case "boolean":
+            return forms.BooleanField(**{**common, "required": False})
+        case "integer":
+            return forms.IntegerField(**bounds, **common)
+        case "number":
+            return forms.FloatField(**bounds, widget=forms.NumberInput(attrs={"step": "any"}), **common)
+        case "string":
+            long = part.get("format") == "multiline" or name in _LONG_TEXTS
+            widget = forms.Textarea(attrs={"rows": 6}) if long else forms.TextInput()
+            return forms.CharField(max_length=part.get("maxLength"), strip=False, widget=widget, **common)
+    return JSONField(widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}), **common)
