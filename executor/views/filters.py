@@ -9,6 +9,7 @@ from django.http import QueryDict
 from executor.domain import states
 from executor.reads.task_filter import TaskFilter
 
+STATUSES = [str(status) for status in states.STATUS_SPECS]
 PRIORITIES = [priority.label for priority in states.PRIORITIES]
 
 
@@ -16,7 +17,7 @@ class Filter:
     """The filter that an address contains, without unknown statuses and priorities."""
 
     def __init__(self, query: QueryDict):
-        self.status = _known(query, "status", states.TaskStatus.values)
+        self.status = _known(query, "status", STATUSES)
         self.priority = _known(query, "priority", PRIORITIES)
         self.function = query.get("function", "").strip()
         self.q = query.get("q", "").strip()
