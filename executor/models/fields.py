@@ -1,6 +1,7 @@
 """Column types of our own."""
 
 import uuid
+from typing import Any
 
 import orjson
 import uuid_utils
@@ -18,6 +19,10 @@ class JSONText(models.TextField):
     PostgreSQL's jsonb reorders keys and turns 1e308 into an integer, and both databases parse on every write; nobody
     asks them to look inside. Text gives back exactly what was put in, on both.
     """
+
+    # For the type checker: values are not limited to str, as they are in TextField.
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
 
     def from_db_value(self, value, expression, connection):
         return None if value is None else orjson.loads(value)

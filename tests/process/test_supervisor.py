@@ -71,11 +71,18 @@ def test_a_reader_that_stops_does_not_stop_us(pipe):
     assert any("lines were not read" in line for line in lines)
 
 
-def test_a_reader_that_is_gone_does_not_hurt_us(pipe):
-    log = Log(pipe[1])
-    os.close(pipe[0])
-    log.line("web", "nobody hears this")
-    log.line("web", "nor this")
+def test_log_discards_lines_after_its_reader_has_closed():
+    reader, writer = os.pipe()
+    os.close(reader)
+    log = Log(writer)
+    log.line("web", "discarded")
+    log.line("web", "discarded too")
+    os.close(writer)
+    reader, log.fd = os.pipe()
+    log.line("web", "written")
+    os.close(log.fd)
+    with open(reader) as rest:
+        assert rest.read() == "web | written\n"
 
 
 def test_lines_are_cut_whole():

@@ -13,9 +13,19 @@ def _disarmed():
     arm("")
 
 
-def test_nothing_happens_unless_armed():
-    for point in POINTS:
+def test_only_an_armed_failpoint_acts():
+    arm("before-claim=raise")
+    assert [point for point in POINTS if _raises(point)] == ["before-claim"]
+    arm("")
+    assert [point for point in POINTS if _raises(point)] == []
+
+
+def _raises(point: str) -> bool:
+    try:
         failpoint(point)
+    except OperationalError:
+        return True
+    return False
 
 
 def test_it_acts_once_at_the_nth_passage_that_counts():
