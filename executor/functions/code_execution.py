@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from executor.domain.errors import CodeFailed, CodeFiles, CodeKilled, CodeMemory, CodeTimeout, SandboxUnavailable
 from executor.domain.parameter_types import Base64
 from executor.sandbox import policy, probe, programs
-from executor.sandbox.run import Finished, Program, run
+from executor.sandbox.run import Program, ProgramResult, run
 
 from .context import TaskContext
 from .registry import task_function
@@ -110,11 +110,11 @@ async def code_execution(params: CodeExecutionParameters, context: TaskContext) 
     or {"base64": …}) and sandbox (how well it was contained). It runs in an empty folder with nothing but its `files`,
     without network, and ends with all that it started. What it prints can be watched while it runs.
     """
-    standing = probe.known() or await asyncio.to_thread(probe.standing)
-    policy.demand(standing)
-    program, user = _program(params, standing.python), probe.program_user()
-    finished = await run(program, standing.launcher, user, context.log, context.redactor)
-    result = _result(finished) | {"sandbox": standing.shown()}
+    containment = probe.cached() or await asyncio.to_thread(probe.containment)
+    policy.require_min_level(containment)
+    program, user = _program(params, containment.python), probe.program_user()
+    finished = await run(program, containment.launcher, user, context.log, context.redactor)
+    result = _result(finished) | {"sandbox": containment.as_dict()}
     _judge(finished, result, params)
     return result
 
@@ -142,12 +142,12 @@ def _program(params: CodeExecutionParameters, python: str) -> Program:
     )
 
 
-def _result(finished: Finished) -> dict:
+def _result(finished: ProgramResult) -> dict:
     names = "exit_code signal stdout stderr truncated duration cpu_seconds peak_memory files"
     return {name: getattr(finished, name) for name in names.split()}
 
 
-def _judge(finished: Finished, result: dict, params: CodeExecutionParameters) -> None:
+def _judge(finished: ProgramResult, result: dict, params: CodeExecutionParameters) -> None:
     """Raise the error of an end that fails the attempt."""
     last = "\n".join(finished.stderr.strip().splitlines()[-LAST_LINES:])
     told = f"\n{last}" if last else ""

@@ -1,21 +1,27 @@
-"""Programs of others, contained: the strongest walls that this machine allows, and an honest word on which those are.
+"""The sandbox: runs programs under the strongest containment that this machine allows, and reports its level.
 
-levels.py    the three levels and what they are made of
-probe.py     which of them this machine allows, found out by a canary
-programs.py  from a text and a runtime to a command line
-run.py       one run: what goes in, what comes out
-server.py    the worker's hold on the process that starts programs
-jail/        that process, and the walls
+levels.py    the three levels and their layers
+probe.py     the level of this machine, tested by a canary
+policy.py    the level that the settings require
+programs.py  command line of a runtime
+run.py       one run: its input and its result
+output.py    output of a program: live, and its head and tail
+server.py    the worker's handle of its fork server
+cost.py      time that the containment adds to a program
+jail/        the fork server, and the layers
 """
 
 
 def report() -> dict:
-    """Level, layers and what is missing on this machine, as it is shown. Found out at the first call, which takes a
-    moment; nothing stays behind that a worker without programs would pay for."""
-    from . import probe, server  # the server process imports this package without Django
+    """Return level, layers and missing layers of this machine.
 
-    looked = probe.known() is not None
-    found = probe.standing().shown()
-    if not looked:
+    The first call probes the machine and takes a moment. It leaves no fork server behind, so that a worker which runs
+    no programs does not pay for one.
+    """
+    from . import probe, server  # deferred: the fork server imports this package without Django
+
+    probed_before = probe.cached() is not None
+    found = probe.containment().as_dict()
+    if not probed_before:
         server.stop()
     return found

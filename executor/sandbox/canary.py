@@ -1,7 +1,7 @@
-"""The canary: a program that feels for the walls around it and prints what it found as JSON.
+"""The canary: a program that tests the layers of its sandbox and prints its findings as JSON.
 
-It is sent through the real launch path as a text, never imported. Its first argument is a file that it must not be able
-to read, its second a place where it must not be able to write.
+It is run as a text by the real launcher, never imported. Arguments: a file that it must not be able to read, a path
+that it must not be able to write, and the pid of the worker.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the walls cost: the same tiny program as an ordinary subprocess and through a launcher, in turns."""
+"""Time that the sandbox adds: the same tiny program as a plain subprocess and through a launcher, in turns."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ import statistics
 import time
 from collections.abc import Callable
 
-from .probe import program_user, standing
+from .probe import containment, program_user
 from .run import Program, run
 
-NOTHING = ["/bin/sh", "-c", ":"]
+NO_OP = ["/bin/sh", "-c", ":"]
+WARM_UP_ROUNDS = 3
 
 
 async def cost(
     rounds: int = 40,
     launcher: str | None = None,
     argv: list[str] | None = None,
-    tell: Callable[[int], None] = lambda done: None,
+    on_round: Callable[[int], None] = lambda done: None,
 ) -> dict:
-    """Median milliseconds of `plain` and `sandboxed`, and what is between them as `more`; with the launcher's name.
-    `tell` hears after each round how many are done."""
-    launcher = launcher or (await asyncio.to_thread(standing)).launcher
-    argv = argv or NOTHING
+    """Return the launcher, and the median milliseconds of `plain`, `sandboxed` and their difference `more`.
+
+    `on_round` is called after each round with the number of rounds done.
+    """
+    launcher = launcher or (await asyncio.to_thread(containment)).launcher
+    argv = argv or NO_OP
     plain, contained = [], []
-    for number in range(-3, rounds):  # the first warm up
+    for number in range(-WARM_UP_ROUNDS, rounds):
         started = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -37,8 +40,8 @@ async def cost(
         started = time.perf_counter()
         await run(Program(argv=argv, timeout=10), launcher, program_user())
         contained.append(time.perf_counter() - started)
-        tell(max(0, number + 1))
-    milliseconds = [round(statistics.median(times[3:]) * 1000, 2) for times in (plain, contained)]
+        on_round(max(0, number + 1))
+    milliseconds = [round(statistics.median(times[WARM_UP_ROUNDS:]) * 1000, 2) for times in (plain, contained)]
     return {
         "launcher": launcher,
         "plain": milliseconds[0],

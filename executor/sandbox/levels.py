@@ -1,4 +1,4 @@
-"""How well a program is contained here: three levels, and what each is made of."""
+"""Levels of containment, and the layers that each is made of."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ LEVELS = (LIMITS_ONLY, RESTRICTED, ISOLATED)  # weakest first
 
 NAMESPACES = tuple(f"{kind} namespace" for kind in ("user", "pid", "network", "mount", "ipc", "uts"))
 LAYERS = (*NAMESPACES, "landlock", "seccomp", "no new privileges", "resource limits", "memory watchdog")
-# A level without one of these is not reached.
-NEEDED = {
+# A level is reached only with all of these layers.
+REQUIRED_LAYERS: dict[str, set[str]] = {
     ISOLATED: {*NAMESPACES, "seccomp", "no new privileges", "resource limits"},
     RESTRICTED: {"landlock", "seccomp", "no new privileges", "resource limits"},
     LIMITS_ONLY: set(),
 }
-LEVEL_OF = {"namespaces": ISOLATED, "bubblewrap": ISOLATED, "restricted": RESTRICTED, "limits": LIMITS_ONLY}
+LEVEL_OF_LAUNCHER = {
+    "namespaces": ISOLATED,
+    "bubblewrap": ISOLATED,
+    "restricted": RESTRICTED,
+    "limits": LIMITS_ONLY,
+}
 
 
-def level_named(text: str) -> str:
-    """The level that a setting means. Raises ValueError, naming what exists."""
+def parse_level(text: str) -> str:
+    """Return the level that a setting names. Raises ValueError, listing the levels."""
     level = text.strip().lower().replace("-", " ").replace("_", " ")
     level = LIMITS_ONLY if level == "limits" else level
     if level not in LEVELS:
@@ -28,20 +33,20 @@ def level_named(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What the probe found: the strongest launcher whose walls a canary felt, and why no stronger one."""
+class Containment:
+    """Result of the probe: the strongest launcher whose layers the canary confirmed."""
 
     level: str
     layers: list[str]
     missing: list[str]
     launcher: str
-    python: str = ""  # the interpreter that starts in there
-    why: dict[str, str] = field(default_factory=dict)  # launcher → what kept it from being used
+    python: str = ""  # the interpreter that starts in the sandbox
+    failures: dict[str, str] = field(default_factory=dict)  # stronger launcher → why it is not used
 
-    def allows(self, least: str) -> bool:
-        """Whether this is at least that level."""
-        return LEVELS.index(self.level) >= LEVELS.index(least)
+    def reaches(self, level: str) -> bool:
+        """Return whether this is at least that level."""
+        return LEVELS.index(self.level) >= LEVELS.index(level)
 
-    def shown(self) -> dict:
-        """As it is shown with each result and on the workers page."""
+    def as_dict(self) -> dict:
+        """Return the part for results and the workers page."""
         return {"level": self.level, "layers": self.layers, "missing": self.missing}

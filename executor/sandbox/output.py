@@ -1,4 +1,4 @@
-"""What a program prints: read as it comes, its head and tail kept, told live."""
+"""Output of a program: read as it comes, passed on live, its head and tail kept."""
 
 from __future__ import annotations
 
@@ -8,41 +8,43 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
-KEPT = 32 * 1024  # bytes of the head and of the tail that are kept
-READ = 64 * 1024
+KEPT = 32 * 1024  # bytes kept of the head, and of the tail
+READ_SIZE = 64 * 1024  # bytes
 
 
 class Redactor(Protocol):
-    """Hides what must not be seen in a text that comes in pieces."""
+    """Hides secrets in a text that comes in chunks."""
 
-    def redact_chunk(self, text: str) -> str: ...
+    def redact_chunk(self, chunk: str) -> str: ...
 
     def flush(self) -> str: ...
 
 
 class Output:
-    """One stream of a program, through a pipe whose other end is `writable` until `handed_over`. The redactor hides
-    secrets before anything is cut: half a secret would not be known as one."""
+    """One output stream of a program: a pipe, whose other end is `writable` until `close_writable`.
 
-    def __init__(self, tell: Callable[[str], None], redactor: Redactor | None = None):
+    The redactor is applied before the text is split or cut, because a part of a secret would not match.
+    """
+
+    def __init__(self, on_text: Callable[[str], None], redactor: Redactor | None = None):
         self._readable, self.writable = os.pipe()
         os.set_blocking(self._readable, False)
-        self._tell, self._redactor = tell, redactor
+        self._on_text, self._redactor = on_text, redactor
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._head, self._tail, self._size = bytearray(), bytearray(), 0
         self.ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._readable, self._read)
 
-    def handed_over(self) -> None:
-        """The program's side has its own copy of the writable end now."""
+    def close_writable(self) -> None:
+        """Close our copy of the writable end, once the program's side has its own."""
         if self.writable >= 0:
             os.close(self.writable)
             self.writable = -1
 
     def close(self) -> None:
-        """Read no more, whoever still holds the other end."""
-        self.handed_over()
+        """Stop reading, even if a process still holds the other end."""
+        self.close_writable()
         if self._readable >= 0:
             self._loop.remove_reader(self._readable)
             os.close(self._readable)
@@ -51,7 +53,7 @@ class Output:
 
     def _read(self) -> None:
         try:
-            chunk = os.read(self._readable, READ)
+            chunk = os.read(self._readable, READ_SIZE)
         except BlockingIOError:
             return
         if not chunk:
@@ -60,7 +62,7 @@ class Output:
                 rest = self._redactor.redact_chunk(rest) + self._redactor.flush()
                 self._keep(rest.encode())
             if rest:
-                self._tell(rest)
+                self._on_text(rest)
             self.close()
             return
         text = self._decoder.decode(chunk)
@@ -69,26 +71,26 @@ class Output:
             chunk = text.encode()
         self._keep(chunk)
         if text:
-            self._tell(text)
+            self._on_text(text)
 
     def _keep(self, chunk: bytes) -> None:
         self._size += len(chunk)
-        room = KEPT - len(self._head)
-        if room > 0:
-            self._head += chunk[:room]
-            chunk_after = chunk[room:]
-        else:
-            chunk_after = chunk
-        self._tail += chunk_after[-KEPT:]
+        room = max(0, KEPT - len(self._head))
+        self._head += chunk[:room]
+        self._tail += chunk[room:][-KEPT:]
         del self._tail[:-KEPT]
 
     @property
     def truncated(self) -> bool:
-        return self._size > len(self._head) + len(self._tail)
+        """Whether a part between head and tail was dropped."""
+        return self._dropped > 0
 
     @property
     def text(self) -> str:
-        """What was kept, with a note of what was not."""
-        skipped = self._size - len(self._head) - len(self._tail)
-        middle = f"\n[… {skipped} bytes not kept …]\n".encode() if skipped else b""
-        return (bytes(self._head) + middle + bytes(self._tail)).decode(errors="replace")
+        """Head and tail, with a note of the bytes that were dropped between them."""
+        note = f"\n[… {self._dropped} bytes not kept …]\n".encode() if self._dropped else b""
+        return (bytes(self._head) + note + bytes(self._tail)).decode(errors="replace")
+
+    @property
+    def _dropped(self) -> int:
+        return self._size - len(self._head) - len(self._tail)

@@ -1,4 +1,4 @@
-"""What the settings demand of the sandbox, and the refusal when this machine does not give it."""
+"""The level of containment that the settings require."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.conf import settings
 
 from executor.domain.errors import SandboxUnavailable
 
-from .levels import ISOLATED, Standing, level_named
+from .levels import ISOLATED, Containment, parse_level
 
 FIX = {
     ISOLATED: (
@@ -17,15 +17,15 @@ FIX = {
 }
 
 
-def demand(standing: Standing) -> None:
-    """Raises SandboxUnavailable when this is less than BATCH_CODE_MIN_LEVEL."""
-    least = level_named(settings.BATCH_CODE_MIN_LEVEL)
-    if standing.allows(least):
+def require_min_level(containment: Containment) -> None:
+    """Raise SandboxUnavailable if the containment is below BATCH_CODE_MIN_LEVEL."""
+    min_level = parse_level(settings.BATCH_CODE_MIN_LEVEL)
+    if containment.reaches(min_level):
         return
-    reasons = "".join(f" {launcher}: {reason}." for launcher, reason in standing.why.items() if reason)
+    reasons = "".join(f" {launcher}: {reason}." for launcher, reason in containment.failures.items() if reason)
     raise SandboxUnavailable(
-        f"Programs are not run on this worker: its sandbox reaches the level {standing.level!r}, and {least!r} is the "
-        f"least that BATCH_CODE_MIN_LEVEL allows.{reasons} {FIX.get(least, FIX[''])}; or lower BATCH_CODE_MIN_LEVEL, "
-        f"knowing what that means, to {standing.level!r}.",
+        f"This worker does not run programs: its sandbox reaches level {containment.level!r}, and BATCH_CODE_MIN_LEVEL "
+        f"requires {min_level!r}.{reasons} {FIX.get(min_level, FIX[''])}; or set BATCH_CODE_MIN_LEVEL to "
+        f"{containment.level!r} if that is acceptable.",
         retryable=False,
     )

@@ -1,4 +1,4 @@
-"""Run one program in the sandbox, from the worker's event loop."""
+"""One run of a program in the sandbox, from the worker's event loop."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ from executor.processes import framing
 from . import server
 from .output import Output, Redactor
 
-DRAIN = 0.5  # seconds that the rest of the output is waited for when the program is dead
-MARGIN = 10.0  # seconds after its time that a run which says nothing is given up
-LARGEST = 64 * 1024 * 1024
+DRAIN_TIMEOUT = 0.5  # seconds to wait for the rest of the output after the program's end
+ANSWER_MARGIN = 10.0  # seconds after the program's timeout until a run without an answer is abandoned
+MAX_ANSWER = 64 * 1024 * 1024  # bytes
 
 
 @dataclass
 class Program:
-    """A program and what it may use. `files` are name → {"text": …} or {"base64": …}; `return_files` are patterns,
-    None for all that is new or changed."""
+    """A program and its limits.
+
+    `files` are name → {"text": …} or {"base64": …}. `return_files` are patterns of the files to return; None means
+    every file that is new or changed. `timeout` is in seconds. `paths` are further folders that it may read.
+    """
 
     argv: list[str]
     stdin: str = ""
@@ -41,8 +44,8 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """How it ended: `exit`, `timeout`, `memory`, `files`, or `not started`."""
+class ProgramResult:
+    """The end of a run. `ended` is its reason: `exit`, `timeout`, `memory`, `files`, or `not started`."""
 
     ended: str
     error: str
@@ -61,45 +64,47 @@ async def run(
     program: Program,
     launcher: str,
     user: int | None,
-    tell: Callable[[str], None] = lambda text: None,
-    redactor: Callable[[], Redactor | None] = lambda: None,
-) -> Finished:
-    """Run it and wait for its end; `tell` hears what it prints, each stream behind a `redactor` of its own. A cancelled
-    call ends the program and all it started.
+    on_output: Callable[[str], None] = lambda text: None,
+    new_redactor: Callable[[], Redactor | None] = lambda: None,
+) -> ProgramResult:
+    """Run a program and wait for its end. Cancelling the call kills the program with its descendants.
 
-    Raises SandboxUnavailable when nothing can be started at all.
+    `user` is the id of the user that it runs as; None means the worker's own. `on_output` is called with its output;
+    `new_redactor` makes one redactor for each stream.
+
+    Raises SandboxUnavailable if no process can be started.
     """
-    if not server.running():
+    if server.pid() is None:
         await asyncio.to_thread(server.start)
-    line, theirs = socket.socketpair()
-    line.setblocking(False)
+    connection, theirs = socket.socketpair()
+    connection.setblocking(False)
     outputs: list[Output] = []
     try:
         with theirs:
-            outputs += [Output(tell, redactor()), Output(tell, redactor())]
-            server.hand_over(theirs, outputs[0].writable, outputs[1].writable)
+            outputs += [Output(on_output, new_redactor()), Output(on_output, new_redactor())]
+            server.submit_run(theirs, outputs[0].writable, outputs[1].writable)
         for output in outputs:
-            output.handed_over()
+            output.close_writable()
         try:
-            async with asyncio.timeout(program.timeout + MARGIN):
-                answer = await _exchange(line, _order(program, launcher, user))
+            async with asyncio.timeout(program.timeout + ANSWER_MARGIN):
+                answer = await _exchange(connection, _request(program, launcher, user))
         except TimeoutError:
             answer = {"ended": "timeout", "error": "the sandbox itself did not answer in time"}
         ends = [asyncio.ensure_future(output.ended.wait()) for output in outputs]
-        await asyncio.wait(ends, timeout=DRAIN)
+        await asyncio.wait(ends, timeout=DRAIN_TIMEOUT)
         for end in ends:
             end.cancel()
     except OSError as error:
         raise SandboxUnavailable(f"The sandbox could not start a program: {error}.") from error
     finally:
-        line.close()  # whatever still runs ends now
+        connection.close()  # ends the run if it is still in progress
         for output in outputs:
             output.close()
-    return _finished(answer, *outputs, launcher)
+    return _result(answer, *outputs, launcher)
 
 
-def _order(program: Program, launcher: str, user: int | None) -> bytes:
-    order = {
+def _request(program: Program, launcher: str, user: int | None) -> bytes:
+    request = {
         "launcher": launcher,
         "argv": program.argv,
         "env": {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **program.env},
@@ -117,35 +122,35 @@ def _order(program: Program, launcher: str, user: int | None) -> bytes:
         "bubblewrap": shutil.which("bwrap") or "bwrap",
         "prlimit": shutil.which("prlimit") or "prlimit",
     }
-    return framing.pack(json.dumps(order).encode())
+    return framing.pack(json.dumps(request).encode())
 
 
-async def _exchange(line: socket.socket, order: bytes) -> dict:
+async def _exchange(connection: socket.socket, request: bytes) -> dict:
     loop = asyncio.get_running_loop()
-    await loop.sock_sendall(line, order)
-    decoder = framing.Decoder(max_size=LARGEST)
-    while data := await loop.sock_recv(line, framing.CHUNK):
+    await loop.sock_sendall(connection, request)
+    decoder = framing.Decoder(max_size=MAX_ANSWER)
+    while data := await loop.sock_recv(connection, framing.CHUNK):
         try:
             for answer in decoder.feed(data):
                 return json.loads(answer)
         except framing.MessageTooLarge:
             raise ConnectionError("its answer is too large") from None
-    raise ConnectionError("its server could not start a process")
+    raise ConnectionError("its fork server could not start a process")
 
 
-def _finished(answer: dict, out: Output, err: Output, launcher: str) -> Finished:
-    code = number = None
+def _result(answer: dict, out: Output, err: Output, launcher: str) -> ProgramResult:
+    exit_code = signal_number = None
     if (status := answer.get("status")) is not None:
-        code = os.waitstatus_to_exitcode(status)
-        if launcher == "bubblewrap" and code > 128:
-            code = 128 - code  # it tells a signal as a shell does
-        if code < 0:
-            number, code = -code, None
-    return Finished(
+        exit_code = os.waitstatus_to_exitcode(status)
+        if launcher == "bubblewrap" and exit_code > 128:
+            exit_code = 128 - exit_code  # bubblewrap encodes a signal as a shell does
+        if exit_code < 0:
+            signal_number, exit_code = -exit_code, None
+    return ProgramResult(
         ended=answer["ended"],
         error=answer["error"],
-        exit_code=code,
-        signal=_name_of(number),
+        exit_code=exit_code,
+        signal=_signal_name(signal_number),
         stdout=out.text,
         stderr=err.text,
         truncated=out.truncated or err.truncated,
@@ -156,7 +161,7 @@ def _finished(answer: dict, out: Output, err: Output, launcher: str) -> Finished
     )
 
 
-def _name_of(number: int | None) -> str | None:
+def _signal_name(number: int | None) -> str | None:
     if number is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The worker's hold on its server process, which starts programs for it. One for each process that runs programs."""
+"""The worker's handle of its fork server, which starts programs for it. Each process that runs programs has its own."""
 
 from __future__ import annotations
 
@@ -6,35 +6,47 @@ import os
 import socket
 import subprocess
 import threading
+from typing import NamedTuple
 
 from executor.processes.spawning import bare_python
 
+CONTROL_TIMEOUT = 10.0  # seconds
+
+
+class _Server(NamedTuple):
+    owner: int  # pid of the process that started it: a fork inherits this record and needs a server of its own
+    process: subprocess.Popen
+    control: socket.socket
+
+
 _lock = threading.Lock()
-_server: tuple[int, subprocess.Popen, socket.socket] | None = None  # the pid it belongs to comes first
+_server: _Server | None = None
 
 
-def hand_over(line: socket.socket, output: int, errors: int) -> None:
-    """Give a run's line and outputs to the server, which is started when there is none. Raises OSError."""
-    descriptors = [line.fileno(), output, errors]
+def submit_run(connection: socket.socket, output: int, errors: int) -> None:
+    """Pass a run's connection and outputs to the server; start the server if there is none. Raises OSError."""
+    descriptors = [connection.fileno(), output, errors]
     try:
         socket.send_fds(_control(), [b"r"], descriptors)
     except OSError:
-        stop()  # somebody killed it
+        stop()  # the server was killed
         socket.send_fds(_control(), [b"r"], descriptors)
 
 
-def running() -> bool:
-    """Whether this process has one that lives."""
-    return _server is not None and _server[0] == os.getpid() and _server[1].poll() is None
+def pid() -> int | None:
+    """Return the pid of this process's server; None if there is none or it has ended."""
+    if _server is None or _server.owner != os.getpid() or _server.process.poll() is not None:
+        return None
+    return _server.process.pid
 
 
 def start() -> None:
-    """Have it ready before the first program. Raises OSError."""
+    """Start the server ahead of the first program. Raises OSError."""
     _control()
 
 
 def stop() -> None:
-    """End it, if this process has one. What runs goes on to its end."""
+    """End this process's server, if there is one. Runs in progress continue to their end."""
     global _server
     with _lock:
         if _server is None:
@@ -49,18 +61,18 @@ def stop() -> None:
 def _control() -> socket.socket:
     global _server
     with _lock:
-        if not running():  # a fork has its parent's, and needs its own
+        if _server is None or pid() is None:
             ours, theirs = socket.socketpair()
             with theirs:
                 process = subprocess.Popen(
-                    bare_python("executor.sandbox.jail.serve", str(theirs.fileno())),
+                    bare_python("executor.sandbox.jail.fork_server", str(theirs.fileno())),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     cwd="/",
                     env={"PATH": os.defpath, "LANG": "C.UTF-8"},
-                    start_new_session=True,  # signals for the worker's group are not for it: it ends with the line
+                    start_new_session=True,  # no signals of the worker's group: it ends when the control socket closes
                 )
-            ours.settimeout(10)
-            _server = (os.getpid(), process, ours)
-        return _server[2]
+            ours.settimeout(CONTROL_TIMEOUT)
+            _server = _Server(os.getpid(), process, ours)
+        return _server.control

@@ -1,4 +1,4 @@
-"""Every test that takes `variant` runs in each way that this machine offers, and afterwards nothing may be left."""
+"""Fixtures: tests that take `variant` run in every variant of this machine; afterwards nothing may be left."""
 
 import pytest
 
@@ -20,9 +20,9 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "contained: for the levels that have walls")
-    config.addinivalue_line("markers", "uncontained: for the level that has none")
-    config.addinivalue_line("markers", "on_disk: where the program's files lie in the host's file tree")
+    config.addinivalue_line("markers", "contained: for the levels that isolate")
+    config.addinivalue_line("markers", "uncontained: for the level that does not isolate")
+    config.addinivalue_line("markers", "on_disk: for launchers whose files lie in the host's file tree")
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +47,7 @@ def driver(drivers, variant) -> Driver:
 
 @pytest.fixture
 def contain(driver, variant):
-    """Run a program: `contain(code="…")` in Python, or `contain(argv=[…])`. When it has ended nothing may be left."""
+    """Run a program: `contain(code="…")` in Python, or `contain(argv=[…])`. Nothing of it may be left afterwards."""
     before = driver.ask(variant, {"argv": ["/bin/true"]})["state"]
     marks = []
 

@@ -1,5 +1,6 @@
-"""A stand-in for a worker, without Django: it runs the programs that come in as JSON lines and answers with what came
-of them. It may be started by any interpreter and as any user.
+"""A stand-in for a worker, without Django: runs the programs that it reads as JSON lines and writes their results.
+
+Any interpreter and any user can start it:
 
 python driver.py FOLDER_WITH_EXECUTOR
 """
@@ -22,9 +23,9 @@ def memory() -> int:
 
 
 async def answer(order: dict) -> dict:
-    told = []
+    lengths = []
     call = asyncio.create_task(
-        run(Program(**order["program"]), order["launcher"], order["user"], lambda text: told.append(len(text)))
+        run(Program(**order["program"]), order["launcher"], order["user"], lambda text: lengths.append(len(text)))
     )
     if order.get("cancel_after"):
         await asyncio.sleep(order["cancel_after"])
@@ -35,7 +36,7 @@ async def answer(order: dict) -> dict:
         finished = {"ended": "cancelled"}
     except Exception as error:
         finished = {"ended": "error", "error": repr(error)}
-    return {**finished, "told": sum(told)}
+    return {**finished, "output_length": sum(lengths)}
 
 
 async def main() -> None:
@@ -46,8 +47,8 @@ async def main() -> None:
         many = await asyncio.gather(*[answer(order) for _ in range(order.get("times", 1))])
         state = {
             "descriptors": len(os.listdir("/proc/self/fd")),
-            "server_descriptors": len(os.listdir(f"/proc/{server._server[1].pid}/fd")),
-            "server": server._server[1].pid,
+            "server_descriptors": len(os.listdir(f"/proc/{server.pid()}/fd")),
+            "server": server.pid(),
             "memory": memory(),
         }
         sys.stdout.write(json.dumps({**many[0], "all": many[1:], "state": state}) + "\n")

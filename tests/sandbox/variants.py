@@ -1,5 +1,7 @@
-"""The ways in which this machine can contain a program: each launcher, as root who drops its user, and as an ordinary
-user. A way that is not offered here is left out; that at least one is offered has a test of its own."""
+"""Variants of containment on this machine: each launcher, with a worker of root and of an ordinary user.
+
+Variants that this machine does not support are skipped; another test requires at least one isolating variant.
+"""
 
 import functools
 import json
@@ -14,18 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import executor
+from executor.sandbox.programs import base_interpreter
 
 ORDINARY = 54_321
 DROPPED = 60_900
-PATIENCE = 40
-SHORT_OF_DISK = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # many small files take long on a busy disk
+TIMEOUT = 40  # seconds
+FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # many small files are slow on a busy disk
 LAUNCHERS = ("namespaces", "bubblewrap", "restricted", "limits")
 PACKAGE = Path(executor.__file__).parent
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A launcher, and who the worker is."""
+    """A launcher and the worker's user."""
 
     launcher: str
     worker: str  # root, or ordinary
@@ -43,10 +46,10 @@ class Variant:
 
 
 class Driver:
-    """A worker's stand-in that runs as somebody."""
+    """A running driver.py, as root or as an ordinary user."""
 
     def __init__(self, ordinary: bool):
-        self.folder = Path(tempfile.mkdtemp(prefix="bx-sandbox-", dir=SHORT_OF_DISK))
+        self.folder = Path(tempfile.mkdtemp(prefix="bx-sandbox-", dir=FOLDER))
         self.folder.chmod(0o755)
         self.temp = self.folder / "temp"
         self.temp.mkdir(mode=0o777)
@@ -75,7 +78,7 @@ class Driver:
         order = {"launcher": variant.launcher, "user": variant.user, "program": program, **more}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
-        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+        ready, _, _ = select.select([self.process.stdout], [], [], TIMEOUT)
         if not ready:
             self.process.kill()
             raise AssertionError(f"the driver does not answer {json.dumps(order)[:500]}")
@@ -89,12 +92,12 @@ class Driver:
 
 @functools.cache
 def python() -> str:
-    """An interpreter that everybody may start."""
-    for path in (os.path.realpath(sys._base_executable), "/usr/bin/python3", "/usr/local/bin/python3"):
+    """Return an interpreter that every user may start."""
+    for path in (base_interpreter(), "/usr/bin/python3", "/usr/local/bin/python3"):
         folders = [path, *map(str, Path(path).parents)]
         if os.path.exists(path) and all(os.stat(folder).st_mode & 0o005 == 0o005 for folder in folders):
             return path
-    raise RuntimeError("no Python that an ordinary user can start")
+    raise RuntimeError("no Python interpreter that an ordinary user can start")
 
 
 def is_root() -> bool:
@@ -103,7 +106,7 @@ def is_root() -> bool:
 
 @functools.cache
 def offered() -> list[Variant]:
-    """What this machine offers to whom; found out by running nothing through each."""
+    """Return the variants that can run a trivial program on this machine."""
     if not sys.platform.startswith("linux"):
         return []
     found = []
@@ -121,13 +124,13 @@ def offered() -> list[Variant]:
 
 
 def marked(program: dict) -> tuple[dict, str]:
-    """The program with a word in its environment by which its processes are known."""
+    """Return the program with a unique mark in its environment, and the mark."""
     mark = uuid.uuid4().hex
     return {**program, "env": {**program.get("env", {}), "BATCH_MARK": mark}}, mark
 
 
 def processes_with(mark: str) -> list[int]:
-    """The living processes that carry the mark."""
+    """Return the pids of living processes with the mark in their environment."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -135,5 +138,5 @@ def processes_with(mark: str) -> list[int]:
                 if mark.encode() in (entry / "environ").read_bytes():
                     found.append(int(entry.name))
             except OSError:
-                pass  # ended, or not ours to look at
+                pass  # ended, or another user's
     return found

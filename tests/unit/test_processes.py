@@ -71,7 +71,7 @@ def test_the_command_wrapper_ends_its_program_with_its_parent():
     eventually(lambda: not is_alive(program), what="the program has ended")
 
 
-@pytest.mark.parametrize("module", ["processes.spawning", "processes.die_with_parent", "sandbox.jail.serve"])
+@pytest.mark.parametrize("module", ["processes.spawning", "processes.die_with_parent", "sandbox.jail.fork_server"])
 def test_the_modules_import_without_site_packages(module):
     code = f"import sys; sys.path.insert(0, sys.argv[1]); import executor.{module}"
     subprocess.run([sys.executable, "-I", "-S", "-c", code, str(PROJECT)], check=True)

@@ -1,10 +1,13 @@
-"""What happens on the other side of the wall: a small server process without Django, and what it forks.
+"""The far side of the sandbox: a small fork server without Django, and the processes it forks.
 
-serve.py       waits for runs and forks a keeper for each
-keeper.py      one run from its order to its answer: prepare, start, watch, end everything, collect, tidy up
-namespaces.py  level "isolated": namespaces and mounts by plain system calls
-bubblewrap.py  level "isolated" where only bubblewrap may make namespaces
-confine.py     the last steps of every program: limits, no new privileges, Landlock, seccomp, exec
+fork_server.py      forks one monitor for each run
+monitor.py          one run: start the program, enforce its limits, kill everything it left, collect its files
+launch.py           start of the program for each launcher
+namespaces.py       launcher of the level "isolated", by plain system calls
+bubblewrap.py       launcher of the level "isolated" on hosts where only bubblewrap may create namespaces
+confine.py          last steps of every program before exec: limits, no new privileges, Landlock, seccomp
+process_tree.py     descendants of a process: their memory, their end
+files.py            files of a run: written, collected, removed
 
-It imports the standard library alone, so that it starts in a moment and stays small.
+Imports nothing but the standard library and executor.processes, so that it starts quickly and stays small.
 """

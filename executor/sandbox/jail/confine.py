@@ -1,4 +1,4 @@
-"""The last steps of a program before it is one: from here on it can only lose."""
+"""Last steps of a program before exec: each can only take rights away."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 from executor.processes.linux import prctl
 
-from . import landlock, limits, seccomp, system
+from . import landlock, limits, seccomp, syscalls
 
 DEVICES = [f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")]
 ENDED_BEFORE_EXEC = 126
 
 
-def be_first_to_go() -> None:
-    """When the machine runs out of memory, the kernel takes this before anything else."""
+def prefer_as_oom_victim() -> None:
+    """Have the kernel's OOM killer choose this process before others."""
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("800")
@@ -23,16 +23,16 @@ def be_first_to_go() -> None:
         pass  # another system, or a container that forbids it
 
 
-def drop_user(order: dict) -> None:
-    """Become the unprivileged user of the order, when there is one. Raises OSError."""
-    if order["user"] is not None:
+def drop_user(request: dict) -> None:
+    """Switch to the unprivileged user of the request, if there is one. Raises OSError."""
+    if request["user"] is not None:
         os.setgroups([])
-        os.setresgid(order["group"], order["group"], order["group"])
-        os.setresuid(order["user"], order["user"], order["user"])
+        os.setresgid(request["group"], request["group"], request["group"])
+        os.setresuid(request["user"], request["user"], request["user"])
 
 
 def take_streams(streams: tuple[int, int, int], keep: int = -1) -> None:
-    """Standard input, output and error; no other descriptor stays open but `keep`."""
+    """Install standard input, output and error, and close every other descriptor but `keep`."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     if keep < 0:
@@ -43,42 +43,45 @@ def take_streams(streams: tuple[int, int, int], keep: int = -1) -> None:
 
 
 def reset_signals() -> None:
-    """The defaults, as every program expects them. Python ignores some, and only ignored ones outlive an exec."""
+    """Restore the default signal handlers: Python ignores some signals, and ignored ones stay ignored after exec."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
 
 
-def execute(order: dict, argv: list[str], folder: str, temporary: str, *walls: Callable[[], None]) -> None:
-    """Put up the walls and become the program. Returns never.
+def execute(request: dict, argv: list[str], folder: str, temporary: str, *layers: Callable[[], None]) -> None:
+    """Apply the layers in order and execute the program. Does not return.
 
-    Raises OSError when a wall cannot be put up, or there is no such program.
+    Raises OSError when a layer cannot be applied or there is no such program.
     """
     os.umask(0o077)
     os.chdir(folder)
     reset_signals()
-    environment = {"HOME": folder, "PWD": folder, "TMPDIR": temporary, **order["env"]}
-    for wall in walls:
-        wall()
+    environment = {"HOME": folder, "PWD": folder, "TMPDIR": temporary, **request["env"]}
+    for apply_layer in layers:
+        apply_layer()
     os.execve(argv[0], argv, environment)
 
 
-def landlock_wall(order: dict, read: list[str], write: list[str]) -> Callable[[], None]:
-    """Landlock; nothing where the kernel has none, which the probe sees."""
+def landlock_layer(request: dict, read: list[str], write: list[str]) -> Callable[[], None]:
+    """Return the Landlock layer. It does nothing on a kernel without Landlock, which the probe detects."""
 
-    def put_up() -> None:
-        prctl(system.PR_SET_NO_NEW_PRIVS, 1)
+    def apply_layer() -> None:
+        prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         if landlock.version():
-            landlock.restrict(read=read, write=write, use=DEVICES, network=order["network"])
+            landlock.restrict(read=read, write=write, use=DEVICES, network=request["network"])
 
-    return put_up
-
-
-def seccomp_wall(policy: seccomp.Policy) -> Callable[[], None]:
-    def put_up() -> None:
-        seccomp.install(seccomp.program(policy, system.architecture(), 0 if policy.may_signal else os.getpid()))
-
-    return put_up
+    return apply_layer
 
 
-def limits_wall(order: dict, more_processes: int = 0) -> Callable[[], None]:
-    return lambda: limits.apply(order, more_processes)
+def seccomp_layer(policy: seccomp.Policy) -> Callable[[], None]:
+    """Return the seccomp layer. Apply it last: it denies calls that other layers need."""
+
+    def apply_layer() -> None:
+        seccomp.install(seccomp.program(policy, syscalls.architecture(), 0 if policy.may_signal else os.getpid()))
+
+    return apply_layer
+
+
+def limits_layer(request: dict, existing_processes: int = 0) -> Callable[[], None]:
+    """Return the layer of resource limits."""
+    return lambda: limits.apply(request, existing_processes)

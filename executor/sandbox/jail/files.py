@@ -1,7 +1,7 @@
-"""The files of a run: written before it, collected after it, removed in the end.
+"""Files of a run: written before it, collected after it, removed in the end.
 
-What is collected was made by a hostile program: nothing is followed, nothing but plain files is opened, everything is
-counted. It is looked at when all its processes are dead.
+Collected files were made by a hostile program: no link is followed, nothing but regular files is opened, and numbers
+and sizes are limited. They are collected only when all processes of the run are dead.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import binascii
 import itertools
 import os
 import stat
+from collections.abc import Iterator
 
-ONE = 2 * 1024 * 1024  # bytes of one file that comes back
-ALL = 8 * 1024 * 1024  # bytes of all of them
-COUNT = 100  # files that come back, or are named
-LOOKED_AT = 20_000  # entries that are looked at
+MAX_FILE_SIZE = 2 * 1024 * 1024  # bytes of one returned file
+MAX_TOTAL_SIZE = 8 * 1024 * 1024  # bytes of all returned files
+MAX_FILES = 100  # returned or named in the answer
+MAX_ENTRIES = 20_000  # visited in the folder
 
 
 def write(folder: str, files: dict) -> None:
-    """Write name → {"text"} or {"base64"} below `folder`, which is empty and in nobody else's hands. Raises OSError."""
+    """Write name → {"text"} or {"base64"} below the empty `folder`, which no other process uses. Raises OSError."""
     for name, content in files.items():
         path = os.path.join(folder, name)
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -33,54 +34,54 @@ def _bytes(content: dict) -> bytes:
     return content["text"].encode("utf-8", "surrogatepass")
 
 
-def collect(folder: int, given: dict, wanted: list[str] | None) -> dict:
-    """What the program left below the open `folder`: name → text, {"base64": …} or {"skipped": why, "size": n}.
+def collect(folder: int, given: dict, patterns: list[str] | None) -> dict:
+    """Return the files below the open `folder`: name → text, {"base64": …} or {"skipped": reason, "size": bytes}.
 
-    `wanted` holds patterns; without it, all that is new or changed.
+    `patterns` selects names; None selects the files that are new or differ from `given`.
     """
-    import fnmatch  # slow to load, and few need it
+    import fnmatch  # slow to load and rarely needed
 
-    kept, size = {}, 0
+    files, size = {}, 0
     for name, status in _walk(folder):
         if stat.S_ISDIR(status.st_mode):
             continue
-        if wanted is not None and not any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted):
+        if patterns is not None and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             continue
-        if len(kept) >= COUNT:
-            kept["…"] = {"skipped": f"there are more than {COUNT} files"}
+        if len(files) >= MAX_FILES:
+            files["…"] = {"skipped": f"there are more than {MAX_FILES} files"}
             break
         reason = ""
         if not stat.S_ISREG(status.st_mode):
             reason = "it is no plain file"
-        elif status.st_size > ONE:
-            reason = f"it is larger than {ONE} bytes"
-        elif size + status.st_size > ALL:
-            reason = f"all together are larger than {ALL} bytes"
+        elif status.st_size > MAX_FILE_SIZE:
+            reason = f"it is larger than {MAX_FILE_SIZE} bytes"
+        elif size + status.st_size > MAX_TOTAL_SIZE:
+            reason = f"all files together are larger than {MAX_TOTAL_SIZE} bytes"
         if reason:
-            if stat.S_ISREG(status.st_mode) or wanted is not None:
-                kept[_printable(name)] = {"skipped": reason, "size": status.st_size}
+            if stat.S_ISREG(status.st_mode) or patterns is not None:
+                files[_printable(name)] = {"skipped": reason, "size": status.st_size}
             continue
         content = _read(folder, name, status)
-        if content is None or (wanted is None and name in given and content == _bytes(given[name])):
+        if content is None or (patterns is None and name in given and content == _bytes(given[name])):
             continue
         size += len(content)
-        kept[_printable(name)] = _shown(content)
-    return kept
+        files[_printable(name)] = _encoded(content)
+    return files
 
 
-def _walk(folder: int, most: int = LOOKED_AT):
-    """(path, status) of what lies below; no more than `most`."""
-    ahead, seen = [""], 0
-    while ahead:
-        inside = ahead.pop()
+def _walk(folder: int, limit: int = MAX_ENTRIES) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield (path, status) of the entries below the folder, at most `limit`."""
+    pending, seen = [""], 0
+    while pending:
+        inside = pending.pop()
         try:
             place = os.open(inside or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
         except OSError:
-            continue  # without permission, or too deep to be named
+            continue  # no permission, or the path is too long
         try:
             names = []
             with os.scandir(place) as entries:
-                for entry in itertools.islice(entries, most - seen):
+                for entry in itertools.islice(entries, limit - seen):
                     names.append(entry.name)
             seen += len(names)
             below = []
@@ -88,12 +89,12 @@ def _walk(folder: int, most: int = LOOKED_AT):
                 try:
                     status = os.stat(name, dir_fd=place, follow_symlinks=False)
                 except OSError:
-                    continue  # in a folder that may be listed and not entered
+                    continue  # in a folder that may be listed but not entered
                 path = f"{inside}/{name}" if inside else name
                 yield path, status
                 if stat.S_ISDIR(status.st_mode):
                     below.append(path)
-            ahead += reversed(below)
+            pending += reversed(below)
         finally:
             os.close(place)
 
@@ -107,10 +108,10 @@ def _read(folder: int, name: str, status: os.stat_result) -> bytes | None:
         now = os.fstat(descriptor)
         if not stat.S_ISREG(now.st_mode) or (now.st_dev, now.st_ino) != (status.st_dev, status.st_ino):
             return None
-        return file.read(ONE)
+        return file.read(MAX_FILE_SIZE)
 
 
-def _shown(content: bytes):
+def _encoded(content: bytes) -> str | dict[str, str]:
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -123,24 +124,24 @@ def _printable(name: str) -> str:
 
 
 def remove(folder: str) -> None:
-    """Remove a folder with all that is in it, however deep and whatever its permissions. Nobody else may be in there.
+    """Remove a folder with its contents, at any depth and with any permissions. No other process may use it.
 
-    It steps from folder to folder, so that no path gets long and no more than two are open.
+    It steps from folder to folder, so that no path gets too long and at most two descriptors are open.
     """
     try:
         here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         return
-    above: list[tuple[str, list[str]]] = []  # the name of each folder on the way, and what else waits beside it
-    waiting = _unlink_files(here)
-    while waiting or above:
-        if waiting:
-            name = waiting.pop()
-            above.append((name, waiting))
+    above: list[tuple[str, list[str]]] = []  # each folder on the way: its name, and the siblings still to remove
+    siblings = _unlink_files(here)
+    while siblings or above:
+        if siblings:
+            name = siblings.pop()
+            above.append((name, siblings))
             here = _step(here, name)
-            waiting = _unlink_files(here)
+            siblings = _unlink_files(here)
         else:
-            name, waiting = above.pop()
+            name, siblings = above.pop()
             here = _step(here, "..")
             os.rmdir(name, dir_fd=here)
     os.close(here)
@@ -155,13 +156,13 @@ def _step(here: int, name: str) -> int:
         os.chmod(name, 0o700, dir_fd=here)
         there = os.open(name, flags, dir_fd=here)
     if name != "..":
-        os.fchmod(there, 0o700)  # one may be entered and not be emptied
+        os.fchmod(there, 0o700)  # entering may be allowed where deleting is not
     os.close(here)
     return there
 
 
 def _unlink_files(here: int) -> list[str]:
-    """Remove what is no folder; the names of the folders."""
+    """Remove the entries that are not folders; return the names of the folders."""
     with os.scandir(here) as entries:
         folders, others = [], []
         for entry in entries:
@@ -172,14 +173,14 @@ def _unlink_files(here: int) -> list[str]:
 
 
 def larger_than(folder: int, entries: int, size: int) -> str:
-    """Why the folder is too large; empty while it is not. The program may be at work in there meanwhile."""
-    ahead, seen, used = ["."], 0, 0
-    while ahead:
-        inside = ahead.pop()
+    """Return why the folder exceeds its limits, or an empty string. The program may change it meanwhile."""
+    pending, seen, used = ["."], 0, 0
+    while pending:
+        inside = pending.pop()
         try:
             place = os.open(inside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
         except OSError:
-            continue  # gone, shut, or too deep to be named
+            continue  # removed, no permission, or the path is too long
         try:
             with os.scandir(place) as listed:
                 for entry in listed:
@@ -187,11 +188,11 @@ def larger_than(folder: int, entries: int, size: int) -> str:
                     if seen > entries:
                         return f"more than {entries} files"
                     if entry.is_dir(follow_symlinks=False):
-                        ahead.append(f"{inside}/{entry.name}")
+                        pending.append(f"{inside}/{entry.name}")
                     else:
                         used += entry.stat(follow_symlinks=False).st_blocks * 512
         except OSError:
-            pass  # a file went while it was looked at
+            pass  # a file was removed meanwhile
         finally:
             os.close(place)
         if used > size:

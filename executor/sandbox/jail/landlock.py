@@ -1,4 +1,4 @@
-"""Landlock: what a program may touch in the file system, which TCP it may speak, and whom it may signal."""
+"""Landlock: restrictions on a program's file system, TCP and signals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import stat
 import struct
 
-from .system import syscall
+from .syscalls import syscall
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 _VERSION = 1
@@ -25,7 +25,7 @@ ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
 
 def version() -> int:
-    """The version that this kernel speaks; 0 without Landlock."""
+    """Return the Landlock ABI version of this kernel; 0 without Landlock."""
     try:
         return syscall(CREATE_RULESET, None, 0, _VERSION, what="landlock_create_ruleset")
     except OSError:
@@ -33,18 +33,20 @@ def version() -> int:
 
 
 def _handled(abi: int) -> int:
-    """Every right that this version knows: what is handled and not granted is denied."""
+    """Return every right of this version: a right that is handled and not granted is denied."""
     return FIRST | (REFER if abi >= 2 else 0) | (TRUNCATE if abi >= 3 else 0) | (IOCTL_DEV if abi >= 5 else 0)
 
 
 def scopes_signals(abi: int) -> bool:
-    """Whether a program can be kept from signalling others of its user."""
+    """Return whether this version can deny signals to other processes of the same user."""
     return abi >= 6
 
 
 def restrict(*, read: list[str], write: list[str], use: list[str], network: bool) -> None:
-    """Allow this process nothing but reading and executing below `read`, everything but devices below `write`, and
-    reading and writing the files `use`. Paths that do not exist are left out. Needs no-new-privileges.
+    """Restrict this process to the given paths, and to no TCP without `network`. Requires no-new-privileges.
+
+    It may read and execute below `read`, do everything but create devices below `write`, and read and write the files
+    `use`. Paths that do not exist are skipped.
 
     Raises OSError.
     """
@@ -71,7 +73,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return  # what is not there needs no permission
+        return  # a missing path needs no permission
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):
             rights &= ON_FILES

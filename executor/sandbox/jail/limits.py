@@ -1,4 +1,4 @@
-"""Resource limits of a program, and how many processes its user has already."""
+"""Resource limits of a program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STACK = 64  # MiB
 
 
 def shares_process_counts() -> bool:
-    """Whether a user's processes are counted over all user namespaces together, as they were before Linux 5.14."""
+    """Return whether RLIMIT_NPROC counts a user's processes across user namespaces, as before Linux 5.14."""
     if not hasattr(os, "sched_getaffinity"):
         return True
     major, minor = (int("".join(c for c in part if c.isdigit()) or 0) for part in os.uname().release.split(".")[:2])
@@ -21,7 +21,7 @@ def shares_process_counts() -> bool:
 
 
 def tasks_of(user: int) -> int:
-    """The processes and threads that a user has now; what RLIMIT_NPROC counts."""
+    """Return the number of processes and threads of a user, which RLIMIT_NPROC counts."""
     count = 0
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -29,25 +29,25 @@ def tasks_of(user: int) -> int:
                 if os.stat(f"/proc/{name}").st_uid == user:
                     count += len(os.listdir(f"/proc/{name}/task"))
             except OSError:
-                pass  # it ended between the two looks
+                pass  # it ended between the two calls
     return count
 
 
-def apply(order: dict, more_processes: int = 0) -> None:
-    """Limit this process and all it starts. `more_processes` exist already and count as well. Raises OSError."""
+def apply(request: dict, existing_processes: int = 0) -> None:
+    """Limit this process and its descendants. `existing_processes` of the user count as well. Raises OSError."""
     mega = 1024 * 1024
-    wanted = {
+    values = {
         "CORE": 0,
-        "CPU": order["cpu_seconds"],
-        "DATA": order["memory_mb"] * mega,
+        "CPU": request["cpu_seconds"],
+        "DATA": request["memory_mb"] * mega,
         "FSIZE": SCRATCH * mega,
         "NOFILE": OPEN_FILES,
         "STACK": STACK * mega,
         "MEMLOCK": 64 * 1024,
         "MSGQUEUE": 0,
-        "NPROC": PROCESSES + more_processes,
+        "NPROC": PROCESSES + existing_processes,
     }
-    for name, value in wanted.items():
+    for name, value in values.items():
         number = getattr(resource, f"RLIMIT_{name}", None)
         if number is None:
             continue  # another system

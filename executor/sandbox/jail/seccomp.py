@@ -1,13 +1,12 @@
-"""seccomp: the system calls that a program does not get.
+"""seccomp: the system calls that are denied to a program.
 
-Everything ordinary is allowed; what reaches into the kernel's rarely trodden parts, into other processes or past the
-other walls is refused with EPERM. Calls newer than this list do not exist.
+Calls that reach rarely used parts of the kernel, other processes, or past the other layers fail with EPERM; calls newer
+than the list of numbers fail with ENOSYS; every other call is allowed.
 """
 
 from __future__ import annotations
 
 import ctypes
-import errno
 import functools
 import os
 import struct
@@ -15,13 +14,11 @@ from typing import NamedTuple
 
 from executor.processes.linux import prctl
 
-from .numbers import LAST_KNOWN, number_of
-from .system import PR_SET_NO_NEW_PRIVS
+from . import bpf
+from .syscall_numbers import LAST_KNOWN, number_of
+from .syscalls import PR_SET_NO_NEW_PRIVS
 
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_LOAD, _AND, _EQUAL, _GREATER, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x25, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 
 NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW… flag
@@ -96,9 +93,9 @@ KERNEL = [
     "userfaultfd",
     "vhangup",
 ]
-# They hide memory from the watchdog: what they make belongs to no process.
-MISSING = ["clone3", "memfd_create", "memfd_secret"]
-# Landlock does not look at them. Where the program has the worker's own user, they would reach the worker's files.
+# They hide memory from the watchdog: the memory that they create belongs to no process.
+HIDING_MEMORY = ["clone3", "memfd_create", "memfd_secret"]
+# Landlock does not check them: a program with the worker's own user could change the worker's files.
 BY_PATH = [
     "chmod",
     "chown",
@@ -116,9 +113,12 @@ BY_PATH = [
 
 
 class Policy(NamedTuple):
-    """`unix_sockets`: none of another program is in reach. `shared_pids`: other processes are in reach. `shared_files`:
-    the file tree is the host's, and files in it may belong to the program's own user. `may_signal` and `may_truncate`:
-    something else keeps it from doing that to others and their files."""
+    """The rights of a program that its filter depends on.
+
+    `unix_sockets`: no socket of another program is in reach. `shared_pids`: other processes are in reach.
+    `shared_files`: the program sees the host's file tree, and may own files in it. `may_signal`, `may_truncate`:
+    another layer protects other processes, or their files.
+    """
 
     network: bool = False
     unix_sockets: bool = True
@@ -128,126 +128,80 @@ class Policy(NamedTuple):
     may_truncate: bool = True
 
 
-def _statement(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
-    return struct.pack("=HBBI", code, yes, no, value & 0xFFFFFFFF)
-
-
-def _give(verdict: int) -> bytes:
-    return _statement(_RETURN, verdict)
-
-
-DENY = _give(ERRNO | errno.EPERM)
-PASS = _give(ALLOW)
-
-
-def _argument(index: int, high: bool = False) -> bytes:
-    return _statement(_LOAD, _ARGUMENTS + 8 * index + 4 * high)
-
-
-def _allow_only(index: int, values: list[int], mask: int | None = None) -> bytes:
-    """Allowed when the argument is one of these."""
-    body = _argument(index) + (_statement(_AND, mask) if mask is not None else b"")
-    for position, value in enumerate(values):
-        body += _statement(_EQUAL, value, len(values) - position, 0)
-    return body + DENY + PASS
-
-
-def _deny_these(index: int, values: list[int]) -> bytes:
-    body = _argument(index)
-    for position, value in enumerate(values):
-        body += _statement(_EQUAL, value, len(values) - position, 0)
-    return body + PASS + DENY
-
-
-def _deny_bits(index: int, bits: int) -> bytes:
-    return _argument(index) + _statement(_ANY_BIT, bits, 0, 1) + DENY + PASS
-
-
-def _only_null(index: int) -> bytes:
-    """Allowed when the argument, a pointer, is NULL."""
-    return (
-        _argument(index)
-        + _statement(_EQUAL, 0, 0, 2)
-        + _argument(index, high=True)
-        + _statement(_EQUAL, 0, 1, 0)
-        + DENY
-        + PASS
-    )
-
-
 @functools.cache
 def program(policy: Policy, architecture: str, pid: int = 0) -> bytes:
-    """The filter for a program; `pid` is its process where it may signal no other.
+    """Return the filter for a program; `pid` is its process, if it may signal no other.
 
-    Raises KeyError for an architecture that is not known.
+    Raises KeyError for an unknown architecture.
     """
-    start = _statement(_LOAD, _ARCHITECTURE) + _statement(_EQUAL, AUDIT[architecture], 1, 0) + _give(KILL)
-    start += _statement(_LOAD, _NUMBER) + _statement(_GREATER, LAST_KNOWN, 0, 1) + _give(ERRNO | errno.ENOSYS)
-    rules = b""
-    for name, body in _rules(policy, pid).items():
+    filter_program = bpf.instruction(bpf.LOAD, bpf.ARCHITECTURE)
+    filter_program += bpf.instruction(bpf.EQUAL, AUDIT[architecture], 1, 0) + bpf.verdict(bpf.KILL)
+    filter_program += bpf.instruction(bpf.LOAD, bpf.NUMBER)
+    filter_program += bpf.instruction(bpf.GREATER, LAST_KNOWN, 0, 1) + bpf.MISSING
+    for name, rule in _rules(policy, pid).items():
         number = number_of(name, architecture)
         if number is not None:
-            rules += _statement(_EQUAL, number, 0, len(body) // 8) + body
-    return start + rules + PASS
+            filter_program += bpf.instruction(bpf.EQUAL, number, 0, len(rule) // bpf.INSTRUCTION_SIZE) + rule
+    return filter_program + bpf.PASS
 
 
 def _rules(policy: Policy, pid: int) -> dict[str, bytes]:
-    rules = dict.fromkeys(KERNEL, DENY)
-    rules |= dict.fromkeys(MISSING, _give(ERRNO | errno.ENOSYS))
-    rules["clone"] = _deny_bits(0, NEW_NAMESPACES)
-    rules["personality"] = _allow_only(0, [0, 0xFFFFFFFF])
-    rules["ioctl"] = _deny_these(1, [TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP])
+    rules = dict.fromkeys(KERNEL, bpf.DENY)
+    rules |= dict.fromkeys(HIDING_MEMORY, bpf.MISSING)
+    rules["clone"] = bpf.deny_bits(0, NEW_NAMESPACES)
+    rules["personality"] = bpf.allow_only(0, [0, 0xFFFFFFFF])
+    rules["ioctl"] = bpf.deny_values(1, [TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP])
     rules |= _sockets(policy)
     if policy.shared_pids:
         rules |= _other_processes(policy, pid)
     if policy.shared_files:
-        rules |= dict.fromkeys(BY_PATH, DENY)
-        rules["utimensat"] = _only_null(1)
+        rules |= dict.fromkeys(BY_PATH, bpf.DENY)
+        rules["utimensat"] = bpf.allow_null(1)
     if not policy.may_truncate:
-        rules["truncate"] = DENY
+        rules["truncate"] = bpf.DENY
     return rules
 
 
 def _sockets(policy: Policy) -> dict[str, bytes]:
     families = [AF_INET, AF_INET6, AF_NETLINK] if policy.network else []
     if policy.unix_sockets:
-        return {"socket": _allow_only(0, [AF_UNIX, *families])}
-    # Sockets have paths, and no wall but this one keeps a program from them. A datagram socket of a pair could be
-    # connected to another place; a stream socket cannot.
+        return {"socket": bpf.allow_only(0, [AF_UNIX, *families])}
+    # No other layer covers sockets with a path. A datagram socket of a pair could be reconnected to such a path; a
+    # stream socket cannot.
     rules = {
-        "socket": _allow_only(0, families) if families else DENY,
-        "socketpair": _allow_only(1, [SOCK_STREAM, SOCK_SEQPACKET], SOCK_KIND),
+        "socket": bpf.allow_only(0, families) if families else bpf.DENY,
+        "socketpair": bpf.allow_only(1, [SOCK_STREAM, SOCK_SEQPACKET], SOCK_KIND),
     }
     if not policy.network:
-        rules |= {"connect": DENY, "bind": DENY, "sendto": _only_null(4)}
+        rules |= {"connect": bpf.DENY, "bind": bpf.DENY, "sendto": bpf.allow_null(4)}
     return rules
 
 
 def _other_processes(policy: Policy, pid: int) -> dict[str, bytes]:
-    itself = _allow_only(0, [0])
+    own_process = bpf.allow_only(0, [0])
     rules = dict.fromkeys(
-        ["prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"], itself
+        ["prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"], own_process
     )
-    rules |= dict.fromkeys(["setpriority", "ioprio_set"], _allow_only(1, [0]))
-    rules["fcntl"] = _deny_these(1, [F_SETOWN, F_SETOWN_EX])  # who owns a file gets its signals
+    rules |= dict.fromkeys(["setpriority", "ioprio_set"], bpf.allow_only(1, [0]))
+    rules["fcntl"] = bpf.deny_values(1, [F_SETOWN, F_SETOWN_EX])  # the owner of a file gets its signals
     if not policy.may_signal:
-        rules |= dict.fromkeys(["tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"], DENY)
-        rules["kill"] = _allow_only(0, [0, pid, -pid & 0xFFFFFFFF])
-        rules["tgkill"] = _allow_only(0, [pid])
+        rules |= dict.fromkeys(["tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"], bpf.DENY)
+        rules["kill"] = bpf.allow_only(0, [0, pid, -pid & 0xFFFFFFFF])
+        rules["tgkill"] = bpf.allow_only(0, [pid])
     return rules
 
 
 def install(filter_program: bytes) -> None:
-    """Put the filter on this process, for good. Raises OSError."""
+    """Install the filter in this process; it cannot be removed. Raises OSError."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     instructions = ctypes.create_string_buffer(filter_program, len(filter_program))
-    described = struct.pack("@HP", len(filter_program) // 8, ctypes.addressof(instructions))
-    holder = ctypes.create_string_buffer(described, len(described))
+    descriptor = struct.pack("@HP", len(filter_program) // bpf.INSTRUCTION_SIZE, ctypes.addressof(instructions))
+    holder = ctypes.create_string_buffer(descriptor, len(descriptor))
     prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(holder))
 
 
 def as_file(filter_program: bytes) -> int:
-    """A descriptor that the filter can be read from."""
+    """Return a descriptor from which the filter can be read."""
     descriptor = os.memfd_create("seccomp", 0)
     os.write(descriptor, filter_program)
     os.lseek(descriptor, 0, os.SEEK_SET)

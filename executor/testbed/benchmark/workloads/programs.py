@@ -11,7 +11,7 @@ def sandbox(tasks: int) -> dict:
     from executor.sandbox.cost import cost
 
     try:
-        found = asyncio.run(cost(tasks, tell=lambda done: tell(done=done, of=tasks)))
+        found = asyncio.run(cost(tasks, on_round=lambda done: tell(done=done, of=tasks)))
     finally:
         server.stop()
     plain, contained = found["plain"], found["sandboxed"]

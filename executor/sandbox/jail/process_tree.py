@@ -1,4 +1,4 @@
-"""The processes below one process: which they are, how much memory they use, and the end of all of them."""
+"""Descendants of a process: their pids, their memory, their end."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import time
 
 
 def descendants(pid: int) -> list[int]:
-    """All living processes below `pid`, without itself."""
+    """Return the pids of all living descendants of `pid`."""
     children = _children if os.path.exists(f"/proc/self/task/{os.getpid()}/children") else _children_by_parent
-    found, ahead = [], [pid]
-    while ahead:
-        for child in children(ahead.pop()):
+    found, pending = [], [pid]
+    while pending:
+        for child in children(pending.pop()):
             found.append(child)
-            ahead.append(child)
+            pending.append(child)
     return found
 
 
@@ -26,12 +26,12 @@ def _children(pid: int) -> list[int]:
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                 children += map(int, file.read().split())
     except (OSError, ValueError):
-        pass  # it ended meanwhile
+        pass  # it has ended
     return children
 
 
 def _children_by_parent(pid: int) -> list[int]:
-    """For kernels that keep no list of children."""
+    """Return the children of `pid` on kernels that keep no list of children."""
     children = []
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -40,12 +40,12 @@ def _children_by_parent(pid: int) -> list[int]:
                     if int(file.read().rpartition(b")")[2].split()[1]) == pid:
                         children.append(int(name))
             except (OSError, ValueError, IndexError):
-                pass  # it ended meanwhile
+                pass  # it has ended
     return children
 
 
 def memory_of(pids: list[int]) -> int:
-    """The bytes that these processes hold together: what is theirs, without the files and libraries they map."""
+    """Return the bytes of private and shared memory of these processes, without the files that they map."""
     total = 0
     for pid in pids:
         try:
@@ -60,13 +60,13 @@ def memory_of(pids: list[int]) -> int:
     return total
 
 
-def end_all(patience: float = 5.0) -> bool:
-    """Kill every process below this one and collect them; True when none is left.
+def kill_descendants(timeout: float = 5.0) -> bool:
+    """Kill and reap every descendant of this process; return whether none is left.
 
-    This process must be the one that orphans are given to. A program that forks faster than it is killed is first
-    kept from forking.
+    This process must be a subreaper. Each descendant is first kept from forking, in case it forks faster than it is
+    killed.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     pause = 0.0002
     while time.monotonic() < deadline:
         living = descendants(os.getpid())
@@ -75,11 +75,11 @@ def end_all(patience: float = 5.0) -> bool:
                 if hasattr(resource, "prlimit"):
                     resource.prlimit(pid, resource.RLIMIT_NPROC, (0, 0))
             except OSError:
-                pass  # root and other namespaces are not bound by it, and die at once
+                pass  # root and other namespaces are not bound by it; they die at once
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
-                pass  # it ended by itself
+                pass  # it has ended
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

@@ -1,4 +1,4 @@
-"""A hostile program tries what must not work; at the levels that promise walls, nothing of it does."""
+"""A hostile program attacks the worker and the machine; no attack succeeds at the isolating levels."""
 
 import json
 import os
@@ -12,20 +12,20 @@ from .variants import ORDINARY, is_root, offered
 
 HARMLESS = {
     "namespaces": {"write_to_tmp_of_the_host"},  # its /tmp is its own
-    # Its parent is bubblewrap's own process within the walls, with the program's environment.
+    # Its parent is bubblewrap's own process inside the namespaces, with the program's environment.
     "bubblewrap": {
         "write_to_tmp_of_the_host",
-        "read_environment_of_the_keeper",
+        "read_environment_of_the_parent",
         "leave_the_sandboxs_folder_by_descriptor",
-        "signal_the_keeper",
+        "signal_the_parent",
     },
 }
-BATTERY = Path(__file__).with_name("battery.py").read_text()
+ATTACKS = Path(__file__).with_name("attacks.py").read_text()
 
 
 @pytest.fixture
 def outcome(contain, driver, variant):
-    """What became of each attack; the targets are real: they work without the walls."""
+    """Return the outcome of each attack. The targets are real: the attacks succeed without isolation."""
     own = driver.folder / "worker"
     own.mkdir()
     secret = own / "secret"
@@ -34,7 +34,7 @@ def outcome(contain, driver, variant):
         for path in (own, secret):
             os.chown(path, ORDINARY, ORDINARY)
     own.chmod(0o777)
-    secret.chmod(0o666)  # what is refused is refused by a wall, not by the file's permissions
+    secret.chmod(0o666)  # access must be denied by a layer, not by file permissions
     tmp_probe = Path("/tmp") / f"bx-probe-{os.getpid()}"
     name = f"bx-{os.getpid()}"
     with (
@@ -62,7 +62,7 @@ def outcome(contain, driver, variant):
             "contained": variant.contains,
         }
         try:
-            finished = contain(code=BATTERY, env={"TARGETS": json.dumps(targets)})
+            finished = contain(code=ATTACKS, env={"TARGETS": json.dumps(targets)})
             assert finished["ended"] == "exit", finished
             yield {
                 **json.loads(finished["stdout"]),
@@ -86,8 +86,8 @@ def test_no_attack_succeeds(outcome, variant):
 
 
 @pytest.mark.uncontained
-def test_the_attacks_would_succeed_without_walls(outcome):
-    """A battery that fails for a reason of its own proves nothing."""
+def test_attacks_succeed_without_isolation(outcome):
+    """Attacks that fail for another reason would prove nothing."""
     done = {name for name, what in outcome.items() if what == "done"}
     assert done >= {
         "read_secret",
@@ -104,5 +104,5 @@ def test_the_attacks_would_succeed_without_walls(outcome):
     }
 
 
-def test_this_machine_offers_walls():
+def test_this_machine_supports_an_isolating_level():
     assert any(variant.contains for variant in offered())

@@ -1,4 +1,4 @@
-"""A hostile program: it tries everything that must not work and prints what did. Sent as a text, never imported."""
+"""A hostile program: tries every attack and prints the outcomes. Run as a text, never imported."""
 
 # ruff: noqa: SIM115
 
@@ -126,14 +126,14 @@ def signal_the_worker():
     os.kill(targets["worker"], 0)
 
 
-def signal_the_keeper():
+def signal_the_parent():
     os.kill(os.getppid() if os.getppid() > 1 else targets["worker"], 0)
 
 
-def signal_everybody():
+def signal_every_process():
     if targets["contained"]:
-        os.kill(-1, 15)  # says 0 even when nobody may be signalled: whoever still answers was not
-    raise OSError("the driver's next answer tells")
+        os.kill(-1, 15)  # returns 0 even when no process may be signalled
+    raise OSError("the driver's next answer proves that it was not signalled")
 
 
 def signal_through_a_file():
@@ -192,7 +192,7 @@ def read_environment_of_the_worker():
     assert b"canary" in open(f"/proc/{targets['worker']}/environ", "rb").read()
 
 
-def read_environment_of_the_keeper():
+def read_environment_of_the_parent():
     open(f"/proc/{os.getppid()}/environ", "rb").read(1)
 
 
@@ -293,7 +293,7 @@ def open_by_handle_is_refused_with_another_error():
     except PermissionError:
         raise
     except OSError:
-        return  # the call itself was let through
+        return  # the call itself was allowed
 
 
 def type_into_the_terminal():
@@ -322,7 +322,7 @@ def other_personality():
     syscall(135, 92, 0x0040000)  # no address randomisation
 
 
-def a_newer_call():
+def call_newer_than_the_filter():
     try:
         syscall(460, 460, 0)  # lsm_set_self_attr: exists from Linux 6.8 on
     except OSError as error:
@@ -342,7 +342,7 @@ def thirty_two_bit_calls():
     import mmap
 
     if ARM:
-        raise OSError("no such door")
+        raise OSError("no such interface")
     code = mmap.mmap(-1, 4096, prot=7)
     code.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")  # getpid by int 0x80
     child = os.fork()

@@ -1,11 +1,11 @@
-"""Numbers of the system calls that the filter looks at: name → (x86_64, aarch64); None where there is no such call.
+"""Numbers of the system calls in the seccomp rules: name → (x86_64, aarch64); None if there is no such call.
 
-From Linux's tables arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
+Source: Linux's tables arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 """
 
 from __future__ import annotations
 
-LAST_KNOWN = 451  # newer calls do not exist for a program in the sandbox, and neither do those of x86's x32 mode
+LAST_KNOWN = 451  # a program in the sandbox gets no newer calls, and none of the x32 mode of x86
 
 NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "acct": (163, 89),
@@ -115,5 +115,5 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
 
 
 def number_of(name: str, architecture: str) -> int | None:
-    """The number of a system call there; None where it does not exist."""
+    """Return the number of a system call on an architecture; None if it does not exist there."""
     return NUMBERS[name][("x86_64", "aarch64").index(architecture)]
