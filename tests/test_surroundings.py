@@ -1,4 +1,4 @@
-"""The tests' own ground: if this breaks, no other result can be believed."""
+"""Tests of the fixtures: data folder, database, Valkey and processes of a test run."""
 
 import os
 import shutil
@@ -16,34 +16,34 @@ from tests.support.environment import ON_POSTGRESQL
 from tests.support.processes import manage
 
 
-def test_settings_are_those_of_the_run(surroundings):
+def test_settings_point_to_the_surroundings_of_this_run(surroundings):
     assert surroundings.data == settings.DATA_DIR
     assert surroundings.valkey.url == settings.REDIS_URL
 
 
-def test_the_settings_of_somebody_else_are_refused(tmp_path):
-    """Otherwise the tests would empty the database that those name."""
+def test_settings_of_a_site_are_refused(tmp_path):
+    """The tests would empty its database."""
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "batchsite.settings", "BATCH_DATA": str(tmp_path)}
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--co", "tests/test_surroundings.py"]
     run = subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60)
     assert run.returncode != 0 and "without DJANGO_SETTINGS_MODULE" in run.stdout + run.stderr
 
 
-def test_database_is_the_chosen_one(db):
+def test_database_is_the_selected_one(db):
     assert connection.vendor == ("postgresql" if ON_POSTGRESQL else "sqlite")
 
 
-def test_other_processes_see_what_a_test_commits(shared_db, child_environment):
+def test_other_processes_see_the_commits_of_a_test(shared_db, child_environment):
     from django.contrib.auth.models import User
 
-    User.objects.create(username="somebody seen")
+    User.objects.create(username="committed")
     words = "from django.contrib.auth.models import User; print(*User.objects.values_list('username', flat=True))"
-    told = manage("shell", "--no-imports", "-c", words, env=child_environment)
-    assert told.stdout.strip() == "somebody seen", told.stderr
+    done = manage("shell", "--no-imports", "-c", words, env=child_environment)
+    assert done.stdout.strip() == "committed", done.stderr
 
 
-@pytest.mark.parametrize("turn", ["first", "second"])
-def test_nothing_is_left_of_an_earlier_test(shared_db, valkey, turn):
+@pytest.mark.parametrize("test", ["first", "second"])
+def test_a_test_begins_with_an_empty_database_and_valkey(shared_db, valkey, test):
     from django.contrib.auth.models import User
 
     assert not User.objects.exists() and not WorkerNode.objects.exists() and not valkey.dbsize()
@@ -51,22 +51,22 @@ def test_nothing_is_left_of_an_earlier_test(shared_db, valkey, turn):
     valkey.set("left", "over")
 
 
-def test_valkey_can_be_killed_and_comes_back_for_the_next_test(surroundings):
+def test_a_test_may_end_valkey(surroundings):
     surroundings.stop_valkey()
     assert not surroundings.valkey.answers()
 
 
-def test_valkey_is_back(valkey):
+def test_valkey_runs_after_a_test_that_ended_it(valkey):
     assert valkey.ping()
 
 
-def test_waiting_is_bounded_and_says_for_what(eventually):
-    with pytest.raises(AssertionError, match="a pig flies"):
-        eventually(lambda: False, timeout=0.05, what="a pig flies")
+def test_eventually_fails_after_its_timeout_and_names_the_condition(eventually):
+    with pytest.raises(AssertionError, match="the impossible"):
+        eventually(lambda: False, timeout=0.05, what="the impossible")
 
 
 def test_a_killed_run_leaves_no_process(eventually):
-    """kill -9 takes a run's Valkey (and its PostgreSQL) with it."""
+    """Valkey, and on PostgreSQL the server, end with the test process even on SIGKILL."""
     script = (
         "import time; from tests.support.environment import Surroundings; run = Surroundings(); run.enter();"
         "run.start_valkey(); print(*run.folders, flush=True); time.sleep(60)"
@@ -86,7 +86,7 @@ def test_a_killed_run_leaves_no_process(eventually):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_a_worker_starts_pauses_and_ends(worker, eventually):
+def test_worker_fixture_starts_pauses_and_ends_a_worker(worker, eventually):
     one = worker(concurrency=3)
     node = one.node()
     assert (node.state, node.pid, node.concurrency) == ("active", one.pid, 3)
@@ -97,12 +97,12 @@ def test_a_worker_starts_pauses_and_ends(worker, eventually):
     assert one.node().state == "stopped"
 
 
-def test_a_killed_worker_is_dead_at_once(worker):
+def test_worker_fixture_kills_a_worker(worker):
     one = worker()
     one.kill()
     assert not one.alive and not psutil.pid_exists(one.pid)
 
 
-def test_a_worker_that_cannot_start_says_why(worker):
+def test_worker_fixture_reports_why_a_worker_did_not_start(worker):
     with pytest.raises(RuntimeError, match="No module named 'nowhere'"):
         worker(env={"BATCH_APPS": "nowhere"})
