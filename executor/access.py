@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.contrib.auth.models import AbstractBaseUser, Group, Permission, User
+from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.db.models import Q
 from django.utils import timezone
@@ -46,7 +46,7 @@ class Caller:
             )
 
 
-def caller_of_user(user: AbstractBaseUser) -> Caller:
+def caller_of_user(user: User | AnonymousUser) -> Caller:
     """A person who is logged in; their groups say what they may do."""
     if not user.is_authenticated or not user.is_active:
         raise NotAuthenticated("Nobody is logged in.", fix="Log in first.")

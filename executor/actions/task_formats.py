@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -25,7 +26,7 @@ class Line:
     """One task and the line of the text it stands on; BadLine, or a value that is no object, where it is none."""
 
     number: int
-    task: object
+    task: Any
 
 
 def parse(text: str | bytes, format: str | None = None) -> list:

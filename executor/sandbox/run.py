@@ -100,7 +100,7 @@ async def run(
         connection.close()  # ends the run if it is still in progress
         for output in outputs:
             output.close()
-    return _result(answer, *outputs, launcher)
+    return _result(answer, outputs[0], outputs[1], launcher)
 
 
 def _request(program: Program, launcher: str, user: int | None) -> bytes:

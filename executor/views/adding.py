@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -14,7 +14,7 @@ from executor.actions import BatchExecutor, task_formats
 from executor.domain.errors import ExecutorError
 from executor.reads import lists
 from executor.views.forms import BatchForm, ManyForm, TaskForm
-from executor.views.page import page, render_page, sentence
+from executor.views.page import PageRequest, page, render_page, sentence
 from executor.views.schema_form import filled_params, params_form
 
 MAX_ERRORS = 200  # listed on the page
@@ -22,24 +22,24 @@ DEFAULT_FUNCTION = "simulate"
 
 
 @page
-def batch_new(request: HttpRequest) -> HttpResponse:
+def batch_new(request: PageRequest) -> HttpResponse:
     """Show and process the form of a new batch."""
     return _add(request, None)
 
 
 @page
-def task_add(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+def task_add(request: PageRequest, batch_id: UUID) -> HttpResponse:
     """Show and process the form that adds tasks to a batch."""
     return _add(request, lists.batch(batch_id))
 
 
-def _add(request: HttpRequest, batch: dict | None) -> HttpResponse:
+def _add(request: PageRequest, batch: dict | None) -> HttpResponse:
     request.caller.require("submit")
     many = "many" in request.POST if request.method == "POST" else request.GET.get("tab") == "many"
     return (_many if many else _one)(request, batch)
 
 
-def _one(request: HttpRequest, batch: dict | None) -> HttpResponse:
+def _one(request: PageRequest, batch: dict | None) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
     functions = lists.functions()
     function = _chosen(functions, request.POST.get("function") or request.GET.get("function"))
@@ -56,11 +56,20 @@ def _one(request: HttpRequest, batch: dict | None) -> HttpResponse:
             if "another" in posted:
                 return redirect(f"{reverse('task_add', args=[batch_id])}?function={function['name']}")
             return redirect("batch", batch_id)
-    context = {"functions": functions, "function": function, "batch_form": batch_form, "task": task, "params": params}
-    return render_page(request, "executor/task_add.html", batch=batch, tab="one", **context)
+    return render_page(
+        request,
+        "executor/task_add.html",
+        batch=batch,
+        tab="one",
+        functions=functions,
+        function=function,
+        batch_form=batch_form,
+        task=task,
+        params=params,
+    )
 
 
-def _many(request: HttpRequest, batch: dict | None) -> HttpResponse:
+def _many(request: PageRequest, batch: dict | None) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
     batch_form = BatchForm(posted, prefix="batch")
     form = ManyForm(posted, request.FILES if posted is not None else None)
@@ -86,7 +95,7 @@ def _many(request: HttpRequest, batch: dict | None) -> HttpResponse:
     )
 
 
-def _store(request: HttpRequest, batch: dict | None, batch_form: BatchForm, tasks: list[dict]) -> str:
+def _store(request: PageRequest, batch: dict | None, batch_form: BatchForm, tasks: list[dict]) -> str:
     """Add the tasks and return the id of their batch.
 
     Raises ExecutorError.

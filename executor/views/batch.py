@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,14 +15,14 @@ from executor.reads import lists
 from executor.views.columns import COLUMNS, DETAILS
 from executor.views.commands import BULK_ACTIONS
 from executor.views.filters import PRIORITIES, Filter
-from executor.views.page import page, render_page
+from executor.views.page import PageRequest, page, render_page
 
 ROWS = 50
 MAX_OFFSET = 1_000_000
 
 
 @page
-def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+def batch(request: PageRequest, batch_id: UUID) -> HttpResponse:
     """Show a batch and a page of its tasks."""
     task_filter = Filter(request.GET)
     found = lists.batch(batch_id)
@@ -57,7 +57,7 @@ def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     )
 
 
-def _island(request: HttpRequest, batch: dict, task_filter: Filter, tasks: lists.Page, offset: int) -> dict:
+def _island(request: PageRequest, batch: dict, task_filter: Filter, tasks: lists.Page, offset: int) -> dict:
     """Return the data that the scripts start with: the same as on the page."""
     batch_id = batch["batch_id"]
     number, task_id = _opened(batch_id, request.GET.get("task", ""))

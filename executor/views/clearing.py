@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 
 from executor.actions import BatchExecutor
 from executor.domain.states import FINAL, TaskStatus
 from executor.reads import lists
-from executor.views.page import execute, render_page
+from executor.views.page import PageRequest, execute, render_page
 
 AGES = {"": "of any age", "1": "older than 1 day", "7": "older than 7 days", "30": "older than 30 days"}
 DAY_SECONDS = 86_400
 
 
-def clear(request: HttpRequest, batch_id: UUID) -> HttpResponse:
+def clear(request: PageRequest, batch_id: UUID) -> HttpResponse:
     """Show the number of tasks that would be deleted; delete them on POST."""
     batch = lists.batch(batch_id)
     form = request.POST if request.method == "POST" else request.GET
     statuses = [str(status) for status in FINAL if status in form.getlist("statuses")] or [str(TaskStatus.COMPLETED)]
     days = form.get("days") if form.get("days") in AGES else ""
-    arguments = {"batch": str(batch_id), "statuses": statuses}
+    arguments: dict[str, Any] = {"batch": str(batch_id), "statuses": statuses}
     if days:
         arguments["older_than"] = int(days) * DAY_SECONDS
     if request.method == "POST":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
+from django.http import Http404, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -12,7 +12,7 @@ from executor.actions import ACTIONS
 from executor.domain.states import MOVES
 from executor.views.clearing import clear
 from executor.views.filters import Filter
-from executor.views.page import execute, page
+from executor.views.page import PageRequest, execute, page
 
 # The actions on selected tasks, in the order of their buttons.
 BULK_ACTIONS = [
@@ -28,7 +28,7 @@ BULK_ACTIONS = [
 
 
 @page
-def batch_action(request: HttpRequest, batch_id: UUID, action: str) -> HttpResponse:
+def batch_action(request: PageRequest, batch_id: UUID, action: str) -> HttpResponse:
     """Run an action on a batch or on its selected tasks, and return to the page it was sent from."""
     if action == "clear":
         return clear(request, batch_id)
@@ -60,13 +60,14 @@ def _selected(form: QueryDict, batch: str) -> dict:
 
 
 def _filled(form: QueryDict, *names: str) -> dict:
-    return {name: form[name].strip() for name in names if form.get(name, "").strip()}
+    filled = {name: form.get(name, "").strip() for name in names}
+    return {name: text for name, text in filled.items() if text}
 
 
 ARGUMENTS = {"start": _start, "stop": _stop, "update": _update, "cancel": _selected, "retry": _selected}
 
 
-def _origin(request: HttpRequest, batch_id: UUID) -> str:
+def _origin(request: PageRequest, batch_id: UUID) -> str:
     """Return the address of the page with the button: the task, or the filtered list."""
     if request.POST.get("from") == "task" and len(request.POST.getlist("task_ids")) == 1:
         return reverse("task", args=[request.POST["task_ids"]])

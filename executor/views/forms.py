@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 
 from executor.actions.task_formats import FORMATS
@@ -51,8 +53,8 @@ class ManyForm(forms.Form):
     file = forms.FileField(required=False, label="or a file")
     format = forms.ChoiceField(required=False, choices=[("", "Detect"), *((name, name.upper()) for name in FORMATS)])
 
-    def clean(self) -> dict:
-        values = super().clean()
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
         if not values.get("file") and not (values.get("text") or "").strip():
             raise forms.ValidationError("Paste tasks or choose a file.")
         return values

@@ -8,7 +8,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 
 from executor.domain.errors import ExecutorError
@@ -17,7 +17,7 @@ from executor.knowledge.expressions import BadExpression, Filter
 from executor.knowledge.formats import SUFFIXES
 from executor.knowledge.presenters import shown
 from executor.models import Chunk
-from executor.views.page import page, render_page, sentence
+from executor.views.page import PageRequest, page, render_page, sentence
 from executor.views.schema_form import JSONField
 
 DOCUMENTS = 50
@@ -39,13 +39,15 @@ class ManyFilesField(forms.FileField):
 
     def clean(self, data: list[UploadedFile] | None, initial: Any = None) -> list[UploadedFile]:
         """Check each file."""
-        return [super(ManyFilesField, self).clean(each, initial) for each in data or [None]]
+        return [super(ManyFilesField, self).clean(each, initial) for each in data or [None]]  # type: ignore[list-item]  # refused if required
 
 
 class UploadForm(forms.Form):
     """Documents to add."""
 
-    files = ManyFilesField(label="Files", help_text="Markdown, text, HTML, PDF, DOCX, CSV or JSON.")
+    files = ManyFilesField(  # type: ignore[assignment]  # a field, as long as the class is a definition
+        label="Files", help_text="Markdown, text, HTML, PDF, DOCX, CSV or JSON."
+    )
     area = forms.CharField(max_length=100, initial="main", help_text="Searches can be limited to an area.")
     metadata = JSONField(
         required=False,
@@ -64,7 +66,7 @@ class UploadForm(forms.Form):
 
 
 @page
-def knowledge(request: HttpRequest) -> HttpResponse:
+def knowledge(request: PageRequest) -> HttpResponse:
     """Search the documents, list them, and add documents."""
     form = UploadForm()
     if request.method == "POST":
@@ -95,7 +97,7 @@ def knowledge(request: HttpRequest) -> HttpResponse:
 
 
 @page
-def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
+def document(request: PageRequest, document_id: UUID) -> HttpResponse:
     """Show a document with a part of its passages; remove it on POST."""
     found = documents.find(document_id.hex)
     if request.method == "POST":
@@ -108,11 +110,10 @@ def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
     chunks = list(Chunk.objects.filter(document=found, number__gt=first).order_by("number")[:PASSAGES])
     last = chunks[-1].number if chunks else 0
     more = last if last < found.chunk_count else None
-    context = {"document": shown(found), "chunks": chunks, "more": more}
-    return render_page(request, "executor/knowledge_document.html", **context)
+    return render_page(request, "executor/knowledge_document.html", document=shown(found), chunks=chunks, more=more)
 
 
-def _upload(request: HttpRequest, form: dict[str, Any]) -> None:
+def _upload(request: PageRequest, form: dict[str, Any]) -> None:
     """Add the files one by one, with a message for each that fails."""
     counts = {"added": 0, "replaced": 0, "unchanged": 0}
     options = {"area": form["area"], "metadata": form["metadata"], "replace": form["replace"]}

@@ -11,16 +11,22 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from executor.access import caller_of_user
+from executor.access import Caller, caller_of_user
 from executor.actions import BatchExecutor, Response
 from executor.domain.errors import ExecutorError, NotAllowed, NotFound
+
+
+class PageRequest(HttpRequest):
+    """A request that has passed `page`."""
+
+    caller: Caller
 
 
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Require the scope `read`, set `request.caller`, and turn domain errors into error pages."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def wrapped(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         request.caller = caller_of_user(request.user)
         try:
             request.caller.require("read")
@@ -37,11 +43,11 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 def render_page(request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
     """Render a template with the scopes of the caller."""
-    scopes = getattr(request, "caller", None) and request.caller.scopes
-    return render(request, template, {"scopes": scopes or (), **context}, status=status)
+    caller: Caller | None = getattr(request, "caller", None)
+    return render(request, template, {"scopes": caller.scopes if caller else (), **context}, status=status)
 
 
-def execute(request: HttpRequest, action: str, **arguments: Any) -> Response | None:
+def execute(request: PageRequest, action: str, **arguments: Any) -> Response | None:
     """Run an action and report its outcome as a message; None when it failed.
 
     Raises NotAllowed and NotFound.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from django import forms
 from django.http import QueryDict
@@ -13,7 +14,7 @@ _LONG_TEXTS = ("code", "text", "content", "stdin", "query")
 class JSONField(forms.JSONField):
     """JSON in a text area, with the place of a syntax error in its message."""
 
-    def to_python(self, value: object) -> object:
+    def to_python(self, value: Any) -> Any:
         """Parse the text.
 
         Raises ValidationError.
@@ -25,7 +26,7 @@ class JSONField(forms.JSONField):
                 raise forms.ValidationError(f"Not JSON: {error}.") from None
         return super().to_python(value)
 
-    def prepare_value(self, value: object) -> object:
+    def prepare_value(self, value: Any) -> Any:
         """Return the text of the field; empty for null."""
         return "" if value is None else super().prepare_value(value)
 
@@ -62,13 +63,13 @@ def _resolved(part: dict, schema: dict) -> dict:
 def schema_field(name: str, part: dict, required: bool) -> forms.Field:
     """Return the form field for a property; JSON where no other field fits."""
     default = part.get("default")
-    common = {
+    common: dict[str, Any] = {
         "required": required,
         "label": name,
         "help_text": part.get("description", ""),
         "initial": default,
     }
-    bounds = {"min_value": part.get("minimum"), "max_value": part.get("maximum")}
+    bounds: dict[str, Any] = {"min_value": part.get("minimum"), "max_value": part.get("maximum")}
     match part.get("type"):
         case _ if "enum" in part:
             blank = [] if required or default is not None else [("", "—")]

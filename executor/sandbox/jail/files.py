@@ -41,7 +41,8 @@ def collect(folder: int, given: dict, patterns: list[str] | None) -> dict:
     """
     import fnmatch  # slow to load and rarely needed
 
-    files, size = {}, 0
+    files: dict[str, object] = {}
+    size = 0
     for name, status in _walk(folder):
         if stat.S_ISDIR(status.st_mode):
             continue
@@ -164,7 +165,8 @@ def _step(here: int, name: str) -> int:
 def _unlink_files(here: int) -> list[str]:
     """Remove the entries that are not folders; return the names of the folders."""
     with os.scandir(here) as entries:
-        folders, others = [], []
+        folders: list[str] = []
+        others: list[str] = []
         for entry in entries:
             (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
     for name in others:

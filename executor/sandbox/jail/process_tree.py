@@ -20,7 +20,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def _children(pid: int) -> list[int]:
-    children = []
+    children: list[int] = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
@@ -32,7 +32,7 @@ def _children(pid: int) -> list[int]:
 
 def _children_by_parent(pid: int) -> list[int]:
     """Return the children of `pid` on kernels that keep no list of children."""
-    children = []
+    children: list[int] = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
