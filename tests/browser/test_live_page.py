@@ -1,4 +1,4 @@
-"""The page as an operator meets it: a batch is made, started, and seen to its end without a reload."""
+"""The live page of a batch in Chromium."""
 
 import re
 
@@ -11,20 +11,20 @@ window.WebSocket = class extends WebSocket {
   constructor(...how) { super(...how); window.sockets.push(this); }
 };
 """
-MANY = 60_000  # more than a page of a search looks at
+MANY = 60_000  # more than one part of a search covers
 HOLD_SEARCHES = """
 window.held = [];
-const ask = window.fetch;
+const original = window.fetch;
 window.fetch = async (url, ...how) => {
-  const answer = await ask(url, ...how);
-  if (String(url).includes("cursor=")) await new Promise((goOn) => window.held.push(goOn));
+  const answer = await original(url, ...how);
+  if (String(url).includes("cursor=")) await new Promise((resume) => window.held.push(resume));
   return answer;
 };
 """
 TASKS = "\n".join(["function,name,duration", *(f"simulate,part {number},0.5" for number in range(12))])
 
 
-def test_a_batch_is_seen_to_its_end_without_a_reload_although_the_socket_was_cut(page, worker):
+def test_page_follows_a_batch_to_its_end_across_a_lost_socket(page, worker):
     worker()
     page.add_init_script(KEEP_SOCKETS)
     page.goto("/batches/new/?tab=many")
@@ -54,14 +54,14 @@ def agent(url: str, token: str) -> httpx.Client:
 
 
 def hay(client: httpx.Client) -> str:
-    """A batch of very many tasks, of which the first and the last are needles."""
+    """Add a batch of very many tasks, the first and last of which are needles; return its id."""
     between = [{"function": "simulate"}] * (MANY - 1)
     needles = [{"function": "simulate", "name": f"{which} needle", "custom_id": which} for which in ("first", "last")]
     added = client.post("/add_batch", json={"tasks": [needles[0], *between, needles[1]], "name": "Hay"})
     return added.json()["data"]["batch_id"]
 
 
-def test_a_search_in_a_large_batch_goes_on_until_it_has_seen_all(page, api_token, live_server_url):
+def test_search_in_a_large_batch_continues_to_the_end(page, api_token, live_server_url):
     page.goto(f"/batches/{hay(agent(live_server_url, api_token))}/")
     matching, rows = page.locator("#matching"), page.locator("tr[data-number]")
     expect(matching).to_have_text("60,001 tasks")
@@ -88,7 +88,7 @@ def test_a_search_in_a_large_batch_goes_on_until_it_has_seen_all(page, api_token
     expect(matching).to_have_text("0 tasks")
 
 
-def test_what_changes_while_a_search_goes_on_is_not_shown_as_it_was_found(page, api_token, live_server_url, eventually):
+def test_search_shows_changes_made_during_the_search(page, api_token, live_server_url, eventually):
     client = agent(live_server_url, api_token)
     batch_id = hay(client)
     page.add_init_script(HOLD_SEARCHES)
@@ -99,7 +99,9 @@ def test_what_changes_while_a_search_goes_on_is_not_shown_as_it_was_found(page, 
     eventually(lambda: page.evaluate("window.held.length") == 1)
     page.evaluate("window.held[0]()")
     expect(matching).to_have_text("1 task up to #50,000, searching…")
-    eventually(lambda: page.evaluate("window.held.length") == 2)  # it has found the last one queued, and is on its way
+    eventually(
+        lambda: page.evaluate("window.held.length") == 2
+    )  # the answer with the last needle, still queued, is held
     client.post("/cancel", json={"batch": batch_id, "custom_ids": ["first", "last"]}).raise_for_status()
     expect(rows.first).to_have_attribute("data-status", "cancelled")
     page.evaluate("window.held[1]()")

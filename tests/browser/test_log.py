@@ -1,4 +1,4 @@
-"""The live log in a real browser: followed while it is written, coloured, and never more than text."""
+"""The live log in Chromium: followed while it is written, coloured, never parsed as HTML."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.factories import FakeWorker, running_batch
 
 GREEN, RESET = "\x1b[32m", "\x1b[0m"
 
-# What a program writes, in pieces cut anywhere, and the runs of text with their styles.
+# The output of a program, in pieces split at any place, and the runs of text with their styles.
 WRITTEN = {
     "a colour": ([f"{GREEN}green{RESET}\nplain"], [["green", "ansi-fg-2"], ["\n", ""], ["plain", ""]]),
     "several at once": (
@@ -40,19 +40,19 @@ READ = """async (cases) => {
 }"""
 
 
-def test_what_terminals_understand_becomes_text_with_styles(page):
+def test_terminal_output_becomes_text_with_styles(page):
     read = page.evaluate(READ, {name: pieces for name, (pieces, _) in WRITTEN.items()})
     assert read == {name: runs for name, (_, runs) in WRITTEN.items()}
 
 
-def test_an_escape_that_does_not_end_does_not_swallow_the_log(page):
+def test_unterminated_escape_does_not_hide_the_log(page):
     read = page.evaluate(READ, {"endless": ["\x1b]" + "x" * 3000, "y" * 3000, " the end"]})
     assert "".join(text for text, _ in read["endless"]).endswith("yyy the end")
 
 
 @pytest.fixture
 def running(live_server_url):
-    """A running task, its worker's claim of it, and its log."""
+    """Return a running task, its worker, the claim and the log."""
     batch, [task] = running_batch()
     worker = FakeWorker()
     [claimed] = worker.take(batch)
@@ -62,7 +62,7 @@ def running(live_server_url):
 
 
 @pytest.mark.parametrize("where", ["the drawer", "the page of the task"])
-def test_a_log_is_followed_until_somebody_scrolls_up(page, running, where):
+def test_log_is_followed_until_it_is_scrolled_up(page, running, where):
     task, worker, claimed, log = running
     log.write(f"{GREEN}first{RESET} <img src=x onerror=alert(1)>\n")
     page.goto(f"/batches/{task.batch_id}/?task=1" if where == "the drawer" else f"/tasks/{task.pk}/")
@@ -72,14 +72,14 @@ def test_a_log_is_followed_until_somebody_scrolls_up(page, running, where):
 
     log.write("".join(f"line {number}\n" for number in range(200)) + "0%\r50%\r100%\r")
     box.get_by_text("100%").wait_for()
-    assert "50%" not in box.text_content(), "a line that was written over is gone"
+    assert "50%" not in box.text_content(), "an overwritten line is gone"
     from_end = "box => box.scrollHeight - box.clientHeight - box.scrollTop"
     page.wait_for_function(f"({from_end})(document.querySelector('.log')) < 24")
 
     box.evaluate("box => (box.scrollTop = 0)")
     page.get_by_role("button", name="Follow").wait_for()
-    log.write("\nwhile somebody reads\n")
-    box.get_by_text("while somebody reads").wait_for()
+    log.write("\nwhile the page is scrolled up\n")
+    box.get_by_text("while the page is scrolled up").wait_for()
     assert box.evaluate("box => box.scrollTop") == 0
     page.get_by_role("button", name="Follow").click()
     assert box.evaluate(from_end) < 24
@@ -90,7 +90,7 @@ def test_a_log_is_followed_until_somebody_scrolls_up(page, running, where):
     page.locator(".status[data-status=completed] >> visible=true").first.wait_for()
 
 
-def test_what_was_not_kept_is_told(page, running):
+def test_log_names_the_bytes_not_kept(page, running):
     task, _, _, log = running
     log.write("head\n" + ("x" * 1023 + "\n") * 700 + "tail\n")
     page.goto(f"/tasks/{task.pk}/")
@@ -98,7 +98,7 @@ def test_what_was_not_kept_is_told(page, running):
     assert "bytes not kept" in page.locator(".log-gap").text_content()
 
 
-def test_a_task_without_a_log_shows_none(page, running):
+def test_task_without_a_log_shows_none(page, running):
     task, worker, claimed, _ = running
     page.goto(f"/tasks/{task.pk}/")
     worker.complete(claimed)

@@ -1,4 +1,4 @@
-"""A page as a browser without scripts sees it: text, tables, links to follow and forms to send."""
+"""A page in a browser without scripts: text, tables, links to follow and forms to submit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "sour
 
 @dataclass
 class Node:
-    """An element, with the nodes and texts in it."""
+    """An element with its nodes and texts."""
 
     name: str
     attributes: dict[str, str]
@@ -24,7 +24,7 @@ class Node:
     inside: list[Node | str] = field(default_factory=list)
 
     def all(self, *names: str) -> list[Node]:
-        """Elements of these names below this one, in order. What only scripts copy is not on the page."""
+        """Return the elements of these names below this one, in order, without those in templates for scripts."""
         found = []
         for each in self.inside:
             if isinstance(each, Node) and each.name != "template":
@@ -59,7 +59,7 @@ class Node:
 
 
 class _Reader(HTMLParser):
-    """Reads our own pages, which close what they open."""
+    """A parser that fails on elements that are not closed."""
 
     def __init__(self):
         super().__init__(convert_charrefs=True)
@@ -85,12 +85,12 @@ class _Reader(HTMLParser):
 
 
 def joined(page_url: str, address: str) -> str:
-    """Where a link leads. Python's urljoin takes "?" for no change, a browser for an empty query."""
+    """Return the target of a link. Unlike urljoin, a browser takes "?" for an empty query."""
     return page_url.partition("?")[0] if address == "?" else urljoin(page_url, address)
 
 
 class Form:
-    """A form of the page and what it would send."""
+    """A form of the page and the values that it submits."""
 
     def __init__(self, node: Node, page_url: str):
         self.node = node
@@ -99,21 +99,22 @@ class Form:
         self.buttons = node.all("button")
 
     def values(self) -> dict[str, list[str]]:
-        """What is filled in, by name."""
-        given: dict[str, list[str]] = {}
+        """Return the values by name."""
+        found: dict[str, list[str]] = {}
         for node in self.node.all("input", "select", "textarea"):
             name, kind = node.attributes.get("name"), node.attributes.get("type", "text")
             if not name or kind in ("submit", "file") or "disabled" in node.attributes:
                 continue
             if kind in ("checkbox", "radio"):
                 if "checked" in node.attributes:
-                    given.setdefault(name, []).append(node.attributes.get("value", "on"))
+                    found.setdefault(name, []).append(node.attributes.get("value", "on"))
             else:
-                given.setdefault(name, []).append(value_of(node))
-        return given
+                found.setdefault(name, []).append(value_of(node))
+        return found
 
 
 def value_of(node: Node) -> str:
+    """Return the value of an input, a select or a text area."""
     if node.name == "textarea":
         return node.raw()
     if node.name == "select":
@@ -124,7 +125,7 @@ def value_of(node: Node) -> str:
 
 
 class Page:
-    """An answer that is a page, and the browser that got it."""
+    """A page and the client that received it."""
 
     def __init__(self, client: Client, response: HttpResponse):
         self.client, self.response = client, response
@@ -135,7 +136,7 @@ class Page:
         assert reader.here is reader.root, f"<{reader.here.name}> is not closed"
         self.root = reader.root
 
-    # --- what can be seen
+    # --- contents
 
     @property
     def text(self) -> str:
@@ -159,7 +160,7 @@ class Page:
         return {node.text: joined(self.url, node.attributes.get("href", "")) for node in self.root.all("a")}
 
     def rows(self, table: str) -> list[str]:
-        """The texts of the rows of the table with this class."""
+        """Return the texts of the rows of the table with this class."""
         found = [node for node in self.root.all("table") if node.has_class(table)]
         return [row.text for node in found for body in node.all("tbody") for row in body.all("tr")]
 
@@ -173,7 +174,7 @@ class Page:
         return [node for node in self.root.all("a") if node.has_class("count")]
 
     def preview(self) -> dict[str, tuple[int, int]]:
-        """Of the page for clearing: deleted and kept by status."""
+        """Return the numbers of deleted and kept tasks by status, from the page for clearing."""
         rows = (row.split() for row in self.rows("plain"))
         return {status: (int(deleted), int(kept)) for status, deleted, kept in rows}
 
@@ -207,7 +208,7 @@ class Page:
         return value_of(shown[0])
 
     def error_of(self, name: str) -> str:
-        """What the page says beside a field."""
+        """Return the errors beside a field."""
         node = self.names(name)[0]
         while not node.has_class("field"):
             node = node.parent
@@ -233,7 +234,7 @@ class Page:
         return "disabled" in self._button(text).attributes
 
     def submit(self, *, button: str, status: int = 200, force: bool = False, **given) -> Page:
-        """Fill in and press a button. `force` presses one that is disabled. Gives the page that follows."""
+        """Fill in a form, press a button (`force`: also a disabled one), and return the next page."""
         pressed = self._button(button)
         assert force or "disabled" not in pressed.attributes, f"{button!r} is disabled"
         form = Form(pressed.above("form"), self.url)
@@ -249,21 +250,21 @@ class Page:
             else form.action
         )
         if form.method == "get":
-            return self._arrived(self.client.get(url.partition("?")[0], values, follow=True), status)
-        return self._arrived(self.client.post(url, values, follow=True), status)
+            return self._next(self.client.get(url.partition("?")[0], values, follow=True), status)
+        return self._next(self.client.post(url, values, follow=True), status)
 
     def post(self, url: str, **given) -> HttpResponse:
-        """Send something that no form of the page sends, with the page's token."""
+        """Send a forged form with the page's token."""
         token = self.names("csrfmiddlewaretoken")[0].attributes["value"]
         return self.client.post(url, {"csrfmiddlewaretoken": token, **given})
 
     def follow(self, link: str) -> Page:
-        return self._arrived(self.client.get(self.links[link], follow=True))
+        return self._next(self.client.get(self.links[link], follow=True))
 
     def follow_count(self, status: str) -> Page:
         [node] = [node for node in self._counts() if node.attributes["data-status"] == status]
-        return self._arrived(self.client.get(joined(self.url, node.attributes["href"])))
+        return self._next(self.client.get(joined(self.url, node.attributes["href"])))
 
-    def _arrived(self, response: HttpResponse, status: int = 200) -> Page:
+    def _next(self, response: HttpResponse, status: int = 200) -> Page:
         assert response.status_code == status, f"{response.status_code}: {response.content[:2000].decode()}"
         return Page(self.client, response)

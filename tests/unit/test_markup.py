@@ -1,4 +1,4 @@
-"""The pages' sources: nothing in them gets round the escaping of texts or the content security policy."""
+"""The sources of the pages: nothing bypasses the escaping of texts or the content security policy."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ UNSAFE_MARKUP = {
     "a script without a nonce": r"<script(?![^>]*\b(src|nonce)=)[^>]*>",
 }
 UNSAFE_SCRIPT = {
-    "innerHTML and its kind": r"\b((inner|outer|insertAdjacent)HTML|dangerouslySet|srcdoc|setHTMLUnsafe)",
+    "innerHTML and similar": r"\b((inner|outer|insertAdjacent)HTML|dangerouslySet|srcdoc|setHTMLUnsafe)",
     "document.write": r"\bdocument\.write",
     "parsing of HTML": r"\b(DOMParser|createContextualFragment|parseHTMLUnsafe)\b",
     "evaluation of text": r"\beval\(|\bnew Function\b|set(Timeout|Interval)\(\s*[\"'`]",
@@ -27,7 +27,7 @@ UNSAFE_SCRIPT = {
 
 
 def found(pattern: str, files: list[Path]) -> list[str]:
-    """Where a pattern stands, with its line."""
+    """Return the places of a pattern, with the line."""
     return [
         f"{file.relative_to(SITE)}:{number}: {line.strip()[:100]}"
         for file in files
@@ -36,21 +36,21 @@ def found(pattern: str, files: list[Path]) -> list[str]:
     ]
 
 
-def test_there_is_something_to_look_at():
+def test_sources_are_found():
     assert len(TEMPLATES) > 20 and len(SCRIPTS) > 20
 
 
 @pytest.mark.parametrize("pattern", UNSAFE_MARKUP.values(), ids=UNSAFE_MARKUP)
-def test_no_template_has(pattern):
+def test_templates_do_not_contain(pattern):
     assert found(pattern, TEMPLATES) == []
 
 
 @pytest.mark.parametrize("pattern", UNSAFE_SCRIPT.values(), ids=UNSAFE_SCRIPT)
-def test_no_script_has(pattern):
+def test_scripts_do_not_contain(pattern):
     assert found(pattern, SCRIPTS) == []
 
 
-def test_no_python_of_ours_declares_texts_to_be_safe():
+def test_python_code_does_not_mark_texts_as_safe():
     assert found(r"\bmark_safe\b|SafeString\(|\bis_safe\s*=", sorted((SITE / "executor").rglob("*.py"))) == []
 
 
@@ -65,7 +65,7 @@ def test_no_python_of_ours_declares_texts_to_be_safe():
         ('<script type="module">go()</script>', "a script without a nonce"),
     ],
 )
-def test_the_patterns_find_what_they_are_for(bad, names):
+def test_patterns_find_planted_markup(bad, names):
     assert re.search(UNSAFE_MARKUP[names], bad)
     assert not re.search(
         UNSAFE_MARKUP[names], '<script type="module" src="/x.js"></script> {{ x|safely }} <a href="?on=1">'

@@ -1,4 +1,4 @@
-"""The pages as a browser without scripts uses them: on the real database, by links and forms alone."""
+"""The pages without scripts: links and forms alone, on the real database."""
 
 import json
 import re
@@ -26,7 +26,7 @@ ADD_ONE = {"function": "simulate", "priority": "high", "max_retries": "2"}
 
 
 def person(role: str) -> Client:
-    """A browser in which somebody with this role is logged in. It insists on CSRF tokens, as a real one has to."""
+    """Return a client logged in with this role, with CSRF checks as in a browser."""
     user = User.objects.create_user(role)
     if role in ("viewer", "operator", "admin"):
         user.groups.add(Group.objects.get(name=role))
@@ -66,7 +66,7 @@ def now(batch: Batch) -> Batch:
 # --- logging in ----------------------------------------------------------------------------------------------
 
 
-def test_who_is_not_logged_in_is_sent_to_the_login_and_then_back():
+def test_login_returns_to_the_requested_page():
     User.objects.create_superuser("chief", password="a long enough password")
     client = Client(enforce_csrf_checks=True)
     url = batch_url(make_batch("Night run"))
@@ -84,12 +84,12 @@ def test_who_is_not_logged_in_is_sent_to_the_login_and_then_back():
 @pytest.mark.parametrize(
     "url", ["/", "/batches/new/", f"/batches/{NOBODYS}/", f"/tasks/{NOBODYS}/", "/workers/", "/functions/"]
 )
-def test_no_page_is_shown_without_a_login(client, url):
+def test_pages_require_a_login(client, url):
     response = client.get(url)
     assert response.status_code == 302 and response.url.startswith(reverse("login"))
 
 
-def test_a_one_time_link_works_once():
+def test_login_link_works_once():
     user = User.objects.create_superuser("chief")
     link = login_link_path(user)
     first, other = Client(), Client()
@@ -102,7 +102,7 @@ def test_a_one_time_link_works_once():
 
 
 @pytest.mark.parametrize("path", ["/login/once/x/y/", "/login/once/MQ/abc-def/", "/login/once/%00/%00/"])
-def test_a_link_that_was_made_up_logs_nobody_in(client, path):
+def test_invalid_login_link_is_refused(client, path):
     User.objects.create_superuser("chief")
     assert client.get(path).status_code == 410
     assert client.get("/").status_code == 302
@@ -113,7 +113,7 @@ def look_after(response) -> str:
     return response.url
 
 
-def test_a_login_does_not_lead_to_another_site():
+def test_login_does_not_redirect_to_another_site():
     User.objects.create_superuser("chief", password="a long enough password")
     page = look(Client(enforce_csrf_checks=True), reverse("login") + "?next=https://elsewhere.example/")
     assert page.submit(button="Log in", username="chief", password="a long enough password").url == "/"
@@ -122,13 +122,13 @@ def test_a_login_does_not_lead_to_another_site():
 # --- the list ------------------------------------------------------------------------------------------------
 
 
-def test_an_empty_list_says_what_to_do(operator):
+def test_empty_list_of_batches_links_to_the_form(operator):
     page = look(operator, "/")
     assert "No batches yet." in page.text
     assert page.follow("New batch").heading == "New batch"
 
 
-def test_the_list_shows_what_matters_of_each_batch(operator):
+def test_list_shows_state_progress_and_counts_of_each_batch(operator):
     batch = make_batch("Night run")
     for status in ("completed", "completed", "failed", "queued"):
         task_in(status, batch)
@@ -140,7 +140,7 @@ def test_the_list_shows_what_matters_of_each_batch(operator):
     assert page.follow("Night run").heading == "Night run"
 
 
-def test_the_list_is_filtered_by_name_and_state(operator):
+def test_list_of_batches_is_filtered_by_name_and_state(operator):
     running_batch()[0]
     make_batch("Night run")
     page = look(operator, "/")
@@ -154,7 +154,7 @@ def test_the_list_is_filtered_by_name_and_state(operator):
     assert len(by_state.follow("Clear").rows("batches")) == 2
 
 
-def test_a_long_list_has_pages(operator):
+def test_long_list_of_batches_has_pages(operator):
     for number in range(ROWS + 1):
         make_batch(f"number-{number}")
     page = look(operator, "/")
@@ -165,7 +165,7 @@ def test_a_long_list_has_pages(operator):
     assert len(older.follow("Newest").rows("batches")) == ROWS
 
 
-def test_a_cursor_that_was_made_up_is_a_page_that_says_so(operator):
+def test_invalid_cursor_is_an_error_page(operator):
     assert "did not work" in look(operator, "/?cursor=nonsense", 400).heading
 
 
@@ -174,7 +174,7 @@ def test_a_cursor_that_was_made_up_is_a_page_that_says_so(operator):
 
 @pytest.fixture
 def mixed():
-    """A batch with tasks 1 to 6: two completed, two failed, one cancelled, one queued."""
+    """Return a batch with tasks 1 to 6: two completed, two failed, one cancelled, one queued."""
     batch = make_batch("Mixed")
     for status in ("completed", "completed", "failed", "failed", "cancelled", "queued"):
         task_in(status, batch, name=f"is {status}", priority=4 if status == "failed" else 2)
@@ -185,7 +185,7 @@ def numbers(page: Page) -> list[int]:
     return [int(row.split()[0]) for row in page.rows("tasks-table")]
 
 
-def test_a_batch_is_whole_without_scripts(operator, mixed):
+def test_batch_is_complete_without_scripts(operator, mixed):
     page = look(operator, batch_url(mixed))
     assert page.heading == "Mixed" and page.title.startswith("83 % ✗2 Mixed")
     assert numbers(page) == [1, 2, 3, 4, 5, 6]
@@ -194,7 +194,7 @@ def test_a_batch_is_whole_without_scripts(operator, mixed):
     assert re.search(r"1 completed is completed simulate \w+ 1 \S+ 250 ms$", page.rows("tasks-table")[0])
 
 
-def test_a_count_switches_its_status_on_and_off(operator, mixed):
+def test_counts_toggle_the_filter_by_status(operator, mixed):
     page = look(operator, batch_url(mixed))
     failed = page.follow_count("failed")
     assert numbers(failed) == [3, 4] and failed.current_counts() == ["failed"]
@@ -219,13 +219,13 @@ def test_a_count_switches_its_status_on_and_off(operator, mixed):
         ("?offset=%C2%B2", [1, 2, 3, 4, 5, 6]),
     ],
 )
-def test_the_address_filters_the_list(operator, mixed, query, expected):
+def test_address_filters_the_list(operator, mixed, query, expected):
     page = look(operator, batch_url(mixed, query))
     assert numbers(page) == expected
     assert expected or "No task matches this filter." in page.text
 
 
-def test_the_filter_form_keeps_the_status(operator, mixed):
+def test_filter_form_keeps_the_status(operator, mixed):
     page = look(operator, batch_url(mixed, "?status=failed,queued"))
     found = page.submit(button="Filter", q="broke", priority="critical")
     assert numbers(found) == [3, 4]
@@ -233,7 +233,7 @@ def test_the_filter_form_keeps_the_status(operator, mixed):
     assert found.value("q") == "broke" and found.value("priority") == "critical"
 
 
-def test_a_long_list_of_tasks_has_pages_that_keep_the_filter(operator):
+def test_pages_of_tasks_keep_the_filter(operator):
     batch = make_batch()
     add_tasks(batch, ROWS + 2, name="one of many")
     first = look(operator, batch_url(batch, "?q=many"))
@@ -243,7 +243,7 @@ def test_a_long_list_of_tasks_has_pages_that_keep_the_filter(operator):
     assert numbers(second.follow("Previous"))[0] == 1
 
 
-def test_a_large_batch_is_searched_a_part_at_a_time(operator, monkeypatch):
+def test_search_in_a_large_batch_is_answered_in_parts(operator, monkeypatch):
     monkeypatch.setattr("executor.reads.lists.LOOKED_AT", 5)
     batch = make_batch()
     add_tasks(batch, 11, name="hay")
@@ -257,7 +257,7 @@ def test_a_large_batch_is_searched_a_part_at_a_time(operator, monkeypatch):
     assert not last.json("island")["whole"], "the scripts begin at the first task"
 
 
-def test_the_scripts_start_from_the_same_data(operator, mixed):
+def test_island_contains_the_data_of_the_page(operator, mixed):
     page = look(operator, batch_url(mixed, "?status=failed&task=3"))
     island = page.json("island")
     assert [task["number"] for task in island["tasks"]] == [3, 4] and island["matching"] == 2
@@ -265,7 +265,7 @@ def test_the_scripts_start_from_the_same_data(operator, mixed):
     assert island["open"] == 3 and island["batch"]["seq"] == now(mixed).stats.seq
 
 
-def test_the_page_of_a_batch_that_runs_knows_how_fast_it_was(operator):
+def test_island_of_a_running_batch_contains_its_pace(operator):
     batch, worker = make_batch(max_concurrent=3), FakeWorker()
     add_tasks(batch, 9)
     assert look(operator, batch_url(batch)).json("island")["pace"] == []
@@ -279,11 +279,11 @@ def test_the_page_of_a_batch_that_runs_knows_how_fast_it_was(operator):
 
 
 @pytest.mark.parametrize("asked", ["99", "x", "²", "1" * 30, NOBODYS])
-def test_a_task_that_is_not_there_is_not_opened(operator, mixed, asked):
+def test_unknown_task_is_not_opened(operator, mixed, asked):
     assert look(operator, batch_url(mixed, f"?task={asked}")).json("island")["open"] == 0
 
 
-def test_what_people_write_is_shown_and_never_run(operator):
+def test_markup_in_names_is_escaped(operator):
     evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
     batch = make_batch(evil)
     [task] = add_tasks(batch, name=evil[:200], custom_id=evil, params=json.dumps({evil: evil}))
@@ -294,7 +294,7 @@ def test_what_people_write_is_shown_and_never_run(operator):
 
 
 def progressing(progress: list) -> BatchTask:
-    """A running task that told how far it is."""
+    """Return a running task with this progress."""
     batch, [task] = running_batch()
     worker = FakeWorker()
     [claimed] = worker.take(batch)
@@ -328,7 +328,7 @@ def test_every_column_has_a_format_and_a_value(operator, mixed):
 # --- the buttons of a batch ------------------------------------------------------------------------------------
 
 
-def test_start_and_stop(operator):
+def test_batch_is_started_and_stopped(operator):
     batch = make_batch()
     add_tasks(batch, 2)
     started = look(operator, batch_url(batch)).submit(button="Start")
@@ -339,7 +339,7 @@ def test_start_and_stop(operator):
     assert now(batch).state == "stopping" and stopped.has_button("Start")
 
 
-def test_stop_now_says_force(operator):
+def test_stop_now_forces_the_stop(operator):
     batch, _ = running_batch()
     FakeWorker().take(batch)
     look(operator, batch_url(batch)).submit(button="Stop")
@@ -348,7 +348,7 @@ def test_stop_now_says_force(operator):
     assert now(batch).stop_forced
 
 
-def test_the_limit_is_changed(operator):
+def test_limit_is_changed(operator):
     batch = make_batch(max_concurrent=5)
     page = look(operator, batch_url(batch)).submit(button="Set", max_concurrent="17")
     assert now(batch).max_concurrent == 17 and page.value("max_concurrent") == "17"
@@ -356,12 +356,12 @@ def test_the_limit_is_changed(operator):
     assert "max_concurrent" in bad.messages[0] and now(batch).max_concurrent == 17
 
 
-def test_a_batch_is_renamed(operator):
+def test_batch_is_renamed(operator):
     batch = make_batch("before")
     assert look(operator, batch_url(batch)).submit(button="Rename", name="after").heading == "after"
 
 
-def test_a_button_comes_back_to_the_filtered_list(operator, mixed):
+def test_buttons_return_to_the_filtered_list(operator, mixed):
     page = look(operator, batch_url(mixed, "?status=failed")).submit(button="Rename", name="other")
     assert page.url == batch_url(mixed, "?status=failed")
 
@@ -370,7 +370,7 @@ def statuses(batch: Batch) -> list[str]:
     return list(BatchTask.objects.filter(batch=batch).order_by("number").values_list("status", flat=True))
 
 
-def test_ticked_tasks_are_retried_and_cancelled(operator, mixed):
+def test_checked_tasks_are_retried_and_cancelled(operator, mixed):
     third, fifth = (
         str(task.pk) for task in BatchTask.objects.filter(batch=mixed, number__in=[3, 5]).order_by("number")
     )
@@ -381,7 +381,7 @@ def test_ticked_tasks_are_retried_and_cancelled(operator, mixed):
     assert statuses(mixed)[2:5] == ["cancelled", "failed", "queued"]
 
 
-def test_all_that_match_are_retried_or_cancelled(operator, mixed):
+def test_all_matching_tasks_are_retried_or_cancelled(operator, mixed):
     page = look(operator, batch_url(mixed, "?status=failed"))
     after = page.submit(button="Retry all 2 matching")
     assert statuses(mixed) == ["completed", "completed", "queued", "queued", "cancelled", "queued"]
@@ -390,18 +390,18 @@ def test_all_that_match_are_retried_or_cancelled(operator, mixed):
     assert statuses(mixed) == ["completed", "completed", "cancelled", "cancelled", "cancelled", "queued"]
 
 
-def test_nothing_ticked_is_told(operator, mixed):
+def test_action_without_checked_tasks_is_an_error_message(operator, mixed):
     page = look(operator, batch_url(mixed)).submit(button="Retry checked")
     assert page.messages and "failed" in statuses(mixed)
 
 
-def test_actions_come_by_post_alone(operator, mixed):
+def test_actions_require_post(operator, mixed):
     for action in ("start", "stop", "update", "cancel", "retry"):
         assert operator.get(reverse("batch_action", args=[mixed.pk, action])).status_code == 405
     assert operator.get(reverse("batch_action", args=[mixed.pk, "explode"])).status_code == 404
 
 
-def test_a_post_without_the_token_is_refused(operator, mixed):
+def test_post_without_csrf_token_is_refused(operator, mixed):
     before = now(mixed).state
     response = operator.post(reverse("batch_action", args=[mixed.pk, "start"]))
     assert response.status_code == 403 and "The form has expired" in response.content.decode()
@@ -411,7 +411,7 @@ def test_a_post_without_the_token_is_refused(operator, mixed):
 # --- clearing --------------------------------------------------------------------------------------------------
 
 
-def test_clearing_shows_what_would_go_and_then_deletes_it(operator, mixed):
+def test_clearing_previews_and_then_deletes(operator, mixed):
     page = look(operator, batch_url(mixed)).follow("Clear finished tasks…")
     assert page.preview() == {
         "queued": (0, 1),
@@ -428,7 +428,7 @@ def test_clearing_shows_what_would_go_and_then_deletes_it(operator, mixed):
     assert statuses(mixed) == ["completed", "completed", "queued"] and numbers(done) == [1, 2, 6]
 
 
-def test_clearing_by_age_spares_the_young(operator, mixed):
+def test_clearing_by_age_keeps_newer_tasks(operator, mixed):
     page = look(operator, reverse("batch_action", args=[mixed.pk, "clear"]))
     page = page.submit(button="Preview", statuses=["completed"], days="1")
     assert page.preview()["completed"] == (0, 2) and page.value("days") == "1"
@@ -437,12 +437,12 @@ def test_clearing_by_age_spares_the_young(operator, mixed):
     assert len(statuses(mixed)) == 6
 
 
-def test_clearing_may_be_thought_better_of(operator, mixed):
+def test_clearing_can_be_left_without_deleting(operator, mixed):
     page = look(operator, reverse("batch_action", args=[mixed.pk, "clear"])).follow("Keep everything")
     assert page.url == batch_url(mixed) and len(statuses(mixed)) == 6
 
 
-def test_queued_tasks_cannot_be_cleared_by_a_made_up_form(operator, mixed):
+def test_forged_form_cannot_clear_queued_tasks(operator, mixed):
     page = look(operator, reverse("batch_action", args=[mixed.pk, "clear"]))
     page.post(page.url, statuses=["queued"], days="nonsense")
     assert statuses(mixed) == ["failed", "failed", "cancelled", "queued"], "what is left of the request is the default"
@@ -455,7 +455,7 @@ def only(batch: Batch) -> BatchTask:
     return BatchTask.objects.get(batch=batch)
 
 
-def test_one_task_is_added_by_its_form(operator):
+def test_form_adds_one_task(operator):
     batch = make_batch()
     page = look(operator, batch_url(batch)).follow("Add tasks").submit(button="Choose", function="simulate")
     added = page.submit(
@@ -471,14 +471,14 @@ def test_one_task_is_added_by_its_form(operator):
     assert task.params["duration"] == 2.5 and task.params["fail_times"] == 1 and "seed" not in task.params
 
 
-def test_another_can_be_made_of_the_same_function(operator):
+def test_form_offers_another_task_of_the_same_function(operator):
     batch = make_batch()
     page = look(operator, add_url(batch, "?function=ok")).submit(button="Add and make another", p_value="x")
     assert page.url == add_url(batch, "?function=ok") and page.messages
     assert only(batch).params == {"value": "x"}
 
 
-def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(operator):
+def test_errors_are_beside_their_fields_and_input_is_kept(operator):
     batch = make_batch()
     task_in("queued", batch, custom_id="taken")
     page = look(operator, add_url(batch, "?function=simulate"))
@@ -489,7 +489,7 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(operator):
     assert BatchTask.objects.filter(batch=batch).count() == 1
 
 
-def test_a_batch_begins_with_its_first_task(operator):
+def test_form_creates_a_batch_with_its_first_task(operator):
     page = look(operator, "/").follow("New batch").submit(button="Choose", function="ok")
     made = page.submit(
         button="Create batch", **{"batch-name": "Made here", "batch-max_concurrent": "9", "p_value": "x", "start": True}
@@ -499,7 +499,7 @@ def test_a_batch_begins_with_its_first_task(operator):
     assert only(batch).params == {"value": "x"}
 
 
-def test_a_batch_is_not_made_when_its_task_is_wrong(operator):
+def test_no_batch_is_created_for_an_invalid_task(operator):
     page = look(operator, reverse("batch_new") + "?function=simulate")
     page.submit(button="Create batch", **{"batch-name": "Made here", "p_duration": "-1"})
     assert not Batch.objects.exists()
@@ -527,14 +527,14 @@ def test_many_tasks_are_added_at_once(operator, text, way):
     ]
 
 
-def test_a_batch_is_made_of_many_tasks(operator):
+def test_batch_is_created_from_many_tasks(operator):
     page = look(operator, reverse("batch_new") + "?tab=many")
     page.submit(button="Create batch", **{"batch-name": "From a table", "text": CSV, "start": True})
     batch = Batch.objects.get(name="From a table")
     assert batch.state == "running" and BatchTask.objects.filter(batch=batch).count() == 2
 
 
-def test_every_line_that_cannot_be_read_is_listed_and_nothing_is_stored(operator):
+def test_unreadable_lines_are_listed_and_nothing_is_stored(operator):
     batch = make_batch()
     text = JSONL + "oops\n\n[1]\n"
     page = look(operator, add_url(batch, "?tab=many")).submit(button="Add tasks", status=400, text=text)
@@ -543,7 +543,7 @@ def test_every_line_that_cannot_be_read_is_listed_and_nothing_is_stored(operator
     assert not BatchTask.objects.exists()
 
 
-def test_every_task_that_is_wrong_is_listed_with_its_line(operator):
+def test_invalid_tasks_are_listed_with_their_lines(operator):
     batch = make_batch()
     text = "function,custom_id,duration\nsimulate,a,-1\nsimulate,b,1\nsimulte,c,1\nsimulate,b,1\nsimulate,d,x\n"
     page = look(operator, add_url(batch, "?tab=many")).submit(button="Add tasks", status=400, text=text)
@@ -556,7 +556,7 @@ def test_every_task_that_is_wrong_is_listed_with_its_line(operator):
     assert not BatchTask.objects.exists()
 
 
-def test_more_errors_than_anybody_reads_are_counted(operator):
+def test_errors_beyond_the_limit_are_counted(operator):
     text = "\n".join(["{"] * 2 + ["oops"] * 203)
     page = look(operator, add_url(make_batch(), "?tab=many")).submit(
         button="Add tasks", status=400, text=text, format="jsonl"
@@ -564,7 +564,7 @@ def test_more_errors_than_anybody_reads_are_counted(operator):
     assert len(page.rows("errors")) == 200 and "and 5 more." in page.text
 
 
-def test_nothing_at_all_is_told(operator):
+def test_empty_form_of_many_tasks_is_an_error(operator):
     page = look(operator, add_url(make_batch(), "?tab=many")).submit(button="Add tasks")
     assert "Paste tasks or choose a file." in page.text
 
@@ -572,7 +572,7 @@ def test_nothing_at_all_is_told(operator):
 # --- a task, the workers, the functions -----------------------------------------------------------------------
 
 
-def test_the_page_of_a_task_shows_all_of_it(operator):
+def test_page_of_a_task_shows_its_fields_and_attempts(operator):
     task = task_in("failed", name="one", custom_id="a-1", params='{"duration": 0.5}', timeout=90)
     page = look(operator, reverse("task", args=[task.pk]))
     assert page.heading == "#1 one"
@@ -582,7 +582,7 @@ def test_the_page_of_a_task_shows_all_of_it(operator):
     assert numbers(page.follow("Show in the list")) == [1]
 
 
-def test_a_task_is_retried_and_cancelled_on_its_page(operator):
+def test_task_is_retried_and_cancelled_on_its_page(operator):
     task = task_in("failed")
     url = reverse("task", args=[task.pk])
     page = look(operator, url).submit(button="Retry")
@@ -591,12 +591,12 @@ def test_a_task_is_retried_and_cancelled_on_its_page(operator):
     assert page.url == url and statuses(task.batch) == ["cancelled"] and page.has_button("Retry")
 
 
-def test_the_result_is_on_the_page(operator):
+def test_page_of_a_completed_task_has_no_buttons(operator):
     page = look(operator, reverse("task", args=[task_in("completed").pk]))
     assert "attempt 1" in page.text and not page.has_button("Retry") and not page.has_button("Cancel")
 
 
-def test_the_log_is_on_the_page_without_what_only_terminals_understand(operator):
+def test_log_on_the_page_has_no_terminal_escapes(operator):
     task = task_in("completed")
     url = reverse("task", args=[task.pk])
     assert "Log attempt 1" not in look(operator, url).text
@@ -608,23 +608,23 @@ def test_the_log_is_on_the_page_without_what_only_terminals_understand(operator)
     assert box.raw() == "green <b>&\n50%\n100%\nend" and "Log attempt 1" in page.text
 
 
-def test_workers(operator):
+def test_workers_are_listed(operator):
     assert "No worker has reported" in look(operator, reverse("workers")).text
     worker = FakeWorker(concurrency=7)
     [row] = look(operator, reverse("workers")).rows("workers")
     assert worker.name in row and "active" in row and "/ 7" in row
 
 
-def test_functions(operator):
+def test_functions_are_listed(operator):
     page = look(operator, reverse("functions"))
     assert {"simulate", "code_execution", "custom_function", "ok"} <= set(page.links)
     assert re.search(r"failure_rate number 0\.0 The probability", page.text)
 
 
-# --- who may only look ------------------------------------------------------------------------------------------
+# --- viewers ------------------------------------------------------------------------------------------
 
 
-def test_a_viewer_sees_everything_and_no_controls(viewer, mixed):
+def test_viewer_sees_pages_without_controls(viewer, mixed):
     failed = BatchTask.objects.get(batch=mixed, number=3)
     for url in ("/", batch_url(mixed), reverse("task", args=[failed.pk]), reverse("workers"), reverse("functions")):
         page = look(viewer, url)
@@ -635,7 +635,7 @@ def test_a_viewer_sees_everything_and_no_controls(viewer, mixed):
     assert numbers(look(viewer, batch_url(mixed))) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_viewer_is_refused_what_the_buttons_do(viewer, mixed):
+def test_viewer_is_refused_actions(viewer, mixed):
     before = statuses(mixed)
     page = look(viewer, batch_url(mixed))
     ids = [str(pk) for pk in BatchTask.objects.filter(batch=mixed).values_list("pk", flat=True)]
@@ -649,11 +649,11 @@ def test_a_viewer_is_refused_what_the_buttons_do(viewer, mixed):
     assert statuses(mixed) == before and now(mixed).name == "Mixed"
 
 
-def test_somebody_without_a_role_sees_nothing():
+def test_user_without_a_role_is_refused():
     assert look(person("nobody"), "/", 403).heading == "You may not do that"
 
 
-# --- what is not there --------------------------------------------------------------------------------------------
+# --- errors --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -667,18 +667,18 @@ def test_somebody_without_a_role_sees_nothing():
         "/tasks/x/",
     ],
 )
-def test_what_is_not_there_is_a_page_that_says_so(operator, url):
+def test_unknown_address_is_a_not_found_page(operator, url):
     page = look(operator, url, 404)
     assert page.heading == "There is nothing here" and page.follow("Batches").url == "/"
 
 
-def test_a_post_to_a_batch_that_is_not_there_is_told(operator):
+def test_post_to_an_unknown_batch_is_not_found(operator):
     page = look(operator, "/")
     response = page.post(f"/batches/{NOBODYS}/start/")
     assert response.status_code == 404
 
 
-def test_a_fault_of_ours_is_a_page_that_says_so(operator, monkeypatch):
+def test_server_error_is_a_page_without_details(operator, monkeypatch):
     def broken(*_):
         raise RuntimeError("boom")
 
@@ -688,10 +688,10 @@ def test_a_fault_of_ours_is_a_page_that_says_so(operator, monkeypatch):
     assert page.heading == "Something broke" and "boom" not in page.source
 
 
-# --- what a browser is told about every page ----------------------------------------------------------------------
+# --- content security policy ----------------------------------------------------------------------
 
 
-def test_no_page_has_scripts_or_styles_that_the_policy_refuses(operator, mixed):
+def test_pages_comply_with_the_content_security_policy(operator, mixed):
     failed = BatchTask.objects.get(batch=mixed, number=3)
     nobody = Client()
     pages = [

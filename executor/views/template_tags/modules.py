@@ -1,6 +1,6 @@
-"""Scripts without a bundler: a page names its entry module, and everything that it imports is asked for at once.
+"""Scripts without a bundler: a page names its entry module, and all modules below it are preloaded.
 
-Otherwise the browser would find out about each import only when it has read the module that needs it.
+Otherwise the browser would discover each import only after loading the module that needs it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ register = template.Library()
 
 _IMPORT = re.compile(r'(?:^|;)import\b[^;"]*"([^"]+)"', re.MULTILINE)
 
-# The bare names of the import map, in the order in which they need each other.
+# The bare names of the import map, in the order of their imports.
 VENDOR = {
     "preact": "vendor/preact-11.2.0.mjs",
     "preact/hooks": "vendor/preact-hooks-11.2.0.mjs",
@@ -31,29 +31,29 @@ VENDOR = {
 
 @register.inclusion_tag("executor/_module.html")
 def module(entry: str) -> dict:
-    """The script element of an entry module, and a preload for each module below it."""
-    needed = _below(entry) if not settings.DEBUG else _below.__wrapped__(entry)
-    return {"entry": static(entry), "needed": [static(name) for name in needed]}
+    """Return the script element of an entry module, and a preload for each module below it."""
+    modules = _below(entry) if not settings.DEBUG else _below.__wrapped__(entry)
+    return {"entry": static(entry), "modules": [static(name) for name in modules]}
 
 
 @register.inclusion_tag("executor/_import_map.html", takes_context=True)
 def import_map(context: dict) -> dict:
-    """What the bare names in our modules stand for."""
+    """Return the import map: the files of the bare names in our modules."""
     imports = {name: static(path) for name, path in VENDOR.items()}
     return {"imports": imports, "nonce": context["request"].csp_nonce}
 
 
 @lru_cache
 def _below(entry: str) -> list[str]:
-    """Every module that `entry` imports, directly or not."""
+    """Return all modules that `entry` imports, directly or not."""
     found: dict[str, None] = {}
-    waiting = [entry]
-    while waiting:
-        name = waiting.pop()
+    unread = [entry]
+    while unread:
+        name = unread.pop()
         path = finders.find(name)
-        for asked in _IMPORT.findall(Path(path).read_text()) if path else ():
-            target = VENDOR.get(asked) or posixpath.normpath(posixpath.join(posixpath.dirname(name), asked))
+        for imported in _IMPORT.findall(Path(path).read_text()) if path else ():
+            target = VENDOR.get(imported) or posixpath.normpath(posixpath.join(posixpath.dirname(name), imported))
             if target not in found and target != entry:
                 found[target] = None
-                waiting.append(target)
+                unread.append(target)
     return list(found)

@@ -1,7 +1,7 @@
 /** Requests to the JSON API. */
 
-/** An answer that says no, in the words of its problem document. */
-export class Refused extends Error {
+/** An error answer, with the message of its problem document. */
+export class ProblemError extends Error {
   /** @param {number} status @param {{detail?: string, fix?: string, errors?: object[]}} problem */
   constructor(status, problem) {
     super([problem.detail || `The server answered ${status}.`, problem.fix].filter(Boolean).join(" "));
@@ -12,19 +12,19 @@ export class Refused extends Error {
 
 const token = () => document.querySelector("input[name=csrfmiddlewaretoken]")?.value || "";
 
-async function answered(response) {
+async function parsed(response) {
   const body = await response.json().catch(() => null);
   if (response.ok && body) return body;
-  throw new Refused(response.status, body || {});
+  throw new ProblemError(response.status, body || {});
 }
 
 /** @param {string} url @param {{signal?: AbortSignal}} [options] */
 export async function get(url, options = {}) {
-  return answered(await fetch(url, { headers: { Accept: "application/json" }, ...options }));
+  return parsed(await fetch(url, { headers: { Accept: "application/json" }, ...options }));
 }
 
 /**
- * Do one of the actions.
+ * Run an action.
  * @param {string} action @param {object} parameters
  * @returns {Promise<{ok: boolean, message: string, data: object}>}
  */
@@ -34,5 +34,5 @@ export async function act(action, parameters) {
     headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": token() },
     body: JSON.stringify(parameters),
   });
-  return answered(response);
+  return parsed(response);
 }

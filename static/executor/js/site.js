@@ -1,4 +1,4 @@
-/** What every page has: local times, menus that close, no buttons that only the scriptless page needs. */
+/** The script of every page: local times, menus that close, and the class that hides what only pages without scripts need. */
 import { showTimes } from "./times.js";
 
 document.documentElement.classList.add("scripted");

@@ -1,4 +1,4 @@
-/** The page for adding tasks: another function at once, files dropped on the text. */
+/** The page for adding tasks: shows the form of a function when it is chosen, and takes files dropped on the text. */
 
 const choose = document.getElementById("choose");
 choose?.elements.function.addEventListener("change", () => choose.requestSubmit());

@@ -9,7 +9,7 @@ const body = document.querySelector("#batches tbody");
 const blank = document.getElementById("batch-row").content;
 const sign = new Sign(document.getElementById("sign"));
 const rows = new Map([...body.rows].map((row) => [row.dataset.batch, row]));
-const waiting = new Map();
+const updates = new Map();
 
 function show(batch) {
   const row = rows.get(batch.batch_id) || added(batch);
@@ -41,8 +41,8 @@ function added(batch) {
 }
 
 function paint() {
-  const batches = [...waiting.values()];
-  waiting.clear();
+  const batches = [...updates.values()];
+  updates.clear();
   batches.forEach(show);
   showTimes(body);
 }
@@ -54,8 +54,8 @@ const socket = new Socket(() => "/ws/batches", {
   },
   message(message) {
     if (message.t === "batches") {
-      if (!waiting.size) requestAnimationFrame(paint);
-      for (const batch of message.batches) waiting.set(batch.batch_id, batch);
+      if (!updates.size) requestAnimationFrame(paint);
+      for (const batch of message.batches) updates.set(batch.batch_id, batch);
     }
     socket.send({ ack: 0 });
     sign.heard();

@@ -1,4 +1,4 @@
-/** How long to wait before the next try: 0.5 s doubling to 30 s, jittered so that pages do not come back together. */
+/** Delay of the next attempt: 0.5 s doubling to 30 s, with jitter so that pages do not reconnect at the same time. */
 
 const FIRST = 500;
 const LONGEST = 30_000;

@@ -1,4 +1,4 @@
-/** Put values into the nodes that the templates marked with `data-live`; nothing else of the page is touched. */
+/** Puts values into the nodes that templates mark with `data-live`. */
 
 /** @param {ParentNode} root @param {Record<string, string|number>} values */
 export function bind(root, values) {
@@ -17,11 +17,11 @@ export function bind(root, values) {
 export function bindBar(root, batch) {
   const total = batch.stats.total_tasks;
   root.querySelector(".bar progress").value = batch.stats.progress_percentage || 0;
-  let at = 0;
+  let start = 0;
   for (const segment of root.querySelectorAll(".bar .seg")) {
     const width = total ? (100 * batch.request_counts[segment.dataset.status]) / total : 0;
-    segment.setAttribute("x", `${at}%`);
+    segment.setAttribute("x", `${start}%`);
     segment.setAttribute("width", `${width}%`);
-    at += width;
+    start += width;
   }
 }

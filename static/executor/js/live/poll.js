@@ -1,9 +1,9 @@
-/** The same frames over plain HTTP, for where WebSockets do not get through. */
+/** Frames by long polling, where WebSockets are blocked. */
 import { get } from "../http.js";
 import { delay } from "./backoff.js";
 
-const WAIT = 25;
-const PAUSE = 400; // between two answers: a busy batch would otherwise be asked for without end
+const WAIT = 25; // seconds that the server holds a request without frames
+const PAUSE = 400; // milliseconds between requests, which a busy batch answers at once
 
 export class Poll {
   /**
@@ -16,7 +16,7 @@ export class Poll {
     this.stopped = true;
   }
 
-  /** @param {() => number} seq the last frame that is known */
+  /** @param {() => number} seq the last known frame */
   async start(seq) {
     if (!this.stopped) return;
     this.stopped = false;

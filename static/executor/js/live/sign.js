@@ -1,11 +1,12 @@
-/** How fresh the page is, said honestly: live, catching up, stale 14 s, offline. */
+/** The sign of how current the page is: live, catching up, stale 14 s, offline. */
 import { signal } from "@preact/signals-core";
 
 const FRESH = 8_000; // a tick comes every 5 s
-const PATIENT = 20_000;
+const OFFLINE_AFTER = 20_000;
+const POLL_FRESH = 30_000;
 
 export class Sign {
-  /** @param {?HTMLElement} node where it is shown */
+  /** @param {?HTMLElement} node the element of the sign */
   constructor(node) {
     this.node = node;
     this.kind = signal("catching up");
@@ -19,7 +20,7 @@ export class Sign {
     this.show();
   }
 
-  /** Something came from the server. */
+  /** A message came from the server. */
   heard() {
     this.heardAt = Date.now();
     this.show();
@@ -32,20 +33,20 @@ export class Sign {
     this.show();
   }
 
-  /** @returns {[string, string]} kind and words */
-  words() {
+  /** @returns {[string, string]} kind and text */
+  text() {
     const age = Date.now() - this.heardAt;
-    const stale = [`stale`, `stale ${Math.round(age / 1000)} s`];
+    const stale = ["stale", `stale ${Math.round(age / 1000)} s`];
     if (this.phase === "closed") return ["offline", `offline${this.reason ? ` – ${this.reason}` : ""}`];
     if (navigator.onLine === false) return ["offline", "offline"];
-    if (this.phase === "polling") return age < PATIENT + 10_000 ? ["live", "live"] : stale;
+    if (this.phase === "polling") return age < POLL_FRESH ? ["live", "live"] : stale;
     if (this.phase === "open") return age < FRESH ? ["live", "live"] : stale;
     if (age < FRESH) return ["catching up", "catching up"];
-    return age < PATIENT ? stale : ["offline", `offline for ${Math.round(age / 1000)} s`];
+    return age < OFFLINE_AFTER ? stale : ["offline", `offline for ${Math.round(age / 1000)} s`];
   }
 
   show() {
-    const [kind, text] = this.words();
+    const [kind, text] = this.text();
     this.kind.value = kind;
     if (!this.node) return;
     this.node.hidden = false;

@@ -1,12 +1,12 @@
-/** One WebSocket after another to the same place, with backoff. It knows nothing of what the messages mean. */
+/** A WebSocket that reconnects with backoff, whatever its messages mean. */
 import { delay } from "./backoff.js";
 
-const SILENCE = 15_000; // three ticks missed: the connection is dead even if nobody said so
-const FINAL = { 4401: "logged out", 4403: "not allowed", 4404: "this batch is gone" };
+const SILENCE_TIMEOUT = 15_000; // three missed ticks: the connection is dead, although it was not closed
+const FINAL_CODES = { 4401: "logged out", 4403: "not allowed", 4404: "this batch is gone" };
 
 export class Socket {
   /**
-   * @param {() => string} url asked anew for every connection
+   * @param {() => string} url called for every connection
    * @param {{message: (data: object) => void, open: () => void, lost: (failures: number) => void,
    *          refused: (reason: string) => void}} on
    */
@@ -14,8 +14,8 @@ export class Socket {
     this.url = url;
     this.on = on;
     this.failures = 0;
-    addEventListener("online", () => this.hurry());
-    document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
+    addEventListener("online", () => this.reconnectNow());
+    document.addEventListener("visibilitychange", () => document.hidden || this.reconnectNow());
   }
 
   connect() {
@@ -45,7 +45,7 @@ export class Socket {
   closed(code) {
     clearTimeout(this.silence);
     this.socket = null;
-    if (code in FINAL) return this.on.refused(FINAL[code]);
+    if (code in FINAL_CODES) return this.on.refused(FINAL_CODES[code]);
     this.failures += 1;
     this.timer = setTimeout(() => this.connect(), delay(this.failures));
     this.on.lost(this.failures);
@@ -57,11 +57,11 @@ export class Socket {
       const socket = this.socket;
       this.closed(1006);
       socket?.close();
-    }, SILENCE);
+    }, SILENCE_TIMEOUT);
   }
 
-  /** The network or the reader is back: do not wait for the rest of the delay. */
-  hurry() {
+  /** The network or the reader is back: skip the rest of the delay. */
+  reconnectNow() {
     if (this.timer) this.connect();
   }
 }

@@ -1,20 +1,20 @@
 /**
- * A batch's log as a stream without holes: over the socket, or over long polls after three failed sockets.
+ * The log of a batch as a stream without holes: over a socket, or by long polling after three failed sockets.
  *
  * @typedef {[number, string, number, ?string, ?number, ?number, ?number, ?string, ?Array]} Change
  *   number, status letter, attempt, worker, started (epoch ms), duration (ms), retry in (ms), head of the error, and
- *   [done, total, text] where a running task said how far it is
+ *   the progress [done, total, text] of a running task
  */
 import { get } from "../http.js";
 import { Poll } from "./poll.js";
 import { Socket } from "./socket.js";
 
-const TRIES = 3;
+const MAX_FAILURES = 3; // of sockets in a row
 
 export class Stream {
   /**
    * @param {{socket: string, events: string, batch: string}} urls
-   * @param {number} seq the frame that the page was rendered at
+   * @param {number} seq the last frame on the served page
    * @param {import("./sign.js").Sign} sign
    * @param {{frames: (changes: Change[], at: string, batch: object) => void, snapshot: (batch: object) => void}} on
    */
@@ -38,13 +38,13 @@ export class Stream {
   }
 
   opened() {
-    if (!this.poll.stopped) return; // a proxy may let sockets open and then drop them: poll until one speaks
+    if (!this.poll.stopped) return; // a proxy may open sockets and drop them: poll until a message comes
     this.sign.set("open");
     this.sign.heard();
   }
 
   lost(failures) {
-    if (failures >= TRIES) this.poll.start(() => this.seq);
+    if (failures >= MAX_FAILURES) this.poll.start(() => this.seq);
     else this.sign.set("connecting");
   }
 
@@ -56,13 +56,13 @@ export class Stream {
   receive(message) {
     this.poll.stop();
     if (message.t === "tick") {
-      if (message.seq > this.seq) return this.ask();
+      if (message.seq > this.seq) return this.requestMissing();
       this.sign.set("open");
     } else if (message.t === "snapshot") {
       this.take(message.seq);
       this.on.snapshot(message.batch);
     } else if (message.s0 > this.seq + 1) {
-      return this.ask();
+      return this.requestMissing();
     } else if (message.seq > this.seq) {
       this.take(message.seq);
       this.on.frames(message.changes, message.at, message.batch);
@@ -76,8 +76,8 @@ export class Stream {
     this.sign.set("open");
   }
 
-  /** There is a hole: ask for everything after the last frame that was seen. */
-  ask() {
+  /** Frames are missing: request all after the last one. */
+  requestMissing() {
     this.sign.set("replaying");
     this.socket.send({ after: this.seq });
   }

@@ -1,12 +1,12 @@
 /**
- * A terminal's output as text with styles: colours, bold, underline and their kind. Every other escape is dropped.
+ * The output of a terminal as text with styles: colours, bold, underline and others. Other escapes are dropped.
  *
  * @typedef {{text: string, classes: string}} Run  text without line breaks in the middle: "\n" ends one, "\r" is one
  */
 
 const WHOLE = /\x1b(?:\[([0-?]*)[ -/]*([@-~])|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|(?![[\]PX^_])[ -/]*[0-~])/g;
 const CUT = /\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)$/;
-const LONGEST = 4096; // an escape that does not end is none
+const LONGEST = 4096; // a longer sequence without an end is text
 const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g;
 const LINES = /[^\r\n]*\r?\n|\r|[^\r\n]+/g;
 
@@ -18,7 +18,7 @@ export class Ansi {
     this.reset();
   }
 
-  /** Forget style and half an escape: what comes next does not follow on what came before. */
+  /** Forget the style and an incomplete escape, because bytes are missing before the next text. */
   reset() {
     this.rest = "";
     this.plain();
@@ -30,7 +30,7 @@ export class Ansi {
     this.back = null;
   }
 
-  /** @param {string} text the next part of the output, cut anywhere @returns {Run[]} */
+  /** @param {string} text the next part of the output, split at any place @returns {Run[]} */
   feed(text) {
     let all = this.rest + text;
     const cut = CUT.exec(all) || /\r$/.exec(all);
@@ -85,7 +85,7 @@ export class Ansi {
   }
 }
 
-/** `5;n` and `2;r;g;b` as the nearest of the eight plain colours. @returns {[?number, number]} it, and codes used */
+/** `5;n` and `2;r;g;b` as the nearest of the eight plain colours. @returns {[?number, number]} the colour, and the number of codes */
 function extended([kind, first, second, third]) {
   if (kind === 5) return [first < 16 ? first : first < 232 ? nearest(cube(first - 16)) : grey((first - 232) * 10), 2];
   if (kind === 2) return [nearest([first, second, third]), 4];

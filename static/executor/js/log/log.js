@@ -1,9 +1,9 @@
-/** The log as a part of what Preact draws. It writes into its own element, line by line, without drawing anew. */
+/** The log as a Preact component. Its view writes lines into its own element, without rendering. */
 import { useEffect, useRef } from "preact/hooks";
 import { html } from "../batch/html.js";
 import { LogView } from "./view.js";
 
-/** Give it the attempt as its key. @param {{taskId: string, attempt: number}} of */
+/** Its key must change with the attempt. @param {{taskId: string, attempt: number}} of */
 export function Log({ taskId, attempt }) {
   const place = useRef();
   useEffect(() => {

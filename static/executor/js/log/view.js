@@ -1,17 +1,17 @@
-/** The log of an attempt: read from the server, followed while it is written, shown as a terminal would. */
+/** The log of an attempt: read from the server, followed while it is written, with the styles of a terminal. */
 import { count } from "../formatting.js";
 import { get } from "../http.js";
 import { delay } from "../live/backoff.js";
 import { Ansi } from "./ansi.js";
 
-const EVERY = 300;
-const UNSEEN = 2000; // while the tab is hidden
-const LINES = 5000; // kept on the page
-const NEAR = 24; // pixels from the end that count as the end
+const POLL_INTERVAL = 300;
+const HIDDEN_POLL_INTERVAL = 2000; // while the tab is hidden
+const MAX_LINES = 5000; // kept on the page
+const END_MARGIN = 24; // pixels from the end that count as the end
 
 export class LogView {
   /**
-   * @param {HTMLElement} place an empty element; it stays hidden until there is something to show
+   * @param {HTMLElement} place an empty element; it stays hidden while the log is empty
    * @param {string} url of the log @param {number} attempt
    */
   constructor(place, url, attempt) {
@@ -40,7 +40,7 @@ export class LogView {
     this.box = element("pre", "code log");
     this.box.tabIndex = 0;
     this.box.setAttribute("role", "log");
-    this.box.setAttribute("aria-live", "off"); // too much to be read out; the region can be read by whoever goes there
+    this.box.setAttribute("aria-live", "off"); // too much to be announced; the region can be focused and read
     this.box.setAttribute("aria-label", `Log of attempt ${attempt}`);
     this.box.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.place.classList.add("block");
@@ -52,7 +52,7 @@ export class LogView {
 
   async run() {
     for (let failures = 0; !this.stopped; ) {
-      let wait = document.hidden ? UNSEEN : EVERY;
+      let wait = document.hidden ? HIDDEN_POLL_INTERVAL : POLL_INTERVAL;
       try {
         this.abort = new AbortController();
         const piece = await get(`${this.url}&after=${this.after}`, { signal: this.abort.signal });
@@ -63,7 +63,7 @@ export class LogView {
         if (piece.next < piece.size) wait = 0;
       } catch (error) {
         if (this.stopped) return;
-        if (error.status >= 400 && error.status < 500 && error.status !== 429) return; // it was cleared, or we may not
+        if (error.status >= 400 && error.status < 500 && error.status !== 429) return; // it was cleared, or is not allowed
         failures += 1;
         wait = delay(failures);
       }
@@ -77,14 +77,14 @@ export class LogView {
     if (!piece.text) return;
     this.place.hidden = false;
     for (const run of this.ansi.feed(piece.text)) this.write(run);
-    while (this.box.childElementCount > LINES) this.box.firstElementChild.remove();
+    while (this.box.childElementCount > MAX_LINES) this.box.firstElementChild.remove();
     if (this.following) this.toEnd();
   }
 
   /** @param {import("./ansi.js").Run} run */
   write({ text, classes }) {
     if (text === "\r") {
-      this.returned = true; // what comes next is written over this line
+      this.returned = true; // the next text overwrites this line
       return;
     }
     if (this.returned && text !== "\n") this.line.replaceChildren();
@@ -107,13 +107,13 @@ export class LogView {
 
   ended() {
     this.follow.hidden = true;
-    this.over = true;
+    this.isComplete = true;
   }
 
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.box;
-    this.following = scrollHeight - scrollTop - clientHeight < NEAR;
-    this.follow.hidden = this.following || Boolean(this.over);
+    this.following = scrollHeight - scrollTop - clientHeight < END_MARGIN;
+    this.follow.hidden = this.following || Boolean(this.isComplete);
   }
 
   toEnd() {

@@ -4,12 +4,12 @@ import { get } from "../http.js";
 import { Sign } from "../live/sign.js";
 import { showTimes } from "../times.js";
 
-const EVERY = 2000;
+const POLL_INTERVAL = 2000;
 const box = document.getElementById("workers");
 const blank = document.getElementById("worker-row").content.firstElementChild;
 const sign = new Sign(document.getElementById("sign"));
 
-function drawn(worker) {
+function draw(worker) {
   const row = blank.cloneNode(true);
   const put = (name, text) => (row.querySelector(`[data-live="${name}"]`).textContent = text);
   put("name", worker.name);
@@ -32,7 +32,7 @@ function drawn(worker) {
 async function refresh() {
   try {
     const { workers } = await get("/api/workers");
-    box.querySelector("tbody").replaceChildren(...workers.map(drawn));
+    box.querySelector("tbody").replaceChildren(...workers.map(draw));
     box.querySelector(".empty").hidden = workers.length > 0;
     showTimes(box);
     sign.set("open");
@@ -42,5 +42,5 @@ async function refresh() {
   }
 }
 
-setInterval(() => document.hidden || refresh(), EVERY);
+setInterval(() => document.hidden || refresh(), POLL_INTERVAL);
 refresh();
