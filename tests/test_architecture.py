@@ -37,7 +37,7 @@ STATUSES = {*TaskStatus.values, *BatchState.values}
 
 
 def imported(parts: tuple[str, ...], source: str) -> Iterator[str]:
-    """The full names of what a file imports, also within functions."""
+    """Yield the full names of the imports of a file, also within functions."""
     package = ("executor", *parts[:-1])
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -49,13 +49,13 @@ def imported(parts: tuple[str, ...], source: str) -> Iterator[str]:
 
 
 def neighbours(parts: tuple[str, ...], source: str) -> set[str]:
-    """The other modules of the app that a file imports."""
+    """Return the other packages of the app that a file imports."""
     found = {name.split(".")[1] for name in imported(parts, source) if name.startswith("executor.")}
     return found - {parts[0]}
 
 
 def upward(parts: tuple[str, ...], source: str) -> set[str]:
-    """Imports that point up in the table, or out of it."""
+    """Return the imports of packages below in the table, or outside it."""
     own = ORDER.index(parts[0])
     return {module for module in neighbours(parts, source) if module not in ORDER or ORDER.index(module) > own}
 

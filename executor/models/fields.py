@@ -1,4 +1,4 @@
-"""Column types of our own."""
+"""Column types of the models."""
 
 import uuid
 from typing import Any
@@ -9,15 +9,15 @@ from django.db import models
 
 
 def new_id() -> uuid.UUID:
-    """A UUIDv7: sorts by the time it was made, so that rows land at the end of their index."""
+    """Return a UUIDv7: it sorts by creation time, so that new rows land at the end of their index."""
     return uuid.UUID(int=uuid_utils.uuid7().int)
 
 
 class JSONText(models.TextField):
-    """JSON kept as the text it was written as.
+    """JSON, stored as text.
 
-    PostgreSQL's jsonb reorders keys and turns 1e308 into an integer, and both databases parse on every write; nobody
-    asks them to look inside. Text gives back exactly what was put in, on both.
+    Both databases return exactly the JSON that was written. PostgreSQL's jsonb reorders keys and turns 1e308 into an
+    integer, and parses on every write, although no query looks inside.
     """
 
     # For the type checker: values are not limited to str, as they are in TextField.

@@ -23,7 +23,7 @@ HOSTILE_TEXT = {
 
 @pytest.fixture
 def world(db):
-    """A batch in which something is in every status; its name is World."""
+    """Return a batch named World with tasks in every status."""
     batch, worker = make_batch("World", max_concurrent=10), FakeWorker()
     add_tasks(batch, 4, custom_id=None, max_retries=0)
     start(batch)

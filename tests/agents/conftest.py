@@ -68,7 +68,7 @@ class Tools:
 
 
 def program(marks: Path, **env: str) -> dict:
-    """The same server as a program that is started."""
+    """Return the same server as a program of the configuration."""
     return {
         "command": sys.executable,
         "args": [str(SERVER), "stdio"],
@@ -77,7 +77,7 @@ def program(marks: Path, **env: str) -> dict:
 
 
 def marks(path: Path, word: str) -> list[int]:
-    """The processes that wrote down this word."""
+    """Return the processes that noted this word."""
     lines = path.read_text().splitlines() if path.exists() else []
     return [int(line.split()[1]) for line in lines if line.split()[0] == word]
 
@@ -115,6 +115,6 @@ def worker_of_module(start_worker, tools):  # noqa: F811
 
 @pytest.fixture
 def silent():
-    """The address of a server that takes connections and never says a word."""
+    """Return the address of a server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"

@@ -71,7 +71,7 @@ async def nap(seconds: float, context: Context, deaf: bool = False) -> str:
 
 @server.tool(structured_output=False)
 def environment() -> str:
-    """The names of all variables of the environment."""
+    """Return the names of all environment variables."""
     return " ".join(sorted(os.environ))
 
 

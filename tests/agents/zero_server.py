@@ -1,8 +1,8 @@
-"""A server that behaves as Agent Zero's external API does, as far as its documentation says: one request stays open
-for the whole run of the agent, a chat is known by its id only from the answer, and a chat can be looked at and ended.
+"""A server with the documented behaviour of Agent Zero's external API.
 
-What the agent does is in its message: "sleep 5", "lose" (the connection breaks), "fail" (500), "gone" (502), "busy"
-(429 the first time), "garbage" (an answer that is none).
+One request stays open for the whole run of the agent, a chat's id is known from the answer alone, and a chat can be
+read and ended. The message selects what the agent does: "sleep 5", "lose" (the connection breaks), "fail" (500), "gone"
+(502), "busy" (429 the first time), "garbage" (an invalid answer).
 """
 
 from __future__ import annotations

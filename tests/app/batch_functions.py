@@ -1,5 +1,8 @@
-"""Task functions by behaviour. Each can be told a file to which it appends a line when it starts and ends, so that a
-test sees what really ran, and not what the database says of it."""
+"""Task functions, one for each behaviour that tests need.
+
+Each appends a line to a file, if it gets the name of one, when it starts and ends: a test then sees the calls,
+not only the rows in the database.
+"""
 
 import asyncio
 import contextlib

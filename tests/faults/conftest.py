@@ -1,5 +1,7 @@
-"""Workers that die, sleep or fail at a named place, and those that make it good. Faults are noticed in a second or two
-instead of half a minute."""
+"""Workers that die, pause or fail at a failpoint, and workers that rescue their tasks.
+
+Timeouts are short: faults are noticed within two seconds instead of half a minute.
+"""
 
 import os
 import signal
@@ -36,7 +38,7 @@ def start(worker):
 
 @pytest.fixture
 def mark(tmp_path) -> str:
-    """A file in which tasks write down what they do."""
+    """Return the path of a file in which tasks note their starts and ends."""
     return str(tmp_path / "marks")
 
 

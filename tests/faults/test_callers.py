@@ -147,7 +147,7 @@ DEAF = 20
 
 
 def deaf_page(url: str, batch_id: str, cookie: str) -> socket.socket:
-    """A page that asked for the stream of a batch and never reads what comes."""
+    """Subscribe to the stream of a batch and read none of it."""
     host, port = urlsplit(url).netloc.split(":")
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

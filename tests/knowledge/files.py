@@ -6,7 +6,7 @@ from docx import Document
 
 
 def pdf(*pages: str) -> bytes:
-    """A PDF with a line of text on each page."""
+    """Return a PDF with a line of text on each page."""
     count = len(pages)
     kids = " ".join(f"{4 + 2 * at} 0 R" for at in range(count))
     objects = [
@@ -33,7 +33,7 @@ def pdf(*pages: str) -> bytes:
 
 
 def docx(*parts: tuple[str, str]) -> bytes:
-    """A DOCX of (style, text) pairs; the style `Table` makes a row of cells divided by |."""
+    """Return a DOCX of (style, text) pairs; the style `Table` makes a row of cells divided by |."""
     document = Document()
     for style, text in parts:
         if style == "Table":

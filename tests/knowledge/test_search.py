@@ -18,7 +18,7 @@ QUALITY = json.loads(Path(__file__).with_name("quality.json").read_text())
 
 
 def recall(halves: tuple[str, ...], within: int = 5) -> float:
-    """The share of the questions whose passage is among the first results."""
+    """Return the share of the questions whose passage is among the first results."""
     questions = QUALITY["questions"]
     found = 0
     for each in questions:
@@ -28,8 +28,7 @@ def recall(halves: tuple[str, ...], within: int = 5) -> float:
 
 
 def test_hybrid_search_finds_nine_of_ten_passages_and_more_than_either_half(add):
-    """Many questions share no telling word with their passage; others name one entry of a register of dozens that
-    differ in a number alone."""
+    """Many questions share no significant word with their passage; others name one of dozens of similar entries."""
     assert len(QUALITY["questions"]) >= 40
     for passage in QUALITY["passages"]:
         add(passage["id"], passage["text"])

@@ -1,4 +1,4 @@
-"""A worker that serves a whole module, where starting one for each test would only cost time."""
+"""Workers that serve a whole module, which saves their start for each test."""
 
 import pytest
 from django.core.management import call_command
@@ -11,7 +11,7 @@ FAST = {"BATCH_HEARTBEAT": "0.4", "BATCH_HEARTBEAT_LIMIT": "3", "BATCH_TICKET_LI
 
 @pytest.fixture(scope="module")
 def module_db(django_db_setup, django_db_blocker):
-    """A database whose commits are real, emptied when the module is done. Its tests use batches of their own."""
+    """Give a database with real commits, which is emptied after the module. Its tests use separate batches."""
     with django_db_blocker.unblock():
         yield
         call_command("flush", interactive=False, verbosity=0)
@@ -36,5 +36,5 @@ def start_worker(module_db, _valkey_server, surroundings, tmp_path_factory):
 
 @pytest.fixture
 def mark(tmp_path) -> str:
-    """A file in which tasks write down what they do."""
+    """Return the path of a file in which tasks note their starts and ends."""
     return str(tmp_path / "marks")

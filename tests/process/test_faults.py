@@ -30,7 +30,7 @@ def _one(start_worker):
 
 @pytest.fixture(autouse=True)
 def one(transactional_db, _one):
-    """The worker of this module. Nothing that is done to Valkey ends it."""
+    """Return the worker of this module, which outlives every fault of Valkey."""
     yield _one
     assert _one.alive, _one.log[-4000:]
     assert "Traceback" not in _one.log, _one.log[-4000:]
@@ -97,7 +97,7 @@ def test_an_answer_given_while_valkey_is_down_says_that_the_start_is_delayed(sur
 
 
 def push(valkey, name: str, queue: str = "high", **fields) -> None:
-    """What somebody who can write to Redis may leave there."""
+    """Return entries that another program may have left in Redis."""
     if fields:
         valkey.hset(
             f"rq:job:{name}", mapping={"created_at": "2026-01-01T00:00:00.000000Z", "status": "queued", **fields}

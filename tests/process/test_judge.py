@@ -1,5 +1,7 @@
-"""A mixed batch of two thousand tasks, driven over HTTP against real workers as an agent would drive it; afterwards
-status, results, exports and events are compared with each other, and with what must always hold."""
+"""A mixed batch of two thousand tasks, driven over HTTP with real workers.
+
+Afterwards status, results, exports and events are compared with each other and with the invariants.
+"""
 
 import csv
 import io

@@ -25,7 +25,7 @@ def _workers(start_worker):
 
 @pytest.fixture(autouse=True)
 def steady(transactional_db, _workers, start_worker):
-    """The worker of this module. Whatever a test makes it run, it lives on."""
+    """Return the worker of this module, which outlives whatever a test makes it run."""
     if not _workers[-1].alive:
         _workers.append(start_worker(concurrency=20))
     yield _workers[-1]

@@ -47,10 +47,11 @@ class Rival(threading.Thread):
 
 @contextmanager
 def rival_goes_first(act: Callable, *, after: str = "", before: str = "") -> Iterator[Rival]:
-    """Let `act` run to its end on another connection, once: just after our first statement with the text `after`,
-    which must be outside a transaction, or just before the first one with `before`, which may be inside.
+    """Run `act` once on another connection, to its end, between two statements of this one.
 
-    On SQLite nobody else can write while our transaction is open: there `before` means before it.
+    It runs just after the first statement with the text `after`, which must be outside a transaction, or just before
+    the first one with the text `before`, which may be inside. SQLite has one writer: there `before` means before the
+    transaction.
     """
     rival = Rival(act)
     if before and not is_postgresql():

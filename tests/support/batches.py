@@ -1,5 +1,4 @@
-"""A batch as a test sees it: handed in and steered through the one door, `BatchExecutor`, and then compared with
-itself from every side."""
+"""A batch as a test sees it: added and controlled through `BatchExecutor`, then checked from every side."""
 
 from __future__ import annotations
 
@@ -187,7 +186,7 @@ class Mark:
 
 
 def marks(path: Path) -> list[Mark]:
-    """What the tasks themselves wrote down."""
+    """Return the lines that the tasks have noted."""
     lines = path.read_text().splitlines() if path.exists() else []
     parts = [line.split() for line in lines]
     return [Mark(word, int(number), int(attempt), int(pid), float(at)) for word, number, attempt, pid, at in parts]

@@ -1,4 +1,4 @@
-"""The product's own processes, started for a test: workers and the web server."""
+"""Processes of the product, started for a test: workers and the web server."""
 
 import os
 import secrets
@@ -18,7 +18,7 @@ QUEUES = ("critical", "high", "medium", "low")
 
 
 class RunningProcess:
-    """A child with its log. `end` is called in any case when the test is over."""
+    """A child process with its log. Its fixture calls `end` after the test."""
 
     def __init__(self, name: str, argv: list[str], *, env: dict[str, str], folder: Path, pass_fds=()):
         self.name = name
@@ -36,19 +36,19 @@ class RunningProcess:
         return self.process.poll() is None
 
     def pause(self) -> None:
-        """Freeze it and what it started within its session, as a sleeping laptop does."""
+        """Suspend it and its children of the same session, as a sleeping laptop does."""
         kill_group(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         kill_group(self.pid, signal.SIGCONT)
 
     def terminate(self, timeout: float | None = 15) -> int | None:
-        """Ask it to end, and wait for it; with `timeout=None` do not wait."""
+        """Send SIGTERM and wait for the end; with `timeout=None` do not wait."""
         self.process.send_signal(signal.SIGTERM)
         return None if timeout is None else self.process.wait(timeout)
 
     def kill(self) -> None:
-        """kill -9 of this one process: what it started must end by itself."""
+        """Send SIGKILL to this process alone: its children must end without help."""
         self.process.kill()
         self.process.wait(10)
 
@@ -91,7 +91,7 @@ class RunningWorker(RunningProcess):
 
 
 class RunningWeb(RunningProcess):
-    """Daphne on a port that the kernel chose. The socket is made here and handed over, so nobody can take it."""
+    """Daphne on a port that the kernel chose. It inherits the open socket: no other process can take the port."""
 
     def __init__(self, application: str = "batchsite.asgi:application", *, env: dict[str, str], folder: Path):
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -106,7 +106,7 @@ class RunningWeb(RunningProcess):
 
 
 def status_of(url: str, timeout: float = 1) -> int | None:
-    """The HTTP status that a URL answers with; None when there is no answer."""
+    """Return the HTTP status of a URL; None without an answer."""
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:
             return answer.status
@@ -117,7 +117,7 @@ def status_of(url: str, timeout: float = 1) -> int | None:
 
 
 def processes_of_session(pid: int) -> list[int]:
-    """The living processes of the session that `pid` leads."""
+    """Return the living processes of the session that `pid` leads."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

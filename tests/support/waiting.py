@@ -15,8 +15,10 @@ def eventually(
     what: str = "",
     told: Callable[[], str] = lambda: "",
 ) -> T:
-    """Call `condition` until it gives something true, and return that. An AssertionError counts as "not yet". `told`
-    says more when it never comes true."""
+    """Call `condition` until it returns a true value, and return that. An AssertionError counts as "not yet".
+
+    `told` returns details for the message of a timeout.
+    """
     deadline = time.monotonic() + timeout
     while True:
         try:

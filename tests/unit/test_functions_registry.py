@@ -13,7 +13,7 @@ CONTEXT = TaskContext(task_id="t", batch_id="b", number=1, attempt=2)
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch):
-    """What a test registers is gone after it."""
+    """Remove what a test has registered."""
     monkeypatch.setattr(_registry, "_functions", dict(_registry._functions))
 
 

@@ -24,7 +24,7 @@ MANY = 200_000
 
 @pytest.fixture
 def chief(client, operator):
-    """A browser in which the operator is logged in."""
+    """Return a client in which the operator is logged in."""
     client.force_login(operator)
     return client
 
@@ -39,7 +39,7 @@ def add(count=3, name="Numbers", **fields):
 
 
 def words(response) -> str:
-    """The text of a page without its tags."""
+    """Return the text of a page without its tags."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 

@@ -21,7 +21,7 @@ from tests.support.batches import assert_consistent, assert_true_to_itself, run
 
 @pytest.fixture
 def api(live_server_url, api_token):
-    """An agent with all scopes."""
+    """Return a client with a token of all scopes."""
     with client(live_server_url, api_token) as agent:
         yield agent
 
@@ -46,7 +46,7 @@ def client(url: str, token: str = "", **more) -> httpx.Client:
 
 
 def done(response: httpx.Response) -> dict:
-    """The data of an action that was carried out."""
+    """Return the data of a successful action."""
     assert response.status_code == 200, response.text
     answer = response.json()
     assert answer.keys() == {"ok", "message", "data"} and answer["ok"] is True
@@ -56,7 +56,7 @@ def done(response: httpx.Response) -> dict:
 
 
 def refused(response: httpx.Response, status: int, code: str) -> dict:
-    """The problem document of an answer."""
+    """Return the problem document of an answer."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
@@ -261,7 +261,7 @@ def test_programs_need_a_scope_of_their_own(small_scope, api):
 
 @pytest.fixture
 def browser_session(live_server_url, operator):
-    """A logged-in browser: its cookies and its CSRF token."""
+    """Return a logged-in client with its CSRF token."""
     with client(live_server_url, follow_redirects=True) as session:
         session.get("/login/")
         form = {"username": "operator", "password": "a long enough password"}

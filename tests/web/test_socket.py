@@ -28,7 +28,7 @@ class Page:
         return json.loads(self.socket.recv(timeout))
 
     def news(self, timeout: float = 8) -> dict:
-        """The next message that is not just a sign of life."""
+        """Return the next message that is not a keep-alive."""
         while (message := self.next(timeout))["t"] == "tick":
             self.ack(message)
         return message

@@ -118,7 +118,7 @@ class Command(BaseCommand):
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The file itself, or the files of a folder that can be read; hidden ones are left out."""
+    """Yield the file, or the readable files below a folder except hidden ones."""
     if path.is_file():
         yield path
     elif path.is_dir():
@@ -131,7 +131,10 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _metadata(text: str) -> dict:
-    """Raises CommandError."""
+    """Parse JSON, or `name=value` pairs with commas between them.
+
+    Raises CommandError.
+    """
     if text.strip().startswith("{"):
         try:
             return json.loads(text)
