@@ -142,8 +142,8 @@ def user_of_login_link(uid: str, token: str) -> User | None:
     return user if user is not None and _login_links.check_token(user, token) else None
 
 
-def someone_in_charge() -> User | None:
-    """The user `operator`, or else the first superuser."""
+def default_operator() -> User | None:
+    """Return the user `operator`, or else the first active superuser, if there is one."""
     active = User.objects.filter(is_active=True, is_superuser=True).order_by("pk")
     return active.filter(username="operator").first() or active.first()
 

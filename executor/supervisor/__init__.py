@@ -1,1 +1,8 @@
-"""What `manage.py up` is made of: children that cannot outlive us, one log of them all, an embedded Valkey."""
+"""`manage.py up`: preparation, then Valkey, workers and web server under one supervisor.
+
+preparation.py   what is done before the first process starts: locks, port, database
+database.py      tables, roles, first user, agent token
+site.py          the processes of a site, in the order they need each other
+supervisor.py    the loop that starts, reads, restarts and stops child processes
+child.py, log.py, lock.py, valkey.py, health_probe.py, demo.py   its parts
+"""

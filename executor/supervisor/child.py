@@ -1,4 +1,4 @@
-"""One supervised process: started, read, started again when it ends."""
+"""A supervised child process and its restarts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 
 from executor.processes.groups import kill_group
 from executor.processes.spawning import spawn
-from executor.supervisor.log import Lines, Log
+from executor.supervisor.log import LineSplitter, Log
 
-SHORTEST, LONGEST = 1.0, 30.0  # seconds before a process that ended is started again
-HEALTHY = 60.0  # seconds of life after which the next end counts as the first
+MIN_BACKOFF, MAX_BACKOFF = 1.0, 30.0  # seconds before a restart
+HEALTHY_AFTER = 60.0  # seconds of running time that reset the backoff
 
 
 class Child:
-    """`command` is asked at every start, because some processes need a new name each time."""
+    """A process with its log lines. `command` is called at every start, because workers need a new name each time."""
 
     def __init__(
         self,
@@ -36,12 +36,12 @@ class Child:
         self.process: subprocess.Popen | None = None
         self.exit_code: int | None = None
         self.failures = 0
-        self.due: float | None = None  # when it is started again
+        self.restart_at: float | None = None  # monotonic time
         self._command = command
         self._options = {"env": env, "death_signal": death_signal, "pass_fds": tuple(pass_fds)}
-        self._lines = Lines()
+        self._lines = LineSplitter()
         self._started_at = 0.0
-        log.expect(name)
+        log.reserve_prefix(name)
 
     @property
     def alive(self) -> bool:
@@ -52,7 +52,7 @@ class Child:
         return self.process and self.process.pid
 
     def start(self) -> None:
-        self.due = self.exit_code = None
+        self.restart_at = self.exit_code = None
         self._started_at = time.monotonic()
         self.process = spawn(
             self._command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0, **self._options
@@ -60,7 +60,7 @@ class Child:
         os.set_blocking(self.process.stdout.fileno(), False)
 
     def read(self) -> bool:
-        """Pass on what it has written; False at the end of its output."""
+        """Log what the process has written; return False at the end of its output."""
         try:
             data = os.read(self.process.stdout.fileno(), 65536)
         except BlockingIOError:
@@ -69,8 +69,8 @@ class Child:
             self.log.line(self.name, line)
         return bool(data)
 
-    def ended(self, *, stopping: bool) -> None:
-        """It has ended and is not yet collected. What it leaves behind in its session ends with it."""
+    def reap(self, *, stopping: bool) -> None:
+        """Collect the ended process, kill the rest of its session, and plan the restart."""
         kill_group(self.process.pid)
         self.exit_code = self.process.wait()
         self._read_rest()
@@ -78,14 +78,14 @@ class Child:
         if stopping or not self.restart:
             return
         lived = time.monotonic() - self._started_at
-        self.failures = 1 if lived >= HEALTHY else self.failures + 1
-        pause = backoff(self.failures)
-        self.due = time.monotonic() + pause
-        self.log.line(self.name, f"{ending(self.exit_code)}; starting it again in {pause:g} s")
+        self.failures = 1 if lived >= HEALTHY_AFTER else self.failures + 1
+        delay = backoff(self.failures)
+        self.restart_at = time.monotonic() + delay
+        self.log.line(self.name, f"{describe_exit(self.exit_code)}; restarting in {delay:g} s")
 
     def _read_rest(self) -> None:
         with self.process.stdout as stdout:
-            # As much as a pipe holds, and no more: somebody else may have it open still, and write.
+            # At most what a pipe holds: a process that left the session may still have it open, and write.
             for _ in range(32):
                 data = stdout.read(65536)
                 if not data:
@@ -105,11 +105,12 @@ class Child:
 
 
 def backoff(failures: int) -> float:
-    """1, 2, 4 … 30 seconds."""
-    return min(LONGEST, SHORTEST * 2 ** min(failures - 1, 10))
+    """Return the delay before a restart: 1, 2, 4 … 30 seconds."""
+    return min(MAX_BACKOFF, MIN_BACKOFF * 2 ** min(failures - 1, 10))
 
 
-def ending(code: int) -> str:
+def describe_exit(code: int) -> str:
+    """Return an exit code in words; negative codes are signals."""
     if code >= 0:
         return f"ended with code {code}"
     try:

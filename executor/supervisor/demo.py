@@ -1,5 +1,7 @@
-"""`up --demo`: a batch of 200 varied tasks, to have something to look at. Run as a process of its own, because
-talking to Redis starts threads and the supervisor must have none."""
+"""`up --demo`: a batch of 200 varied tasks.
+
+It runs as a process of its own: adding tasks starts threads, which the supervisor must not have.
+"""
 
 import random
 
@@ -8,7 +10,7 @@ STEPS = ("Fetch", "Parse", "Translate", "Summarise", "Check", "Render", "Index",
 
 
 def demo_tasks(count: int = TASKS, seed: int = 7) -> list[dict]:
-    """Short and long, safe and flaky, of all priorities; the same ones every time."""
+    """Return short and long, reliable and flaky tasks of all priorities; the same for the same seed."""
     chance = random.Random(seed)
     tasks = []
     for number in range(1, count + 1):
@@ -30,13 +32,13 @@ def demo_tasks(count: int = TASKS, seed: int = 7) -> list[dict]:
     return tasks
 
 
-def fill() -> str:
-    """Add the batch in the operator's name and start it; the answer's sentence."""
-    from executor.access import caller_of_shell, caller_of_user, someone_in_charge
+def add_demo_batch() -> str:
+    """Add and start the batch as the default operator; return the response's message."""
+    from executor.access import caller_of_shell, caller_of_user, default_operator
     from executor.actions import BatchExecutor
 
-    someone = someone_in_charge()
-    caller = caller_of_user(someone) if someone else caller_of_shell()
+    user = default_operator()
+    caller = caller_of_user(user) if user else caller_of_shell()
     response = BatchExecutor(caller).execute(
         "add_batch", name="Demo", tasks=demo_tasks(), start=True, max_concurrent=10
     )
@@ -47,4 +49,4 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    print(fill())  # noqa: T201 - into the supervisor's log
+    print(add_demo_batch())  # noqa: T201 - into the supervisor's log

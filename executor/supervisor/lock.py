@@ -1,4 +1,4 @@
-"""Locks that end with the processes that hold them, however those end."""
+"""Lock files that are released with the processes that hold them."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def take_lock(path: Path) -> int | None:
-    """The file descriptor that holds the lock, or None when somebody else holds it. The file tells who."""
+    """Return a file descriptor that holds the lock, or None while another process holds it."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -18,8 +18,8 @@ def take_lock(path: Path) -> int | None:
     return fd
 
 
-def holder(path: Path) -> str:
-    """The process that wrote itself into the lock."""
+def lock_holder(path: Path) -> str:
+    """Return the pid of the process that took the lock last, or "unknown"."""
     try:
         return path.read_text().strip() or "unknown"
     except OSError:

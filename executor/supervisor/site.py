@@ -1,4 +1,4 @@
-"""The whole product on one machine: Valkey, workers, Daphne, in the order they need each other."""
+"""The product on one machine: Valkey, workers and Daphne, started in the order they need each other."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from executor.supervisor.child import Child, ending
+from executor.broker.tickets import QUEUES
+from executor.supervisor.child import Child, describe_exit
+from executor.supervisor.health_probe import HealthProbe
 from executor.supervisor.log import Log
-from executor.supervisor.probe import HealthProbe, valkey_answers
 from executor.supervisor.supervisor import Supervisor
+from executor.supervisor.valkey import EmbeddedValkey
 
-QUEUES = ("critical", "high", "medium", "low")
-PATIENCE = 60.0  # seconds for one part to come up
-SITE = "site"  # the file in the data folder that says where the site was last
+START_TIMEOUT = 60.0  # seconds for each part
+SITE_FILE = "site"  # in the data folder: the address of the last start
 ANY_ADDRESS = ("", "0.0.0.0", "::")
 
 
-class CannotStart(Exception):
-    """A sentence for the person at the terminal."""
+class StartupError(Exception):
+    """A reason why the site cannot start, as a sentence for the terminal."""
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What was asked for on the command line."""
+class UpOptions:
+    """The options of `manage.py up`."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -42,33 +43,33 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be started, now that everything is prepared."""
+    """A prepared site."""
 
-    wishes: Wishes
+    options: UpOptions
     data: Path
     redis_url: str
-    valkey: list[str]  # how the embedded one is started; empty where another is used
-    locks: list[int]  # file descriptors that hold them, for as long as we live; the last one is Valkey's as well
-    listener: int | None  # the socket for the web server; None where it has to open one itself
-    name: str  # one that the site answers to
-    login: str | None  # the path of a login link; empty where nobody could use it, None where it is not wanted
-    grace: float  # seconds that running tasks get
+    valkey: EmbeddedValkey | None  # None with another server
+    lock: int  # file descriptor, held as long as this process lives
+    valkey_lock: int | None  # file descriptor
+    listener: int | None  # the web server's socket; None where Daphne must open it
+    host_name: str  # one of ALLOWED_HOSTS
+    login_path: str | None  # "" without a user who could log in, None when no link is wanted
+    grace_period: float  # seconds
 
 
 class Site:
-    """Read `run` from top to bottom. Nothing in here loads Django or a client of Redis: it would be kept for as long as
-    the site runs."""
+    """The processes of a site. `run` shows their order."""
 
     def __init__(self, plan: Plan):
         self.plan = plan
-        self.wishes = plan.wishes
+        self.options = plan.options
         self.log = site_log()
         self.supervisor = Supervisor(self.log)
         self.environment = {
             **os.environ,
             "BATCH_DATA": str(plan.data),
-            "BATCH_CONCURRENCY": str(self.wishes.concurrency),
-            "BATCH_PORT": str(self.wishes.port),
+            "BATCH_CONCURRENCY": str(self.options.concurrency),
+            "BATCH_PORT": str(self.options.port),
             "REDIS_URL": plan.redis_url,
             "PYTHONUNBUFFERED": "1",
         }
@@ -77,19 +78,22 @@ class Site:
         self.workers: list[Child] = []
         self.worker_names: dict[str, str] = {}
         self._ready = b""
-        # Each worker writes its name when it takes tasks. Nobody reads any more once all have come up.
-        self._hears, self._tells = os.pipe()
-        os.set_blocking(self._hears, False)
+        # Each worker writes its name to this pipe when it starts to accept tasks.
+        self._ready_read, self._ready_write = os.pipe()
+        os.set_blocking(self._ready_read, False)
 
     def run(self) -> None:
-        """Until somebody asks to stop. Raises CannotStart."""
-        self.supervisor.listen_to_signals()
+        """Run the site until a stop request.
+
+        Raises StartupError.
+        """
+        self.supervisor.install_signal_handlers()
         try:
             self._start_valkey()
             self._start_web()
             if self._wait_for_valkey():
                 self._start_workers()
-                if self._wait_until_ready() and self._fill_demo():
+                if self._wait_until_ready() and self._add_demo_batch():
                     self._announce()
                     self.supervisor.run()
         finally:
@@ -98,112 +102,112 @@ class Site:
     # --- the parts ------------------------------------------------------------------------------
 
     def _start_valkey(self) -> None:
-        if self.plan.valkey:
-            # Valkey inherits its lock: after a kill -9 of ours, its files stay locked until it has written them.
-            lock = self.plan.locks[-1:]
-            child = Child("valkey", lambda: self.plan.valkey, self.log, env=self.environment, pass_fds=lock)
+        if self.plan.valkey is not None:
+            argv = self.plan.valkey.argv
+            # Valkey inherits its lock: when this process is killed, the files stay locked until Valkey has saved them.
+            child = Child("valkey", lambda: argv, self.log, env=self.environment, pass_fds=[self.plan.valkey_lock])
             self.valkey = self.supervisor.start(child)
 
     def _wait_for_valkey(self) -> bool:
-        answers = partial(valkey_answers, self.plan.redis_url)
-        if self.valkey is None or self.supervisor.wait_for(answers, PATIENCE, every=0.02):
+        valkey = self.plan.valkey
+        if valkey is None or self.supervisor.wait_for(valkey.answers, START_TIMEOUT, poll_interval=0.02):
             return True
-        return self._given_up("Valkey does not answer; see its lines above.")
+        return self._fail("Valkey does not answer; see its lines above.")
 
     def _start_web(self) -> None:
         if self.plan.listener is not None:
-            where, fds = ["--fd", str(self.plan.listener)], [self.plan.listener]
+            address, fds = ["--fd", str(self.plan.listener)], [self.plan.listener]
         else:
-            where, fds = ["-b", self.wishes.host, "-p", str(self.wishes.port)], []
-        argv = [sys.executable, "-m", "daphne", "-v", "0", *where, "batchsite.asgi:application"]
-        # Daphne has nothing to save: it goes at once when we die, and gives back the port.
+            address, fds = ["-b", self.options.host, "-p", str(self.options.port)], []
+        argv = [sys.executable, "-m", "daphne", "-v", "0", *address, "batchsite.asgi:application"]
+        # Daphne has nothing to save: it is killed with this process, and frees the port at once.
         self.web = self.supervisor.start(
             Child("web", lambda: argv, self.log, env=self.environment, death_signal=signal.SIGKILL, pass_fds=fds)
         )
 
     def _start_workers(self) -> None:
-        for number in range(1, self.wishes.workers + 1):
+        for number in range(1, self.options.workers + 1):
             name = f"worker-{number}"
             command = partial(self._worker_command, name)
-            environment = {**self.environment, "BATCH_READY_FD": str(self._tells)}
-            child = Child(name, command, self.log, env=environment, pass_fds=[self._tells])
+            environment = {**self.environment, "BATCH_READY_FD": str(self._ready_write)}
+            child = Child(name, command, self.log, env=environment, pass_fds=[self._ready_write])
             self.workers.append(self.supervisor.start(child))
 
     def _worker_command(self, name: str) -> list[str]:
-        """Under a name that was never used: RQ refuses one that it still takes for alive."""
+        """Return the command with a new worker name: RQ rejects the name of a worker that it still believes alive."""
         self.worker_names[name] = f"{name}-{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
         return [sys.executable, "-m", "batchsite", "rqworker", *QUEUES, "--name", self.worker_names[name]]
 
     # --- ready ----------------------------------------------------------------------------------
 
     def _wait_until_ready(self) -> bool:
-        probe = HealthProbe(_reachable(self.wishes.host), self.wishes.port, self.plan.name)
+        probe = HealthProbe(_reachable(self.options.host), self.options.port, self.plan.host_name)
         try:
-            if not self.supervisor.wait_for(probe.answers, PATIENCE):
-                return self._given_up("The web server does not answer; see its lines above.")
+            if not self.supervisor.wait_for(probe.is_healthy, START_TIMEOUT):
+                return self._fail("The web server does not answer; see its lines above.")
         finally:
             probe.close()
-        if not self.supervisor.wait_for(self._workers_take_tasks, PATIENCE):
-            return self._given_up("The workers did not come up; see their lines above.")
-        os.close(self._hears)
+        if not self.supervisor.wait_for(self._workers_are_ready, START_TIMEOUT):
+            return self._fail("The workers did not start in time; see their lines above.")
+        os.close(self._ready_read)
         return True
 
-    def _workers_take_tasks(self) -> bool:
+    def _workers_are_ready(self) -> bool:
         with suppress(BlockingIOError):
-            self._ready += os.read(self._hears, 65536)
+            self._ready += os.read(self._ready_read, 65536)
         return set(self.worker_names.values()) <= set(self._ready.decode().split())
 
-    def _fill_demo(self) -> bool:
-        if not self.wishes.demo:
+    def _add_demo_batch(self) -> bool:
+        if not self.options.demo:
             return True
         argv = [sys.executable, "-m", "executor.supervisor.demo"]
-        environment = {**self.environment, "DJANGO_SETTINGS_MODULE": "batchsite.settings"}
-        demo = self.supervisor.start(Child("demo", lambda: argv, self.log, env=environment, restart=False))
-        if not self.supervisor.wait_for(lambda: not demo.alive, PATIENCE):
-            return self._given_up("The demo batch was not filled in time.")
+        demo = self.supervisor.start(Child("demo", lambda: argv, self.log, env=self.environment, restart=False))
+        if not self.supervisor.wait_for(lambda: not demo.alive, START_TIMEOUT):
+            return self._fail("The demo batch was not added in time.")
         if demo.exit_code:
-            return self._given_up(f"Filling the demo batch {ending(demo.exit_code)}; see its lines above.")
+            return self._fail(f"The program that adds the demo batch {describe_exit(demo.exit_code)}; see above.")
         return True
 
-    def _given_up(self, why: str) -> bool:
-        if not self.supervisor.asked_to_stop:
-            raise CannotStart(why)
+    def _fail(self, reason: str) -> bool:
+        """Raise StartupError, unless a stop request is the reason."""
+        if not self.supervisor.stop_requests:
+            raise StartupError(reason)
         return False
 
     def _announce(self) -> None:
-        host = f"[{self.wishes.host}]" if ":" in self.wishes.host else self.wishes.host or "0.0.0.0"
-        self.log.plain(f"ready: http://{host}:{self.wishes.port}/")
-        near = _reachable(self.wishes.host)
-        near = f"http://[{near}]:{self.wishes.port}" if ":" in near else f"http://{near}:{self.wishes.port}"
-        (self.plan.data / SITE).write_text(near)
-        if self.plan.login:
-            self.log.plain(f"login: {near}{self.plan.login}")
-        elif self.plan.login is not None:
-            self.log.plain("login: no user may do everything; `manage.py createsuperuser` makes one")
+        host, port = self.options.host, self.options.port
+        self.log.plain(f"ready: {_url(host or '0.0.0.0', port)}/")
+        local = _url(_reachable(host), port)
+        (self.plan.data / SITE_FILE).write_text(local)
+        if self.plan.login_path:
+            self.log.plain(f"login: {local}{self.plan.login_path}")
+        elif self.plan.login_path is not None:
+            self.log.plain("login: there is no superuser; `manage.py createsuperuser` creates one")
         self.log.plain(f"agent token: {self.plan.data / 'agent-token'}")
-        if not os.environ.get("BATCH_HOSTS") and not _is_loopback(self.wishes.host):
+        if not os.environ.get("BATCH_HOSTS") and not _is_loopback(host):
             self.log.plain(
-                "hint: other machines can reach this site but it answers only to the names localhost and 127.0.0.1. "
-                "Set BATCH_HOSTS to the names people use, for example BATCH_HOSTS=batch.example.org"
+                "hint: other machines can connect, but the site accepts only the names localhost and 127.0.0.1. "
+                "Set BATCH_HOSTS to the names that people use, for example BATCH_HOSTS=batch.example.org"
             )
 
     # --- the end --------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        """Workers first, they still write; then the web; then Valkey, which saves."""
-        grace = self.plan.grace + 1
+        """Stop the workers first, which still write to the others; then the web server; then Valkey, which saves."""
+        grace_period = self.plan.grace_period + 1
         web = [self.web] if self.web else []
         valkey = [self.valkey] if self.valkey else []
         others = [child for child in self.supervisor.children if child not in (*self.workers, *web, *valkey)]
-        self.supervisor.stop([(self.workers + others, grace), (web, 2), (valkey, 2)], within=grace + 1.5)
+        phases = [(self.workers + others, grace_period), (web, 2), (valkey, 2)]
+        self.supervisor.stop(phases, timeout=grace_period + 1.5)
         if self.valkey:
             (self.plan.data / "valkey.sock").unlink(missing_ok=True)
 
 
 def site_log() -> Log:
-    """The log of everything, on the terminal."""
+    """Return the log of all processes, on standard output."""
     log = Log()
-    log.expect("worker-1")
+    log.reserve_prefix("worker-1")
     return log
 
 
@@ -215,5 +219,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """An address under which this machine itself reaches the site."""
+    """Return an address under which this machine reaches the site."""
     return host if host not in ANY_ADDRESS else ("::1" if ":" in host else "127.0.0.1")
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""Keeps a family of processes alive, and ends all of it."""
+"""The loop that keeps child processes running, and stops them all."""
 
 from __future__ import annotations
 
@@ -15,35 +15,36 @@ from executor.processes.linux import become_subreaper
 from executor.supervisor.child import Child
 from executor.supervisor.log import Log
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
-    """One thread and one loop: forking with other threads around is not safe, and children are tied to the thread
-    that started them."""
+    """A loop in a single thread: forking beside other threads is unsafe, and children die with the thread that
+    started them."""
 
     def __init__(self, log: Log):
         self.log = log
         self.children: list[Child] = []
-        self.asked_to_stop = 0  # how often
+        self.stop_requests = 0
         self._selector = selectors.DefaultSelector()
-        self._waker, self._wakes = socket.socketpair()
-        for end in (self._waker, self._wakes):
+        self._wakeup_write, self._wakeup_read = socket.socketpair()
+        for end in (self._wakeup_write, self._wakeup_read):
             end.setblocking(False)
-        self._selector.register(self._wakes, selectors.EVENT_READ)
+        self._selector.register(self._wakeup_read, selectors.EVENT_READ)
         self._stopping = False
 
     # --- starting -------------------------------------------------------------------------------
 
-    def listen_to_signals(self) -> None:
+    def install_signal_handlers(self) -> None:
+        """Make SIGCHLD wake the loop, and the stop signals count as stop requests; adopt orphaned descendants."""
         become_subreaper()
-        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._wakeup_write.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # it only has to wake the loop
-        for signum in ENDING:
-            signal.signal(signum, self._asked)
+        for signum in STOP_SIGNALS:
+            signal.signal(signum, self._request_stop)
 
-    def _asked(self, *_) -> None:
-        self.asked_to_stop += 1
+    def _request_stop(self, *_) -> None:
+        self.stop_requests += 1
 
     def start(self, child: Child) -> Child:
         self.children.append(child)
@@ -56,55 +57,58 @@ class Supervisor:
 
     # --- running --------------------------------------------------------------------------------
 
-    def step(self, seconds: float) -> None:
-        """Wait for something to happen, at most so long, and see to it."""
+    def step(self, timeout: float) -> None:
+        """Wait for an event, at most `timeout` seconds, and handle it."""
         now = time.monotonic()
         for child in self.children:
-            if child.due is not None:
-                seconds = min(seconds, max(0.0, child.due - now))
-        for key, _ in self._selector.select(seconds):
+            if child.restart_at is not None:
+                timeout = min(timeout, max(0.0, child.restart_at - now))
+        for key, _ in self._selector.select(timeout):
             if key.data is None:
-                self._drain_wakes()
+                self._drain_wakeups()
             else:
                 self._read(key.data)
-        self._collect()
+        self._reap()
         if not self._stopping:
             now = time.monotonic()
             for child in self.children:
-                if child.due is not None and child.due <= now:
+                if child.restart_at is not None and child.restart_at <= now:
                     self._start(child)
         self.log.flush()
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:
-        """Go on until the condition holds; False when time is over or somebody asked to stop."""
-        deadline = time.monotonic() + seconds
-        while not self.asked_to_stop:
+    def wait_for(self, condition: Callable[[], bool], timeout: float, poll_interval: float = 0.05) -> bool:
+        """Run until the condition holds; return False after the timeout or a stop request."""
+        deadline = time.monotonic() + timeout
+        while not self.stop_requests:
             if condition():
                 return True
             if time.monotonic() >= deadline:
                 return False
-            self.step(every)
+            self.step(poll_interval)
         return False
 
     def run(self) -> None:
-        """Until somebody asks to stop."""
-        while not self.asked_to_stop:
+        """Run until a stop request."""
+        while not self.stop_requests:
             self.step(1.0)
 
-    def _drain_wakes(self) -> None:
+    def _drain_wakeups(self) -> None:
         try:
-            while self._wakes.recv(4096):
+            while self._wakeup_read.recv(4096):
                 pass
         except BlockingIOError:
             pass
 
     def _read(self, child: Child) -> None:
-        if child.alive and not child.read():  # it closed its output and may live on
+        if child.alive and not child.read():  # the process closed its output, but may live on
             self._selector.unregister(child.process.stdout)
 
-    def _collect(self) -> None:
-        """See who has ended. Those of ours are looked at before they are collected: until then nobody else can get
-        their number, so their session can be ended by it."""
+    def _reap(self) -> None:
+        """Collect all ended processes.
+
+        Children are found without collecting them (WNOWAIT): until then their pid cannot be reused, so their session
+        can still be killed by it.
+        """
         while True:
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -114,38 +118,40 @@ class Supervisor:
                 return
             child = next((child for child in self.children if child.pid == found.si_pid), None)
             if child is None:
-                os.waitpid(found.si_pid, 0)  # an orphan that came to us
+                os.waitpid(found.si_pid, 0)  # an adopted orphan
                 continue
             if child.process.stdout in self._selector.get_map():
                 self._selector.unregister(child.process.stdout)
-            child.ended(stopping=self._stopping)
+            child.reap(stopping=self._stopping)
 
     # --- stopping -------------------------------------------------------------------------------
 
-    def stop(self, phases: list[tuple[list[Child], float]], within: float) -> None:
-        """End the children phase by phase, each asked to end and, when its seconds are over, killed; everything
-        within the seconds given. Whoever asks to stop a second time gets everything killed at once."""
+    def stop(self, phases: list[tuple[list[Child], float]], timeout: float) -> None:
+        """Stop the children phase by phase: SIGTERM, then SIGKILL after the phase's seconds.
+
+        All of it takes at most `timeout` seconds. A second stop request kills everything at once.
+        """
         self._stopping = True
-        asked = self.asked_to_stop
-        end = time.monotonic() + within
+        requests = self.stop_requests
+        end = time.monotonic() + timeout
         for number, (children, seconds) in enumerate(phases, 1):
-            reserve = 0.5 * (len(phases) - number)  # for those that come later
+            reserve = 0.5 * (len(phases) - number)  # for the later phases
             deadline = min(time.monotonic() + seconds, end - reserve)
             for child in children:
                 child.signal(signal.SIGTERM)
             while any(child.alive for child in children):
                 left = deadline - time.monotonic()
-                if left <= 0 or self.asked_to_stop > asked:
+                if left <= 0 or self.stop_requests > requests:
                     break
                 self.step(min(left, 0.5))
             for child in children:
                 if child.alive:
-                    self.log.line(child.name, "does not end; killed")
+                    self.log.line(child.name, "did not end in time; killed")
                     child.kill()
         self.kill_all()
 
     def kill_all(self) -> None:
-        """Nothing of ours is alive after this, nor what our children left behind."""
+        """Kill all children and all their descendants."""
         self._stopping = True
         for child in self.children:
             child.kill()
@@ -162,4 +168,4 @@ def _kill(process: psutil.Process) -> None:
     try:
         process.kill()
     except psutil.Error:
-        pass  # ended meanwhile
+        pass  # it has ended

@@ -1,1 +1,1 @@
-"""Temporary installations, benchmarks, chaos runs and the auditor of the invariants. The product never imports it."""
+"""Temporary sites, benchmarks, chaos runs and the auditor of the invariants. The product never imports it."""

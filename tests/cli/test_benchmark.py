@@ -1,11 +1,10 @@
-"""`manage.py benchmark`, small: it measures something real and leaves nothing behind."""
+"""`manage.py benchmark` with small workloads."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,7 +12,7 @@ import psutil
 import pytest
 
 from executor.processes.layout import PROJECT
-from executor.testbed.installation import PLACE, PREFIX
+from executor.testbed.temporary_site import FOLDER_PARENT, FOLDER_PREFIX
 from tests.support.processes import manage
 
 
@@ -22,8 +21,8 @@ def environment(tmp_path):
     return {**os.environ, "BATCH_DATA": str(tmp_path / "mine")}
 
 
-def folders() -> set[str]:
-    return {path.name for path in Path(PLACE).glob(f"{PREFIX}*")}
+def site_folders() -> set[str]:
+    return {path.name for path in Path(FOLDER_PARENT).glob(f"{FOLDER_PREFIX}*")}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,7 @@ def folders() -> set[str]:
         ("up", 1, {"seconds": (0.5, 60), "first_seconds": (0.5, 90)}),
     ],
 )
-def test_a_workload_gives_plausible_figures(environment, workload, tasks, figures):
+def test_workload_returns_plausible_figures(environment, workload, tasks, figures):
     done = manage("benchmark", workload, "--tasks", str(tasks), "--json", env=environment, timeout=240)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
@@ -60,59 +59,58 @@ def test_a_workload_gives_plausible_figures(environment, workload, tasks, figure
         assert result["tasks_per_second"] == pytest.approx(tasks / result["seconds"], rel=0.02)
 
 
-def test_growth_is_drawn(environment, tmp_path):
+def test_growth_is_plotted(environment, tmp_path):
     for database, line in (("sqlite", {"100": 2_000.0, "1000": 4_100.5}), ("postgresql", {"100": 900.0})):
         answer = {"database": database, "workloads": {"growth": {"rates": line}}}
         (tmp_path / database).write_text(json.dumps(answer))
     argv = [sys.executable, "-m", "executor.testbed.benchmark.plot", tmp_path / "sqlite", tmp_path / "postgresql"]
     drawn = subprocess.run(argv, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60, check=True)
     root = ElementTree.fromstring(drawn.stdout)
-    told = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
-    assert told[1:] == [
+    titles = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles[1:] == [
         "SQLite: 100 tasks, 2,000 a second",
         "SQLite: 1,000 tasks, 4,100 a second",
         "PostgreSQL: 100 tasks, 900 a second",
     ]
     heights = [float(circle.get("cy")) for circle in root.iter("{http://www.w3.org/2000/svg}circle")]
-    assert heights[1] < heights[0] < heights[2], "the more, the higher"
+    assert heights[1] < heights[0] < heights[2], "higher rates are higher"
 
 
-def test_on_postgresql_too_and_as_a_table(environment):
+def test_benchmark_runs_on_postgresql_and_prints_a_table(environment):
     done = manage("benchmark", "noop", "--tasks", "50", "--database", "postgresql", env=environment, timeout=240)
     assert done.returncode == 0, done.stderr
     assert "postgresql" in done.stdout and "tasks/s" in done.stdout
 
 
-def test_your_own_data_is_not_touched(environment, tmp_path):
+def test_benchmark_leaves_the_own_data_folder_alone(environment, tmp_path):
     manage("benchmark", "noop", "--tasks", "1", env=environment, timeout=240)
     assert not (tmp_path / "mine" / "batch.sqlite3").exists()
 
 
-def test_an_unknown_workload_is_refused_in_words(environment):
+def test_unknown_workload_is_rejected(environment):
     done = manage("benchmark", "nope", env=environment)
     assert done.returncode == 2 and "there are noop, noop5, sleep, crowd, plain, add, latency" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_ends_every_process_and_leaves_no_folder(environment, eventually):
-    before = folders()
+def test_ctrl_c_ends_all_processes_and_removes_the_folder(environment, eventually):
+    before = site_folders()
     argv = [sys.executable, "manage.py", "benchmark", "sleep"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     running = subprocess.Popen(argv, cwd=PROJECT, env=environment, start_new_session=True, text=True, **pipes)
     try:
         me = psutil.Process(running.pid)
         eventually(lambda: len(me.children(recursive=True)) >= 2, timeout=60)
-        made = eventually(lambda: folders() - before)
+        made = eventually(lambda: site_folders() - before)
         children = me.children(recursive=True)
         running.send_signal(signal.SIGINT)
-        _, told = running.communicate(timeout=40)
+        _, errors = running.communicate(timeout=60)
     finally:
         running.kill()
         running.wait()
-    assert running.returncode == 130 and "Stopped." in told and "Traceback" not in told
-    time.sleep(0.2)
-    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    assert not made & folders()
+    assert running.returncode == 130 and "Stopped." in errors and "Traceback" not in errors
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert not made & site_folders()
 
 
 PEERS = """
@@ -138,4 +136,4 @@ def test_peers_are_measured_in_the_same_run(environment, tmp_path):
     done = manage(
         "benchmark", "noop", "--tasks", "1", "--against", str(tmp_path / "venv"), env=environment, timeout=240
     )
-    assert done.returncode == 1 and "no folder of peers" in done.stderr
+    assert done.returncode == 1 and "not a folder of peers" in done.stderr

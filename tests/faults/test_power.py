@@ -18,7 +18,7 @@ from executor.domain.errors import Unavailable
 from executor.models import Batch
 from executor.processes.groups import kill_group
 from executor.processes.spawning import PROJECT, spawn
-from executor.supervisor.embedded import embedded_valkey
+from executor.supervisor.valkey import embedded_valkey
 from tests.faults.conftest import FAST
 from tests.support.batches import assert_true_to_itself, item, submit
 from tests.support.environment import ON_POSTGRESQL
@@ -26,11 +26,11 @@ from tests.support.waiting import eventually
 
 LOOK = """
 import django, json; django.setup()
-from executor.testbed.invariants import examine
+from executor.testbed.auditor import audit
 from executor.models import Batch, BatchTask, TaskAttempt
 from collections import Counter
 print(json.dumps({
-    "breaches": [told for batch in Batch.objects.all() for _, told in examine(batch.pk).breaches],
+    "breaches": [told for batch in Batch.objects.all() for _, told in audit(batch.pk).breaches],
     "statuses": Counter(BatchTask.objects.values_list("status", flat=True)),
     "charged": TaskAttempt.objects.filter(outcome__in=("failed", "rescued")).count(),
     "names": list(Batch.objects.values_list("name", flat=True)),

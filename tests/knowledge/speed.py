@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.postgresql import postgresql
+from executor.testbed.postgresql import WITHOUT_DURABILITY, PostgreSQL
 
 WORDS = 60  # in a passage: about 400 characters
 VOCABULARY = 50_000
@@ -37,8 +37,8 @@ def main() -> None:
         server = Path(folder, "pg")
         server.mkdir()
         Path(folder).chmod(0o755)
-        with postgresql(server) as url:
-            os.environ["DATABASE_URL"] = url.format("postgres")
+        with PostgreSQL(server, **WITHOUT_DURABILITY) as running:
+            os.environ["DATABASE_URL"] = running.url()
             measure(asked.chunks)
 
 

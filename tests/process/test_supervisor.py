@@ -1,4 +1,4 @@
-"""The parts of `up`: its log, its children, its locks."""
+"""The parts of `up`: log, children, locks."""
 
 import os
 import subprocess
@@ -11,10 +11,10 @@ import pytest
 
 from executor.processes.layout import PROJECT
 from executor.supervisor import child as child_module
-from executor.supervisor.child import Child, backoff, ending
+from executor.supervisor.child import Child, backoff, describe_exit
 from executor.supervisor.demo import demo_tasks
-from executor.supervisor.lock import holder, take_lock
-from executor.supervisor.log import HELD, Lines, Log
+from executor.supervisor.lock import lock_holder, take_lock
+from executor.supervisor.log import MAX_BUFFERED_LINES, LineSplitter, Log
 
 # --- the log ----------------------------------------------------------------------------------------------
 
@@ -41,34 +41,34 @@ def read_all(fd) -> str:
     return text.decode()
 
 
-def test_prefixes_are_aligned(pipe):
+def test_log_aligns_prefixes(pipe):
     log = Log(pipe[1])
     for name in ("web", "worker-1"):
-        log.expect(name)
+        log.reserve_prefix(name)
     log.line("web", "one")
     log.line("worker-1", "two")
     log.plain("three")
     assert read_all(pipe[0]) == "web      | one\nworker-1 | two\nthree\n"
 
 
-def test_a_reader_that_stops_does_not_stop_us(pipe):
+def test_log_does_not_wait_for_its_reader(pipe):
     log = Log(pipe[1])
 
     def write():
-        for number in range(HELD * 2):
+        for number in range(MAX_BUFFERED_LINES * 2):
             log.line("web", f"{number} {'x' * 100}")
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
     writer.join(10)
-    assert not writer.is_alive(), "it waits for its reader"
+    assert not writer.is_alive(), "the log waits for its reader"
     text = ""
     for _ in range(200):
         text += read_all(pipe[0])
         log.flush()
     lines = text.splitlines()
-    assert lines[0].startswith("web | 0 ") and lines[-1].startswith(f"web | {HELD * 2 - 1} ")
-    assert any("lines were not read" in line for line in lines)
+    assert lines[0].startswith("web | 0 ") and lines[-1].startswith(f"web | {MAX_BUFFERED_LINES * 2 - 1} ")
+    assert any("lines were dropped" in line for line in lines)
 
 
 def test_log_discards_lines_after_its_reader_has_closed():
@@ -85,8 +85,8 @@ def test_log_discards_lines_after_its_reader_has_closed():
         assert rest.read() == "web | written\n"
 
 
-def test_lines_are_cut_whole():
-    lines = Lines()
+def test_line_splitter_returns_whole_lines():
+    lines = LineSplitter()
     assert lines.feed("a\nb\r\nü".encode()[:-1]) == ["a", "b"]
     assert lines.feed("ü".encode()[-1:] + b"\n") == ["ü"]
     assert lines.feed(b"\xff\n") == ["\ufffd"]
@@ -98,40 +98,40 @@ def test_lines_are_cut_whole():
 # --- children ---------------------------------------------------------------------------------------------
 
 
-def test_pauses_between_starts_grow_to_half_a_minute():
+def test_backoff_grows_to_half_a_minute():
     assert [backoff(times) for times in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
     assert backoff(10_000) == 30
 
 
-def test_failures_are_forgotten_after_a_healthy_life(pipe, monkeypatch):
+def test_backoff_resets_after_a_healthy_run(pipe, monkeypatch):
     flaky = Child("flaky", lambda: [sys.executable, "-c", "pass"], Log(pipe[1]), env=dict(os.environ))
     for expected in (1, 2):
         flaky.start()
         flaky.process.wait(10)
-        flaky.ended(stopping=False)
-        assert flaky.failures == expected and flaky.due is not None
-    monkeypatch.setattr(child_module, "HEALTHY", 0.0)
+        flaky.reap(stopping=False)
+        assert flaky.failures == expected and flaky.restart_at is not None
+    monkeypatch.setattr(child_module, "HEALTHY_AFTER", 0.0)
     flaky.start()
     flaky.process.wait(10)
-    flaky.ended(stopping=False)
+    flaky.reap(stopping=False)
     assert flaky.failures == 1
 
 
-def test_the_last_words_of_a_child_are_kept(pipe):
+def test_last_output_of_a_child_is_logged(pipe):
     child = Child("c", lambda: [sys.executable, "-c", "print('last', end='')"], Log(pipe[1]), env=dict(os.environ))
     child.start()
     child.process.wait(10)
-    child.ended(stopping=True)
-    assert read_all(pipe[0]) == "c | last\n" and child.exit_code == 0 and child.due is None
+    child.reap(stopping=True)
+    assert read_all(pipe[0]) == "c | last\n" and child.exit_code == 0 and child.restart_at is None
 
 
-def test_endings_are_told_in_words():
-    assert ending(3) == "ended with code 3"
-    assert ending(-9) == "was ended by SIGKILL"
+def test_exit_codes_are_described_in_words():
+    assert describe_exit(3) == "ended with code 3"
+    assert describe_exit(-9) == "was ended by SIGKILL"
 
 
-# A supervisor of its own process: its signals and its orphans are not those of the tests.
-FAMILY = """
+# A supervisor in a process of its own, with its own signals and orphans.
+SUPERVISOR_PROGRAM = """
 import os, sys, time
 from executor.supervisor.child import Child
 from executor.supervisor.log import Log
@@ -139,33 +139,37 @@ from executor.supervisor.supervisor import Supervisor
 
 log = Log()
 supervisor = Supervisor(log)
-supervisor.listen_to_signals()
-words = {
-    # It starts a grandchild in a session of its own, which therefore outlives it.
-    "leaver": "import subprocess, time; subprocess.Popen(['sleep', '300'], start_new_session=True); time.sleep(300)",
-    "stubborn": "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True);"
+supervisor.install_signal_handlers()
+programs = {
+    # Its child has a session of its own, and so outlives it.
+    "forker": "import subprocess, time; subprocess.Popen(['sleep', '300'], start_new_session=True); time.sleep(300)",
+    "stubborn": "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ignoring', flush=True);"
                 "time.sleep(300)",
     "quiet": "import os, time; os.close(1); os.close(2); time.sleep(300)",
 }
 children = [
     supervisor.start(Child(name, lambda code=code: [sys.executable, "-c", code], log, env=dict(os.environ)))
-    for name, code in words.items()
+    for name, code in programs.items()
 ]
 log.plain("up")
 try:
     supervisor.run()
 finally:
     began = time.monotonic()
-    supervisor.stop([(children, 1.0)], within=5)
+    supervisor.stop([(children, 1.0)], timeout=5)
     log.plain(f"down after {time.monotonic() - began:.1f}")
     log.flush(1)
 """
 
 
 @pytest.fixture
-def family():
+def supervising():
     process = subprocess.Popen(
-        [sys.executable, "-c", FAMILY], cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", SUPERVISOR_PROGRAM],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     yield process
     process.kill()
@@ -173,48 +177,48 @@ def family():
     process.stdout.close()
 
 
-def test_nobody_is_left_behind(family, eventually):
-    me = psutil.Process(family.pid)
+def test_stop_ends_all_descendants(supervising, eventually):
+    me = psutil.Process(supervising.pid)
     eventually(lambda: "sleep" in {one.name() for one in me.children(recursive=True)})
-    everyone = me.children(recursive=True)
-    assert len(everyone) == 4
+    descendants = me.children(recursive=True)
+    assert len(descendants) == 4
     busy = me.cpu_times().user
     time.sleep(1)
-    assert me.cpu_times().user - busy < 0.3  # a closed output does not keep it busy
-    family.terminate()
-    told, _ = family.communicate(timeout=15)
-    assert family.returncode == 0
-    assert "stubborn | deaf" in told and "stubborn | does not end; killed" in told
-    assert "leaver   | does not" not in told
-    assert "down after 1." in told
-    assert not psutil.wait_procs(everyone, timeout=2)[1]
+    assert me.cpu_times().user - busy < 0.3  # a closed output does not make the loop spin
+    supervising.terminate()
+    output, _ = supervising.communicate(timeout=15)
+    assert supervising.returncode == 0
+    assert "stubborn | ignoring" in output and "stubborn | did not end in time; killed" in output
+    assert "forker   | did not" not in output
+    assert "down after 1." in output
+    assert not psutil.wait_procs(descendants, timeout=2)[1]
 
 
-def test_asking_twice_ends_it_at_once(family, eventually):
-    me = psutil.Process(family.pid)
+def test_second_stop_request_kills_at_once(supervising, eventually):
+    me = psutil.Process(supervising.pid)
     eventually(lambda: "sleep" in {one.name() for one in me.children(recursive=True)})
-    everyone = me.children(recursive=True)
-    family.stdout.readline()
-    family.terminate()
+    descendants = me.children(recursive=True)
+    supervising.stdout.readline()
+    supervising.terminate()
     time.sleep(0.2)
-    family.terminate()
-    told, _ = family.communicate(timeout=15)
-    assert "down after 0." in told
-    assert not psutil.wait_procs(everyone, timeout=2)[1]
+    supervising.terminate()
+    output, _ = supervising.communicate(timeout=15)
+    assert "down after 0." in output
+    assert not psutil.wait_procs(descendants, timeout=2)[1]
 
 
 # --- locks ------------------------------------------------------------------------------------------------
 
 
-def test_a_lock_is_held_by_one_and_freed_by_its_end(tmp_path):
+def test_lock_is_exclusive_and_released_with_its_last_holder(tmp_path):
     path = tmp_path / "lock"
     first = take_lock(path)
-    assert take_lock(path) is None and holder(path) == str(os.getpid())
-    heir = subprocess.Popen(["sleep", "60"], pass_fds=[first])
+    assert take_lock(path) is None and lock_holder(path) == str(os.getpid())
+    child = subprocess.Popen(["sleep", "60"], pass_fds=[first])
     os.close(first)
     assert take_lock(path) is None  # it was inherited
-    heir.kill()
-    heir.wait(10)
+    child.kill()
+    child.wait(10)
     last = take_lock(path)
     assert last is not None
     os.close(last)
@@ -223,7 +227,7 @@ def test_a_lock_is_held_by_one_and_freed_by_its_end(tmp_path):
 # --- the demo ---------------------------------------------------------------------------------------------
 
 
-def test_the_demo_is_varied_and_always_the_same():
+def test_demo_is_varied_and_reproducible():
     tasks = demo_tasks()
     assert len(tasks) == 200 and tasks == demo_tasks()
     assert {task["priority"] for task in tasks} == {"critical", "high", "medium", "low"}

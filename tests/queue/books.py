@@ -6,12 +6,12 @@ import orjson
 
 from executor.domain.states import CLEARED, STATUS_OF_LETTER
 from executor.models import BatchFrame, BatchTask
-from executor.testbed.invariants import examine
+from executor.testbed.auditor import audit
 
 
 def assert_books_balance(batch_id) -> None:
     """Recount the rows of a batch and fold its frames, and compare both with its counters."""
-    breaches = examine(batch_id).breaches
+    breaches = audit(batch_id).breaches
     assert not breaches, "\n".join(f"promise {promise}: {told}" for promise, told in breaches[:20])
 
 

@@ -1,7 +1,6 @@
-"""The surroundings of one test run: a temporary data folder, a Valkey in it, a database.
+"""The surroundings of a test run: a temporary data folder, a Valkey in it, a database.
 
-They are put into the environment before Django's settings are read, and every process that a test starts inherits
-them, so that all of them work on the same data.
+They are set in the environment before Django's settings are read, and inherited by every process that a test starts.
 """
 
 import contextlib
@@ -12,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from executor.processes.spawning import spawn
-from executor.supervisor.embedded import EmbeddedValkey, embedded_valkey
-from tests.support.postgresql import postgresql
+from executor.supervisor.valkey import EmbeddedValkey, embedded_valkey
+from executor.testbed.postgresql import WITHOUT_DURABILITY, PostgreSQL
 from tests.support.waiting import eventually
 
 ON_POSTGRESQL = os.environ.get("BATCH_TEST_DATABASE", "sqlite").startswith("postgres")
@@ -21,9 +20,9 @@ DATABASE = "batch_tests"
 
 
 class Surroundings:
-    """Everything that has to go again when the tests end."""
+    """All that is removed at the end of the tests."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.stack = contextlib.ExitStack()
         self.folders: list[Path] = []
         self.data = self._folder()
@@ -32,22 +31,23 @@ class Surroundings:
         self.database_url = f"sqlite:///{self.data / 'batch.sqlite3'}"
 
     def _folder(self) -> Path:
-        # Directly in /tmp: sockets need short paths, and PostgreSQL may run as somebody who must reach its folder.
+        # Directly in /tmp: sockets need short paths, and PostgreSQL may run as a user who has no access to others.
         folder = Path(tempfile.mkdtemp(prefix="bx-", dir="/tmp")).resolve()
         self.folders.append(folder)
         self.stack.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
     def enter(self) -> None:
-        """Set the environment. Called once, before Django's settings are read."""
+        """Set the environment, once, before Django's settings are read."""
         self.stack.callback(_restore, dict(os.environ))
         for name in [name for name in os.environ if name.startswith("BATCH_") and not name.startswith("BATCH_TEST")]:
             if name != "BATCH_NO_SKIP":
-                del os.environ[name]  # the tests say themselves what they need
+                del os.environ[name]  # the tests set what they need
         url = self.database_url
         if ON_POSTGRESQL:
-            template = self.stack.enter_context(postgresql(self._folder()))
-            url, self.database_url = template.format("postgres"), template.format(DATABASE)
+            server = PostgreSQL(self._folder(), shared_buffers="64MB", **WITHOUT_DURABILITY)
+            self.stack.enter_context(server)
+            url, self.database_url = server.url(), server.url(DATABASE)
         os.environ.update(
             DJANGO_SETTINGS_MODULE="batchsite.settings",
             BATCH_DATA=str(self.data),
@@ -59,7 +59,7 @@ class Surroundings:
         self.environment = {**os.environ, "DATABASE_URL": self.database_url, "PYTHONUNBUFFERED": "1"}
 
     def start_valkey(self) -> None:
-        """Also after a test killed it."""
+        """Start Valkey, also after a test has killed it."""
         self.valkey.prepare()
         with open(self.data / "valkey.log", "ab") as log:
             self.valkey_process = spawn(self.valkey.argv, stdout=log, stderr=log)
@@ -71,7 +71,7 @@ class Surroundings:
             self.valkey_process.wait(10)
 
     def leave(self) -> None:
-        """Also where it was left already."""
+        """Stop and remove everything; may be called twice."""
         self.stop_valkey()
         self.stack.close()
 

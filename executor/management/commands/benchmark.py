@@ -1,4 +1,4 @@
-"""`manage.py benchmark`: how fast this machine is, measured on a temporary installation of its own."""
+"""`manage.py benchmark`: throughput, latency and memory on a temporary site."""
 
 import os
 import platform
@@ -11,33 +11,37 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from executor.testbed.benchmark.ground import Ground
 from executor.testbed.benchmark.peers import KINDS, measure
 from executor.testbed.benchmark.plan import WORKLOADS, Workload
-from executor.testbed.installation import CannotGoOn, Interrupted
+from executor.testbed.benchmark.runner import BenchmarkSite
+from executor.testbed.temporary_site import Interrupted, TestbedError
 
 
 class Command(BaseCommand):
-    help = "Measure throughput, latency and memory on a temporary installation; nothing of yours is touched."
+    help = "Measure throughput, latency and memory on a temporary site; your own data is not touched."
     requires_system_checks = []
 
     def add_arguments(self, parser):
         long = ", ".join(each.name for each in WORKLOADS.values() if each.long)
-        told = "; ".join(f"{each.name}: {each.tasks:,} {each.summary}" for each in WORKLOADS.values())
+        summaries = "; ".join(f"{each.name}: {each.tasks:,} {each.summary}" for each in WORKLOADS.values())
         parser.add_argument(
-            "workloads", nargs="*", metavar="workload", help=f"default: all but the long ones ({long}). {told}"
+            "workloads", nargs="*", metavar="workload", help=f"default: all but the long ones ({long}). {summaries}"
         )
-        parser.add_argument("--tasks", type=int, help="how many tasks, instead of each workload's own number")
-        parser.add_argument("--repeat", type=int, default=1, help="run each so often and show the one in the middle")
+        parser.add_argument("--tasks", type=int, help="number of tasks (default: each workload's own)")
+        parser.add_argument(
+            "--repeat", type=int, default=1, help="runs of each workload; the median is shown (default: 1)"
+        )
         parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
         parser.add_argument(
             "--against",
             type=Path,
             metavar="DIR",
-            help=f"measure other queues too, beside {', '.join(KINDS)}; DIR has their bench.py and their venv",
+            help=f"measure other task queues as well, for {', '.join(KINDS)}; DIR has their bench.py and venv",
         )
-        parser.add_argument("--peers", nargs="+", default=[], metavar="NAME", help="which of them (default: all)")
-        parser.add_argument("--json", action="store_true", help="answer in JSON, for programs")
+        parser.add_argument(
+            "--peers", nargs="+", default=[], metavar="NAME", help="names of other task queues (default: all)"
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *, workloads, tasks, repeat, database, against, peers, json, **_options):
         if unknown := [name for name in workloads if name not in WORKLOADS]:
@@ -46,13 +50,13 @@ class Command(BaseCommand):
             raise CommandError("--tasks must be from 1 to 1,000,000, and --repeat from 1 to 100.", returncode=2)
         results = {}
         try:
-            # No thread draws the bar: processes are started meanwhile.
+            # The progress bar has no thread of its own: forking beside threads is unsafe.
             with _progress() as progress:
                 for name in workloads or (each.name for each in WORKLOADS.values() if not each.long):
                     results[name] = _measure(WORKLOADS[name], tasks, repeat, database, progress)
                     if against and name in KINDS:
-                        results[name]["peers"] = _beside(against, name, peers, progress)
-        except CannotGoOn as error:
+                        results[name]["peers"] = _measure_peers(against, name, peers, progress)
+        except TestbedError as error:
             raise CommandError(str(error)) from None
         except (Interrupted, KeyboardInterrupt):
             self.stderr.write("Stopped.")
@@ -66,7 +70,7 @@ class Command(BaseCommand):
 
 
 def _measure(workload: Workload, tasks: int | None, repeat: int, database: str, progress: Progress) -> dict:
-    """The one in the middle of some runs."""
+    """Run a workload and return the median run."""
     tasks = tasks or workload.tasks
     bar = progress.add_task(workload.name, total=tasks)
 
@@ -75,19 +79,19 @@ def _measure(workload: Workload, tasks: int | None, repeat: int, database: str, 
         progress.refresh()
 
     show(0, tasks)
-    # Workers are measured when they are warm. Where there are none, each run has an installation of its own.
-    grounds = 1 if workload.workers else repeat
+    # Workers are measured warm. Without workers, each run has a site of its own.
+    sites = 1 if workload.workers else repeat
     runs = []
-    for _ in range(grounds):
-        with Ground(database) as ground:
-            ground.start_workers(workload)
-            web = ground.start_web() if workload.web else ()
-            runs += [ground.drive(workload, tasks, *web, show=show) for _ in range(repeat // grounds)]
+    for _ in range(sites):
+        with BenchmarkSite(database) as site:
+            site.start_workers(workload)
+            web = site.start_web() if workload.web else ()
+            runs += [site.run_workload(workload, tasks, *web, show_progress=show) for _ in range(repeat // sites)]
     typical = workload.typical(runs)
     return {**typical, "runs": [run[workload.figure] for run in runs]} if repeat > 1 else typical
 
 
-def _beside(folder: Path, workload: str, names: list[str], progress: Progress) -> dict[str, float]:
+def _measure_peers(folder: Path, workload: str, names: list[str], progress: Progress) -> dict[str, float]:
     bar = progress.add_task(f"{workload}, peers", total=1)
     progress.refresh()
     found = measure(folder.resolve(), workload, names)

@@ -1,4 +1,4 @@
-"""`manage.py loginlink [USERNAME]`: a link that logs somebody in, once, within 24 hours."""
+"""`manage.py loginlink [USERNAME]`: a login link for one use within 24 hours."""
 
 from pathlib import Path
 
@@ -6,18 +6,18 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
-from executor.access import login_link_path, someone_in_charge
-from executor.supervisor.site import SITE
+from executor.access import default_operator, login_link_path
+from executor.supervisor.site import SITE_FILE
 
-USUAL = "http://127.0.0.1:8000"
+DEFAULT_SITE = "http://127.0.0.1:8000"
 
 
 class Command(BaseCommand):
     help = "Print a one-time login link."
 
     def add_arguments(self, parser):
-        parser.add_argument("username", nargs="?", help="whose (default: operator, or the first superuser)")
-        parser.add_argument("--site", help=f"where the site is (default: where `up` had it last, or else {USUAL})")
+        parser.add_argument("username", nargs="?", help="the user (default: operator, or the first superuser)")
+        parser.add_argument("--site", help=f"address of the site (default: that of the last `up`, or {DEFAULT_SITE})")
 
     def handle(self, *, username, site, **_options):
         if username:
@@ -25,10 +25,10 @@ class Command(BaseCommand):
             if user is None:
                 raise CommandError(f"There is no active user named {username!r}.")
         else:
-            user = someone_in_charge()
+            user = default_operator()
             if user is None:
-                raise CommandError("There is no user who may do everything; `manage.py createsuperuser` makes one.")
+                raise CommandError("There is no active superuser; `manage.py createsuperuser` creates one.")
         if not site:
-            noted = Path(settings.DATA_DIR) / SITE
-            site = noted.read_text() if noted.exists() else USUAL
+            file = Path(settings.DATA_DIR) / SITE_FILE
+            site = file.read_text() if file.exists() else DEFAULT_SITE
         self.stdout.write(site.rstrip("/") + login_link_path(user))

@@ -1,1 +1,1 @@
-"""What `manage.py benchmark` measures, on a temporary installation of its own."""
+"""`manage.py benchmark`: workloads on a temporary site."""

@@ -1,4 +1,4 @@
-"""What the benchmark runs besides `simulate`."""
+"""Task functions of the benchmark, besides `simulate`."""
 
 import time
 
@@ -7,7 +7,7 @@ from executor.functions import task_function
 
 @task_function()
 def compute(seconds: float = 0.01) -> None:
-    """Keep a processor busy for so long."""
+    """Use a processor for this time."""
     end = time.process_time() + seconds
     while time.process_time() < end:
         pass
@@ -15,5 +15,5 @@ def compute(seconds: float = 0.01) -> None:
 
 @task_function()
 async def moment() -> float:
-    """The time at which this is called, in seconds since 1970."""
+    """Return the time of the call, in seconds since 1970."""
     return time.time()

@@ -1,8 +1,8 @@
-"""One workload in a process of its own.
+"""Runs one workload in a process of its own.
 
 Usage: `python -m executor.testbed.benchmark.driver NAME TASKS [WEB_PORT WEB_PID]`.
 
-Each line of its output is JSON: {"done": n, "of": n} while it goes on, {"result": {...}} in the end.
+Each line of its output is JSON: {"done": n, "of": n} as progress, then {"result": {...}}.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import os
 import sys
 import time
 
-from .session import tell
+from .session import write_line
 
 
 def wait_for_workers(count: int) -> None:
     from executor.models import WorkerNode
 
+    """Wait until this many workers are active."""
     deadline = time.monotonic() + 60
     while WorkerNode.objects.filter(state=WorkerNode.State.ACTIVE).count() < count:
         if time.monotonic() > deadline:
-            sys.exit("the workers did not come up")
+            sys.exit("The workers did not start within 60 s.")
         time.sleep(0.05)
 
 
@@ -33,7 +34,7 @@ def main(name: str, tasks: str, *rest: str) -> None:
     from .workloads import WORK
 
     wait_for_workers(WORKLOADS[name].workers)
-    tell(result=WORK[name](int(tasks), *rest))
+    write_line(result=WORK[name](int(tasks), *rest))
 
 
 if __name__ == "__main__":

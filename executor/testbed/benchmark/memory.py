@@ -1,4 +1,4 @@
-"""How much memory processes use while something goes on."""
+"""Memory of processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import psutil
 
 
 def resident(pids: list[int]) -> int:
-    """Bytes of memory of these processes together; of one that has ended, none."""
+    """Return the resident memory of these processes in bytes; ended ones count as 0."""
     total = 0
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
@@ -17,20 +17,20 @@ def resident(pids: list[int]) -> int:
     return total
 
 
-class Peak:
-    """The most that was used meanwhile, in bytes, and what was used at first: `with Peak(pids) as peak: …`."""
+class PeakMemory:
+    """Context manager that samples the resident memory of processes: `first` and `most`, in bytes."""
 
-    def __init__(self, pids: list[int], every: float = 0.01):
-        self._pids, self._every = pids, every
+    def __init__(self, pids: list[int], interval: float = 0.01):
+        self._pids, self._interval = pids, interval
         self.first = self.most = resident(pids)
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    def _look(self) -> None:
-        while not self._ended.wait(self._every):
+    def _sample(self) -> None:
+        while not self._ended.wait(self._interval):
             self.most = max(self.most, resident(self._pids))
 
-    def __enter__(self) -> Peak:
+    def __enter__(self) -> PeakMemory:
         self._thread.start()
         return self
 
@@ -39,13 +39,13 @@ class Peak:
         self._thread.join()
 
     @property
-    def over(self) -> float:
-        """Megabytes more than at first."""
+    def growth_mb(self) -> float:
+        """The peak above the first sample, in megabytes."""
         return round((self.most - self.first) / 1e6, 1)
 
 
-def workers() -> list[int]:
-    """The worker processes that live."""
+def worker_pids() -> list[int]:
+    """Return the pids of the active workers."""
     from executor.models import WorkerNode
 
     return list(WorkerNode.objects.filter(state=WorkerNode.State.ACTIVE).values_list("pid", flat=True))

@@ -1,7 +1,7 @@
-"""A page that watches a batch, without its browser: what it costs is part of what is measured.
+"""A page that watches a batch, without a browser: its cost for the server is part of the measurement.
 
 `python -m executor.testbed.benchmark.page URL [stay]` reads its cookie from standard input, prints `watching` with its
-first message, and ends with the batch, or stays. It is a process of its own, as a browser is.
+first message, and exits at the end of the batch, or stays. It is a process of its own, as a browser is.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from datetime import UTC, datetime
 import orjson
 from websockets.asyncio.client import connect
 
-PATIENCE = 10.0  # seconds after the end of a batch by which its page must know
+END_TIMEOUT = 10.0  # seconds from the end of a batch until its page must know
 
 
 class Watcher:
-    """It reads, acknowledges, and notes how old each message was. `seen` hears of each."""
+    """A client of the stream that acknowledges each message, records its age in ms, and calls `on_message`."""
 
-    def __init__(self, seen: Callable[[], None] = lambda: None):
+    def __init__(self, on_message: Callable[[], None] = lambda: None):
         self.messages = 0
         self.lags: list[float] = []
-        self.over = False
-        self._seen = seen
+        self.saw_end = False
+        self._on_message = on_message
 
     async def watch(self, url: str, cookie: str, stay: bool = False) -> None:
         async with connect(url, additional_headers={"Cookie": cookie}, origin=_origin(url), max_size=None) as socket:
@@ -37,39 +37,39 @@ class Watcher:
                     self.messages += 1
                     sent = datetime.fromisoformat(message["at"])
                     self.lags.append((datetime.now(UTC) - sent).total_seconds() * 1000)
-                    self._seen()
+                    self._on_message()
                 await socket.send(f'{{"ack":{message.get("seq", 0)}}}')
                 if message.get("batch", {}).get("state") == "finished" and not stay:
-                    self.over = True
+                    self.saw_end = True
                     return
 
 
 @contextmanager
 def watching(port: str, batch_id: str, stay: bool = False) -> Iterator[None]:
-    """A page is open meanwhile; unless it stays, it must have seen the end of the batch."""
-    argv = [sys.executable, "-m", __name__, address(port, batch_id), *(["stay"] if stay else [])]
+    """Keep a page open. Unless it stays, exit when it has not seen the end of the batch."""
+    argv = [sys.executable, "-m", __name__, stream_url(port, batch_id), *(["stay"] if stay else [])]
     page = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        page.stdin.write(f"{cookie()}\n")
+        page.stdin.write(f"{session_cookie()}\n")
         page.stdin.flush()
         if page.stdout.readline() != "watching\n":
-            sys.exit("the page could not watch the batch")
+            sys.exit("The page could not watch the batch.")
         yield
-        if not stay and page.wait(PATIENCE):
-            sys.exit("the page did not see the end of the batch")
+        if not stay and page.wait(END_TIMEOUT):
+            sys.exit("The page did not see the end of the batch.")
     except subprocess.TimeoutExpired:
-        sys.exit(f"the page did not see the end of the batch within {PATIENCE:g} s")
+        sys.exit(f"The page did not see the end of the batch within {END_TIMEOUT:g} s.")
     finally:
         page.kill()
         page.communicate()
 
 
-def address(port: str, batch_id: str) -> str:
+def stream_url(port: str, batch_id: str) -> str:
     return f"ws://127.0.0.1:{port}/ws/batches/{batch_id}"
 
 
-def cookie() -> str:
-    """The session of somebody who may read."""
+def session_cookie() -> str:
+    """Return the session cookie of a new superuser."""
     from django.conf import settings
     from django.contrib.auth.models import User
     from django.test import Client
@@ -84,12 +84,12 @@ def _origin(url: str) -> str:
 
 
 def main(url: str, *stay: str) -> None:
-    def seen() -> None:
+    def on_message() -> None:
         if watcher.messages == 1:
             sys.stdout.write("watching\n")
             sys.stdout.flush()
 
-    watcher = Watcher(seen)
+    watcher = Watcher(on_message)
     asyncio.run(watcher.watch(url, sys.stdin.readline().strip(), bool(stay)))
 
 

@@ -1,4 +1,4 @@
-"""The workloads: what each of them needs and what it finds out."""
+"""The workloads: their processes, sizes and figures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Workload:
-    """`tasks` is how many it runs unless told otherwise; `figure` names its result, of which the least or the most is
-    `best`. A `long` one is run only when it is asked for. With `web` there is a web server, where a page watches the
-    batch that runs."""
+    """A workload of `tasks` tasks by default.
+
+    `figure` names its main result, of which the least or the most is `best`. With `web` there is a web server, and a
+    page watches the running batch. A `long` workload runs only when it is named.
+    """
 
     name: str
     summary: str
@@ -23,16 +25,16 @@ class Workload:
     long: bool = False
 
     def typical(self, runs: list[dict]) -> dict:
-        """The run in the middle; of two, the worse one."""
+        """Return the median run; of an even number, the worse of the two in the middle."""
         ordered = sorted(runs, key=lambda run: run[self.figure], reverse=self.best == "most")
         return ordered[len(ordered) // 2]
 
 
 _UP = (True, 2, 20)  # what `manage.py up` starts
-_APART = (False, 0, 0)  # starts by itself what it needs
+_SELF_CONTAINED = (False, 0, 0)  # starts the processes that it needs
 _RATE = ("tasks_per_second", "tasks/s")
 _WAIT = ("p50_ms", "ms (p50)")
-_ALL = (
+_WORKLOADS = (
     Workload("noop", "tasks that do nothing, max_concurrent 500", 5_000, *_UP, *_RATE, best="most"),
     Workload("noop5", "tasks that do nothing, max_concurrent 5", 5_000, *_UP, *_RATE, best="most"),
     Workload("sleep", "tasks of 1 s each, all at once in one worker", 500, True, 1, 500, "seconds", "s"),
@@ -44,10 +46,17 @@ _ALL = (
     Workload("critical", "low tasks before a critical one", 100_000, *_UP, *_WAIT),
     Workload("sockets", "tasks of a batch that 200 browsers watch", 4_000, True, 2, 40, "p99_ms", "ms old (p99)"),
     Workload(
-        "sandbox", "programs that do nothing, each once contained and once not", 40, *_APART, "more_ms", "ms more"
+        "sandbox",
+        "programs that do nothing, each once contained and once not",
+        40,
+        *_SELF_CONTAINED,
+        "more_ms",
+        "ms more",
     ),
-    Workload("idle", "seconds of `manage.py up` with nothing to do", 10, *_APART, "percent_of_a_core", "% of a core"),
-    Workload("up", "warm starts of `manage.py up`", 3, *_APART, "seconds", "s"),
+    Workload(
+        "idle", "seconds of `manage.py up` with nothing to do", 10, *_SELF_CONTAINED, "percent_of_a_core", "% of a core"
+    ),
+    Workload("up", "warm starts of `manage.py up`", 3, *_SELF_CONTAINED, "seconds", "s"),
     Workload(
         "history",
         "tasks of one batch, run and then read",
@@ -63,4 +72,4 @@ _ALL = (
         long=True,
     ),
 )
-WORKLOADS = {workload.name: workload for workload in _ALL}
+WORKLOADS = {workload.name: workload for workload in _WORKLOADS}

@@ -1,5 +1,8 @@
-"""How the rate depends on the number of tasks, drawn from the answers of `manage.py benchmark growth --json`, one for
-each database: `python -m executor.testbed.benchmark.plot FILE… > growth.svg`."""
+"""Chart of the rate by the number of tasks.
+
+`python -m executor.testbed.benchmark.plot FILE… > growth.svg` draws the output of `manage.py benchmark growth --json`,
+one file for each database.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ Rates = dict[str, dict[int, float]]  # database → number of tasks → tasks a 
 
 
 def svg(rates: Rates) -> str:
-    """The drawing: numbers of tasks by their logarithm to the right, tasks a second upwards."""
+    """Return the chart: x is the logarithm of the number of tasks, y is tasks a second."""
     counts = sorted({count for line in rates.values() for count in line})
     most = max(rate for line in rates.values() for rate in line.values())
     step = _round_number(most / GRID)
@@ -51,8 +54,8 @@ def svg(rates: Rates) -> str:
             yield f'<polyline points="{" ".join(f"{x},{y}" for x, y in (at(*point) for point in line.items()))}"/>'
             for count, rate in line.items():
                 x, y = at(count, rate)
-                told = f"{NAMES[database]}: {count:,} tasks, {rate:,.0f} a second"
-                yield f'<circle cx="{x}" cy="{y}" r="3.5" stroke="none"><title>{told}</title></circle>'
+                label = f"{NAMES[database]}: {count:,} tasks, {rate:,.0f} a second"
+                yield f'<circle cx="{x}" cy="{y}" r="3.5" stroke="none"><title>{label}</title></circle>'
             yield f'<text x="{x + 8}" y="{y + 4}" stroke="none">{NAMES[database]}</text></g>'
         yield "</svg>"
 
@@ -60,13 +63,13 @@ def svg(rates: Rates) -> str:
 
 
 def _round_number(number: float) -> int:
-    """The least of 1, 2, 5, 10, 20, 50 … that is not below it."""
+    """Return the least of 1, 2, 5, 10, 20, 50 … that is not below the number."""
     power = 10 ** max(0, math.floor(math.log10(max(number, 1))))
     return next(each * power for each in (1, 2, 5, 10) if each * power >= number)
 
 
 def rates_of(answers: list[dict]) -> Rates:
-    """Of answers of the command, as JSON has them."""
+    """Return the rates in outputs of the command."""
     return {
         answer["database"]: {int(count): rate for count, rate in answer["workloads"]["growth"]["rates"].items()}
         for answer in answers

@@ -1,5 +1,8 @@
-"""What callers and strangers do in a chaos run: they hand over tasks, cancel, stop, start, change limits, repeat calls,
-make wrong ones, leave false tickets in Redis, empty it, and hold the database's lock."""
+"""Operations of callers in a chaos run, and faults of Redis and the database.
+
+Callers add tasks, cancel, stop, start, change limits, repeat calls and make invalid ones. Faults are duplicate and
+invalid tickets, an emptied Redis, and a held write lock.
+"""
 
 from __future__ import annotations
 
@@ -25,123 +28,128 @@ from executor.queue.batch_queue import BatchQueue
 from executor.queue.dispatch import open_batches
 
 from . import load
-from .handed import Handed
+from .submissions import Submission
 
 T = TypeVar("T")
 
-AWAY = (OperationalError, InterfaceError, Unavailable)
-PATIENCE = 60.0  # seconds after the end of the faults in which the database must answer
-ENOUGH = 300  # tasks that wait: with fewer, more are handed over at once
-MANY = 3 * ENOUGH  # with so many, none
-FREELY = 40  # tasks at once
+UNAVAILABLE = (OperationalError, InterfaceError, Unavailable)
+DATABASE_TIMEOUT = 60.0  # seconds from the end of the faults until the database must answer
+MIN_WAITING = 300  # tasks: with fewer, more are added at once
+MAX_WAITING = 3 * MIN_WAITING  # tasks: with more, none are added
+SETTLING_LIMIT = 40  # max_concurrent when the faults are over
 LIVE = (BatchState.RUNNING, BatchState.STOPPING, BatchState.STOPPED)
 
-# what is done → how often, compared with the others, and by which method
-DEEDS = {
-    "tasks handed over": (8, "_hand_over"),
+# operation → weight, method
+OPERATIONS = {
+    "batches added": (8, "_add_batch"),
     "cancels": (3, "_cancel"),
     "stops": (2, "_stop"),
     "starts": (3, "_start"),
     "changes of max_concurrent": (3, "_change_limit"),
     "calls repeated with their key": (1, "_repeat"),
-    "wrong calls": (1, "_call_wrongly"),
-    "doubled tickets": (1.5, "_double_tickets"),
-    "false tickets": (1.5, "_false_tickets"),
+    "invalid calls": (1, "_make_invalid_call"),
+    "duplicate tickets": (1.5, "_duplicate_tickets"),
+    "invalid tickets": (1.5, "_invalid_tickets"),
     "FLUSHALL": (0.6, "_flush"),
     "SQLite's write lock held": (0.5, "_hold_lock"),
 }
 
 
 class Callers:
-    """All callers of a run: what they handed over, what they asked for, and when."""
+    """All callers of a run, with their batches and orders."""
 
     def __init__(self, seed: int, deadline: float):
         self.chance = random.Random(f"callers {seed}")
         self.deadline = deadline
         self.done: Counter = Counter()
-        self.handed: dict[str, Handed] = {}
-        self.refused: list[str] = []  # the names of wrong calls
-        self.mistakes: list[tuple[int, str]] = []  # broken promises that only a caller sees
-        self.unavailable = 0  # answers "the database is away"
+        self.submissions: dict[str, Submission] = {}
+        self.rejected: list[str] = []  # names of batches in invalid calls
+        self.breaches: list[tuple[int, str]] = []  # of invariants that only a caller can check
+        self.unavailable = 0  # calls made while the database was unavailable
 
-    # --- from outside ---
-
-    def something(self) -> None:
-        """Do one thing, at random."""
-        waiting = self.tasks - self.over()
-        weights = [often for often, _ in DEEDS.values()]
-        [(deed, (_, method))] = self.chance.choices(list(DEEDS.items()), weights)
-        if waiting < ENOUGH:
-            deed, method = "tasks handed over", "_hand_over"
-        elif waiting > MANY and method == "_hand_over":
+    def run_operation(self) -> None:
+        """Run a random operation."""
+        waiting = self.tasks - self.final_tasks()
+        weights = [weight for weight, _ in OPERATIONS.values()]
+        [(operation, (_, method))] = self.chance.choices(list(OPERATIONS.items()), weights)
+        if waiting < MIN_WAITING:
+            operation, method = "batches added", "_add_batch"
+        elif waiting > MAX_WAITING and method == "_add_batch":
             return
         try:
             if getattr(self, method)() is not False:
-                self.done[deed] += 1
+                self.done[operation] += 1
         except RedisError:
-            pass  # there is nothing to spoil while it is away
+            pass  # Redis is unavailable: there is no queue to disturb
 
-    def settled(self) -> bool:
-        """Start whatever was stopped, and let it run freely; whether everything has come to its end."""
+    def settle(self) -> bool:
+        """Start the stopped batches and raise their limits; return whether every task is final."""
         while self._start():
             pass
-        for batch in self._insist(lambda: list(Batch.objects.filter(state__in=LIVE, max_concurrent__lt=FREELY))):
-            self._limit(str(batch.pk), FREELY)
-        return self.over() == self.tasks
+        for batch in self._retry_while_unavailable(
+            lambda: list(Batch.objects.filter(state__in=LIVE, max_concurrent__lt=SETTLING_LIMIT))
+        ):
+            self._set_limit(str(batch.pk), SETTLING_LIMIT)
+        return self.final_tasks() == self.tasks
 
-    def over(self) -> int:
-        """How many tasks have come to their end."""
+    def final_tasks(self) -> int:
+        """Return the number of final tasks."""
 
-        def ask() -> int:
+        def count() -> int:
             rows = BatchStats.objects.values_list("queued", "running")
             return self.tasks - sum(queued + running for queued, running in rows)
 
-        return self._insist(ask)
+        return self._retry_while_unavailable(count)
 
     @property
     def tasks(self) -> int:
-        return sum(len(handed.task_ids) for handed in self.handed.values())
+        return sum(len(submission.task_ids) for submission in self.submissions.values())
 
-    # --- how they speak ---
+    # --- calls ---
 
     def _execute(self, action: str, **arguments) -> dict:
-        """One call, made again while the database is away. Raises every other ExecutorError."""
-        return self._insist(lambda: BatchExecutor(caller_of_shell()).execute(action, **arguments).data)
+        """Execute an action, again while the database is unavailable.
+
+        Raises every other ExecutorError.
+        """
+        return self._retry_while_unavailable(lambda: BatchExecutor(caller_of_shell()).execute(action, **arguments).data)
 
     def _order(self, batch_id: str, order: Callable[[BatchQueue], object]) -> int | None:
-        """Have the queue do something to a batch; the number of the frame that tells it, None when there is none."""
+        """Give an order to the queue; return the number of its frame, or None if it changed nothing."""
 
-        def once() -> int | None:
+        def give() -> int | None:
             with open_batches([batch_id]) as queue:
                 order(queue)
             return queue.changed.get(hex_of(batch_id))
 
         before = self.unavailable
-        seq = self._insist(once)
+        seq = self._retry_while_unavailable(give)
         if self.unavailable != before:
-            self.handed[batch_id].orders = None  # it may have been done at the first try, in a frame nobody knows
+            self.submissions[batch_id].orders = None  # the first try may have succeeded, in an unknown frame
         return seq
 
-    def _insist(self, once: Callable[[], T]) -> T:
+    def _retry_while_unavailable(self, call: Callable[[], T]) -> T:
         while True:
             try:
-                return once()
-            except AWAY:
+                return call()
+            except UNAVAILABLE:
                 self.unavailable += 1
                 connection.close()
-                if time.monotonic() > self.deadline + PATIENCE:
+                if time.monotonic() > self.deadline + DATABASE_TIMEOUT:
                     raise
                 time.sleep(0.1)
 
-    def _a_batch(self, states: Sequence[str] = LIVE) -> str | None:
+    def _random_batch(self, states: Sequence[str] = LIVE) -> str | None:
         found = Batch.objects.filter(state__in=states).order_by("pk").values_list("pk", flat=True)
-        known = [str(pk) for pk in self._insist(lambda: list(found.all())) if str(pk) in self.handed]
+        known = [
+            str(pk) for pk in self._retry_while_unavailable(lambda: list(found.all())) if str(pk) in self.submissions
+        ]
         return self.chance.choice(known) if known else None
 
-    # --- what callers do: False when there was nothing to do it to ---
+    # --- operations of callers; each returns False if there was no batch for it ---
 
-    def _hand_over(self) -> None:
-        label, limit = str(len(self.handed) + 1), self.chance.choice((1, 3, 5, 10, 40))
+    def _add_batch(self) -> None:
+        label, limit = str(len(self.submissions) + 1), self.chance.choice((1, 3, 5, 10, 40))
         deadly = int(self.chance.random() < 0.12)
         call = {
             "tasks": load.tasks(self.chance, self.chance.randint(20, 250), label, deadly),
@@ -151,68 +159,68 @@ class Callers:
             "idempotency_key": f"chaos {label}",
         }
         data = self._execute("add_batch", **call)
-        handed = self.handed[data["batch_id"]] = Handed(call, data["task_ids"])
-        handed.note_limit(0, limit)
+        submission = self.submissions[data["batch_id"]] = Submission(call, data["task_ids"])
+        submission.record_limit(0, limit)
 
     def _cancel(self) -> bool:
-        batch_id = self._a_batch()
+        batch_id = self._random_batch()
         if batch_id is None:
             return False
-        handed = self.handed[batch_id]
-        some = self.chance.sample(handed.task_ids, min(len(handed.task_ids), self.chance.randint(1, 5)))
-        handed.cancelled.update(some)
-        self._execute("cancel", task_ids=some)
+        submission = self.submissions[batch_id]
+        task_ids = self.chance.sample(submission.task_ids, min(len(submission.task_ids), self.chance.randint(1, 5)))
+        submission.cancelled.update(task_ids)
+        self._execute("cancel", task_ids=task_ids)
         return True
 
     def _stop(self) -> bool:
-        batch_id, force = self._a_batch(), self.chance.random() < 0.3
+        batch_id, force = self._random_batch(), self.chance.random() < 0.3
         if batch_id is None:
             return False
         seq = self._order(batch_id, lambda queue: queue.stop(batch_id, force))
-        self.handed[batch_id].note_halt(seq, True)
+        self.submissions[batch_id].record_halt(seq, True)
         return True
 
     def _start(self) -> bool:
-        batch_id = self._a_batch((BatchState.STOPPING, BatchState.STOPPED))
+        batch_id = self._random_batch((BatchState.STOPPING, BatchState.STOPPED))
         if batch_id is None:
             return False
         seq = self._order(batch_id, lambda queue: queue.start(batch_id))
-        self.handed[batch_id].note_halt(seq, False)
+        self.submissions[batch_id].record_halt(seq, False)
         return True
 
     def _change_limit(self) -> bool:
-        batch_id = self._a_batch()
-        return batch_id is not None and self._limit(batch_id, self.chance.choice((1, 2, 5, 10, 20, FREELY)))
+        batch_id = self._random_batch()
+        return batch_id is not None and self._set_limit(batch_id, self.chance.choice((1, 2, 5, 10, 20, SETTLING_LIMIT)))
 
-    def _limit(self, batch_id: str, limit: int) -> bool:
+    def _set_limit(self, batch_id: str, limit: int) -> bool:
         seq = self._order(batch_id, lambda queue: queue.limit(batch_id, limit))
-        self.handed[batch_id].note_limit(seq, limit)
+        self.submissions[batch_id].record_limit(seq, limit)
         return True
 
     def _repeat(self) -> bool:
-        if not self.handed:
+        if not self.submissions:
             return False
-        batch_id = self.chance.choice(list(self.handed))
-        again = self._execute("add_batch", **self.handed[batch_id].call)["batch_id"]
-        if again != batch_id:
-            self.mistakes.append((2, f"the call with the key of batch {batch_id} made batch {again}"))
+        batch_id = self.chance.choice(list(self.submissions))
+        repeated = self._execute("add_batch", **self.submissions[batch_id].call)["batch_id"]
+        if repeated != batch_id:
+            self.breaches.append((2, f"the call with the key of batch {batch_id} created batch {repeated}"))
         return True
 
-    def _call_wrongly(self) -> None:
-        name = f"refused {len(self.refused) + 1}"
-        self.refused.append(name)
+    def _make_invalid_call(self) -> None:
+        name = f"invalid {len(self.rejected) + 1}"
+        self.rejected.append(name)
         tasks = [{"function": "chaos_nap"}, {"function": "chaos_nap", "params": {"seconds": "long"}}]
         try:
             self._execute("add_batch", tasks=tasks, name=name, start=True)
         except BadRequest:
             return
-        self.mistakes.append((10, f"the wrong call {name!r} was accepted"))
+        self.breaches.append((10, f"the invalid call {name!r} was accepted"))
 
-    # --- what strangers do ---
+    # --- faults of Redis and the database ---
 
-    def _double_tickets(self) -> bool:
+    def _duplicate_tickets(self) -> bool:
         live = BatchTask.objects.filter(status__in=(TaskStatus.QUEUED, TaskStatus.RUNNING)).order_by("number")
-        rows = self._insist(lambda: list(live.values_list("task_id", "attempt", "batch_id")[:40]))
+        rows = self._retry_while_unavailable(lambda: list(live.values_list("task_id", "attempt", "batch_id")[:40]))
         names = [
             name_of(Ticket(hex_of(task_id), attempt + ahead, hex_of(batch_id)))
             for task_id, attempt, batch_id in rows
@@ -221,7 +229,7 @@ class Callers:
         self.chance.shuffle(names)
         return self._push(names)
 
-    def _false_tickets(self) -> bool:
+    def _invalid_tickets(self) -> bool:
         names = [f"{self.chance.getrandbits(128):032x}-1-{self.chance.getrandbits(128):032x}" for _ in range(50)]
         return self._push([*names, "", "\xff", "x" * 10_000, "0" * 32 + "-1-" + "z" * 32])
 
@@ -230,7 +238,7 @@ class Callers:
             return False
         for priority in self.chance.sample([*Priority], 2):
             redis_client().rpush(queue_key(priority), *names)
-            self.done["false and doubled tickets, one by one"] += len(names)
+            self.done["duplicate and invalid tickets, one by one"] += len(names)
         return True
 
     def _flush(self) -> None:
@@ -238,7 +246,7 @@ class Callers:
 
     def _hold_lock(self) -> bool:
         if is_postgresql():
-            return False  # there a lock holds up nobody but those who want the same rows
-        with transaction.atomic():  # of SQLite the one right to write
+            return False  # its locks delay only writers of the same rows
+        with transaction.atomic():  # takes the write lock at once
             time.sleep(self.chance.uniform(0.2, 1.0))
         return True

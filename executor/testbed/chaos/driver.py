@@ -1,7 +1,9 @@
-"""The callers of a chaos run, as a process: `python -m executor.testbed.chaos.driver SEED SECONDS PATIENCE FOLDER`.
+"""The callers of a chaos run, as a process.
 
-When their time is over they wait until everything has come to its end, and judge. Each line of the output is JSON:
-{"done": n, "of": n} while it goes on, {"verdict": {...}} in the end.
+Usage: `python -m executor.testbed.chaos.driver SEED SECONDS SETTLE_TIMEOUT FOLDER`.
+
+After SECONDS they wait until every task is final, and audit the site. Each line of the output is JSON:
+{"done": n, "of": n} as progress, then {"report": {...}}.
 """
 
 from __future__ import annotations
@@ -13,36 +15,36 @@ from pathlib import Path
 
 import orjson
 
-PAUSE = 0.12  # seconds between two things that callers do, on average
+MEAN_INTERVAL = 0.12  # seconds between two operations
 
 
-def tell(**line) -> None:
+def write_line(**line: object) -> None:
     sys.stdout.write(orjson.dumps(line).decode() + "\n")
     sys.stdout.flush()
 
 
-def main(seed: str, seconds: str, patience: str, folder: str) -> None:
+def main(seed: str, seconds: str, settle_timeout: str, folder: str) -> None:
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "batchsite.settings")
     django.setup()
     from .callers import Callers
-    from .verdict import judge
+    from .report import build_report
 
     deadline = time.monotonic() + float(seconds)
     callers = Callers(int(seed), deadline)
     while time.monotonic() < deadline:
-        callers.something()
-        tell(done=callers.over(), of=callers.tasks)
-        time.sleep(callers.chance.expovariate(1 / PAUSE))
+        callers.run_operation()
+        write_line(done=callers.final_tasks(), of=callers.tasks)
+        time.sleep(callers.chance.expovariate(1 / MEAN_INTERVAL))
     began = time.monotonic()
-    calm = False
-    while not calm and time.monotonic() - began < float(patience):
-        calm = callers.settled()
-        tell(done=callers.over(), of=callers.tasks)
+    settled = False
+    while not settled and time.monotonic() - began < float(settle_timeout):
+        settled = callers.settle()
+        write_line(done=callers.final_tasks(), of=callers.tasks)
         time.sleep(0.2)
-    took = time.monotonic() - began if calm else None
-    tell(verdict=judge(callers, took, Path(folder)))
+    duration = time.monotonic() - began if settled else None
+    write_line(report=build_report(callers, duration, Path(folder)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""The workloads, each a function of the number of tasks (and of the web server's port and process where it needs one)
-that gives its figures. They run in a process of their own."""
+"""The workloads: functions of the number of tasks, and of the web server's port and pid where there is one.
+
+Each returns its figures. They run in a process of their own.
+"""
 
 from collections.abc import Callable
 

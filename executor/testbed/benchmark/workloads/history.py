@@ -1,4 +1,4 @@
-"""A batch with very many tasks: whether it runs as fast at its end as at its start, and how it is read then."""
+"""A batch with very many tasks: its rate at the end against its start, and the latency of reading it."""
 
 from __future__ import annotations
 
@@ -8,35 +8,38 @@ from collections.abc import Callable
 import httpx
 import orjson
 
-from executor.testbed.benchmark.memory import Peak, resident, workers
-from executor.testbed.benchmark.session import NOTHING, agent, execute, run_batch, spread, tell
+from executor.testbed.benchmark.memory import PeakMemory, resident, worker_pids
+from executor.testbed.benchmark.session import NOTHING, api_client, execute, percentiles, run_batch, write_line
 
-LOOKS = 200  # at each kind of page
-LONG = 20.0  # seconds for them, at most
+REQUESTS = 200  # of each kind
+MAX_DURATION = 20.0  # seconds for them
 
 
 def history(tasks: int, port: str, pid: str) -> dict:
-    memory: list[tuple[int, int]] = []  # tasks done, bytes of everything that runs them and shows them
-    processes = [int(pid), *workers()]
+    """Run the batch, then read lists, pages and exports of it."""
+    memory: list[tuple[int, int]] = []  # completed tasks, bytes of the web server and the workers
+    processes = [int(pid), *worker_pids()]
 
-    def seen(_: float, done: int) -> None:
+    def sample(_: float, done: int) -> None:
         memory.append((done, resident(processes)))
 
-    seconds = run_batch(port, NOTHING, tasks, 500, patience=3600, seen=seen)
+    seconds = run_batch(port, NOTHING, tasks, 500, timeout=3600, on_poll=sample)
     batch_id = execute("status", batch="benchmark")["batch_id"]
-    client = agent(port)
+    client = api_client(port)
     read = {
-        "status_": _times(lambda _: client.get(f"/api/batches/{batch_id}")),
-        "results_": _times(lambda number: client.get(f"/api/batches/{batch_id}/results", params=_page(number, tasks))),
+        "status_": _latencies(lambda _: client.get(f"/api/batches/{batch_id}")),
+        "results_": _latencies(
+            lambda number: client.get(f"/api/batches/{batch_id}/results", params=_page(number, tasks))
+        ),
     }
     listed = f"/api/batches/{batch_id}/tasks"
     for name, filters in _FILTERS.items():
         of_few = {**filters, "limit": 100}
-        read[f"list_{name}_"] = _times(lambda _, of_few=of_few: client.get(listed, params=of_few))
-    read["search_"] = _times(lambda number: client.get(listed, params={**_TEXT, **_page(number, tasks)}))
-    searched = _search(client, listed)
+        read[f"list_{name}_"] = _latencies(lambda _, of_few=of_few: client.get(listed, params=of_few))
+    read["search_"] = _latencies(lambda number: client.get(listed, params={**_TEXT, **_page(number, tasks)}))
+    searched = _search_seconds(client, listed)
     rows = {}
-    with Peak([int(pid)]) as exporting:
+    with PeakMemory([int(pid)]) as exporting:
         for kind in ("jsonl", "csv"):
             started, lines = time.monotonic(), 0
             with client.stream("GET", f"/api/batches/{batch_id}/export", params={"format": kind}) as answer:
@@ -45,7 +48,7 @@ def history(tasks: int, port: str, pid: str) -> dict:
             rows[f"{kind}_rows_per_second"] = round(lines / (time.monotonic() - started))
     figures: dict[str, float] = {}
     for name, milliseconds in read.items():
-        figures |= spread(milliseconds, name)
+        figures |= percentiles(milliseconds, name)
     return {
         "tasks": tasks,
         "tasks_per_second": round(tasks / seconds),
@@ -54,11 +57,11 @@ def history(tasks: int, port: str, pid: str) -> dict:
         **figures,
         "search_through_all_s": searched,
         **rows,
-        "export_mb": exporting.over,
+        "export_mb": exporting.growth_mb,
     }
 
 
-# Everything matches the first, nothing the others.
+# All tasks match the first, none the others.
 _FILTERS = {
     "all": {"function": "simulate", "priority": "medium", "status": "completed"},
     "status": {"status": "failed"},
@@ -71,11 +74,11 @@ _TEXT = {"q": "nowhere"}
 
 
 def _page(number: int, tasks: int) -> dict:
-    return {"limit": 100, "cursor": number * tasks // LOOKS} if number else {"limit": 100}
+    return {"limit": 100, "cursor": number * tasks // REQUESTS} if number else {"limit": 100}
 
 
-def _search(client: httpx.Client, listed: str) -> float:
-    """Seconds until it is known that no task has a text."""
+def _search_seconds(client: httpx.Client, listed: str) -> float:
+    """Return the seconds of a search through all tasks for a text that none has."""
     started, cursor = time.monotonic(), None
     while True:
         answer = client.get(listed, params={**_TEXT, **({"cursor": cursor} if cursor else {})}).json()
@@ -83,21 +86,20 @@ def _search(client: httpx.Client, listed: str) -> float:
             return round(time.monotonic() - started, 2)
 
 
-def _times(look: Callable[[int], httpx.Response]) -> list[float]:
-    """Milliseconds of each look, but for the first one: a server that was just started loads what it needs for it. What
-    takes long is looked at for some seconds."""
-    look(0).raise_for_status()
+def _latencies(request: Callable[[int], httpx.Response]) -> list[float]:
+    """Return the milliseconds of each request but the first, with which a new server loads modules."""
+    request(0).raise_for_status()
     times: list[float] = []
-    while len(times) < LOOKS and sum(times) < LONG * 1000:
+    while len(times) < REQUESTS and sum(times) < MAX_DURATION * 1000:
         started = time.monotonic()
-        look(len(times)).raise_for_status()
+        request(len(times)).raise_for_status()
         times.append((time.monotonic() - started) * 1000)
-        tell(done=len(times), of=LOOKS)
+        write_line(done=len(times), of=REQUESTS)
     return times
 
 
 def _last_to_first(batch_id: str, tasks: int) -> float:
-    """The rate in the last tenth of all tasks, in percent of that in the first, by the batch's log."""
+    """Return the rate in the last tenth of all tasks in percent of the rate in the first, by the batch's log."""
     from executor.models import BatchFrame
 
     frames = BatchFrame.objects.filter(batch=batch_id).order_by("seq").values_list("at", "counts")
@@ -112,6 +114,6 @@ def _last_to_first(batch_id: str, tasks: int) -> float:
 
 
 def _growth(memory: list[tuple[int, int]], tasks: int) -> float:
-    """Megabytes that were used more in the end than when a tenth was done."""
+    """Return the growth of memory from a tenth of the tasks to the end, in megabytes."""
     at_a_tenth = next((used for done, used in memory if done >= tasks / 10), memory[-1][1])
     return round((memory[-1][1] - at_a_tenth) / 1e6, 1)

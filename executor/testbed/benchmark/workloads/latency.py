@@ -1,4 +1,4 @@
-"""How long a task waits for its start, with nothing else to do and behind a long queue."""
+"""Latency from the call to the start of a task: on an idle site, and behind a long queue."""
 
 from __future__ import annotations
 
@@ -7,80 +7,83 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from executor.testbed.benchmark.page import watching
-from executor.testbed.benchmark.session import agent, execute, spread, tell
+from executor.testbed.benchmark.session import api_client, execute, percentiles, write_line
+
+if TYPE_CHECKING:
+    from executor.models import BatchTask
 
 PAUSE = 0.02  # seconds between two tasks
-CRITICAL = 100  # tasks that overtake
+CRITICAL = 100  # critical tasks
 SLOTS = 40  # of all workers
-ENOUGH = 1_000  # low tasks that must be waiting for that, which is a second or two
-LOOK = 0.005  # seconds between looks whether a task is over
-# Its function gives back when it was called.
+MIN_WAITING = 1_000  # low tasks, the work of a second or two
+POLL_INTERVAL = 0.005  # seconds
+# The function returns the time of its call.
 NOW = {"function": "moment", "start": True}
 
 
 def latency(tasks: int, port: str, pid: str) -> dict:
-    """Of the action, and in turn of the queue alone."""
+    """Measure the action, and alternately the queue without the action."""
     batch_id = execute("add", **NOW)["batch_id"]
-    calls = {"": lambda: execute("add", **NOW), "queue_": lambda: _queue(batch_id)}
+    calls = {"": lambda: execute("add", **NOW), "queue_": lambda: _add_to_queue(batch_id)}
     with watching(port, batch_id, stay=True):
-        return _waits(tasks, calls)
+        return _latencies(tasks, calls)
 
 
 def http(tasks: int, port: str, pid: str) -> dict:
-    """Of the JSON API."""
-    client = agent(port)
+    """Measure the JSON API."""
+    client = api_client(port)
 
     def add() -> dict:
         return client.post("/api/add", json=NOW).json()["data"]
 
     with watching(port, add()["batch_id"], stay=True):
-        return _waits(tasks, {"": add})
+        return _latencies(tasks, {"": add})
 
 
 def critical(tasks: int, port: str, pid: str) -> dict:
-    """From the call until the function is called of a critical task, in a batch with very many low ones which fill all
-    slots for 30 to 70 ms each; the same from when a slot was free for it; how many low ones were claimed after it was
-    there.
+    """Measure critical tasks behind very many low ones, which fill all slots for 30 to 70 ms each.
 
-    Were all of the same length, they would run in step, and what is measured were the step.
+    Figures: from the call to the start of the function; from the first free slot to it; low tasks claimed in between.
+    Low tasks of equal length would run in step, and the step would be measured.
     """
     low = {"function": "simulate", "params": {"duration": 0.05, "jitter": 0.02}, "priority": "low", "max_retries": 0}
     batch_id = execute("add_batch", tasks=[low] * tasks, name="behind")["batch_id"]
     with watching(port, batch_id, stay=True):
         execute("start", batch=batch_id, max_concurrent=SLOTS)
-        figures = _overtakes(batch_id)
+        figures = _measure_critical(batch_id)
         execute("stop", batch=batch_id, force=True)
     return {"tasks": tasks, **figures}
 
 
-def _overtakes(batch_id: str) -> dict:
+def _measure_critical(batch_id: str) -> dict:
     from executor.models import BatchStats, BatchTask
 
     waits, freed, overtaken = [], [], 0
     for number in range(1, CRITICAL + 1):
         time.sleep(0.2)
-        if BatchStats.objects.get(pk=batch_id).queued < ENOUGH:
+        if BatchStats.objects.get(pk=batch_id).queued < MIN_WAITING:
             break
         called = time.time()
-        row = _ended(execute("add", batch=batch_id, function=NOW["function"], priority="critical"))
+        row = _completed(execute("add", batch=batch_id, function=NOW["function"], priority="critical"))
         waits.append((row.result - called) * 1000)
-        meanwhile = (row.created_at, row.started_at)
+        waiting = (row.created_at, row.started_at)
         others = BatchTask.objects.filter(batch_id=batch_id, priority=1)
-        overtaken += others.filter(started_at__gt=meanwhile[0], started_at__lt=meanwhile[1]).count()
-        ended = others.filter(completed_at__range=meanwhile).values_list("started_at", "execution_time")
+        overtaken += others.filter(started_at__gt=waiting[0], started_at__lt=waiting[1]).count()
+        ended = others.filter(completed_at__range=waiting).values_list("started_at", "execution_time")
         free = min((started + timedelta(seconds=spent) for started, spent in ended), default=row.created_at)
         freed.append((row.result - max(free, row.created_at).timestamp()) * 1000)
-        tell(done=number, of=CRITICAL)
+        write_line(done=number, of=CRITICAL)
     if not waits:
-        sys.exit(f"there must be more than {ENOUGH:,} tasks")
-    return {**spread(waits), **spread(freed, "after_free_"), "low_claimed_before_it": overtaken}
+        sys.exit(f"There must be more than {MIN_WAITING:,} tasks.")
+    return {**percentiles(waits), **percentiles(freed, "after_free_"), "low_claimed_before_it": overtaken}
 
 
-def _queue(batch_id: str) -> dict:
-    """Hand a task that was checked before to the queue, as the action does."""
+def _add_to_queue(batch_id: str) -> dict:
+    """Add a valid task to the queue, as the action does."""
     from executor.domain.messages import NewTask
     from executor.queue.dispatch import open_batches
 
@@ -91,31 +94,31 @@ def _queue(batch_id: str) -> dict:
     return {"task_id": task.task_id}
 
 
-def _waits(tasks: int, calls: dict[str, Callable[[], dict]]) -> dict:
-    """How long it takes from a call until its task's function is called, and, as `claimed`, until the worker has the
-    task: each kind of call so often, in turn, one at a time."""
+def _latencies(tasks: int, calls: dict[str, Callable[[], dict]]) -> dict:
+    """Measure each kind of call alternately, one at a time, from the call to its function and to the claim."""
     waits: dict[str, list[float]] = defaultdict(list)
     for number in range(1, tasks + 1):
         for kind, call in calls.items():
             called = time.time()
-            row = _ended(call())
+            row = _completed(call())
             waits[kind].append((row.result - called) * 1000)
             waits[f"{kind}claimed_"].append((row.started_at.timestamp() - called) * 1000)
             time.sleep(PAUSE)
-        tell(done=number, of=tasks)
+        write_line(done=number, of=tasks)
     figures = {"tasks": tasks}
     for kind, milliseconds in waits.items():
-        figures |= spread(milliseconds, kind)
+        figures |= percentiles(milliseconds, kind)
     return figures
 
 
-def _ended(added: dict):
+def _completed(added: dict) -> BatchTask:
+    """Wait for the task and return its row."""
     from executor.models import BatchTask
 
     deadline = time.monotonic() + 30
-    time.sleep(LOOK)  # a look at once would take a processor from what is measured
+    time.sleep(POLL_INTERVAL)  # an immediate query would take a processor from the measured processes
     while (row := BatchTask.objects.get(pk=added["task_id"])).status != "completed":
         if time.monotonic() > deadline:
-            sys.exit("a task did not complete within 30 s")
-        time.sleep(LOOK)
+            sys.exit("A task did not complete within 30 s.")
+        time.sleep(POLL_INTERVAL)
     return row

@@ -1,4 +1,4 @@
-"""Many browsers that watch one busy batch."""
+"""Many pages that watch one busy batch."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import time
 
 import psutil
 
-from executor.testbed.benchmark.page import Watcher, address, cookie
-from executor.testbed.benchmark.session import execute, percentile, tell
+from executor.testbed.benchmark.page import Watcher, session_cookie, stream_url
+from executor.testbed.benchmark.session import execute, percentile, write_line
 
 WATCHERS = 200
 LOW_LOAD = {"function": "simulate", "params": {"duration": 0.1}, "max_retries": 0}
-AT_ONCE = 56  # tasks of 0.1 s: some 500 a second, each changes twice
+CONCURRENCY = 56  # tasks of 0.1 s: some 500 a second, each with two changes
 
 
 def sockets(tasks: int, port: str, pid: str) -> dict:
+    """Measure the age of messages at 200 clients, and the web process's processor time."""
     batch_id = execute("add_batch", tasks=[LOW_LOAD] * tasks, name="watched")["batch_id"]
     watchers = [Watcher() for _ in range(WATCHERS)]
     web = psutil.Process(int(pid))
-    seconds, used = asyncio.run(_watch(watchers, address(port, batch_id), cookie(), batch_id, web))
+    seconds, used = asyncio.run(_watch(watchers, stream_url(port, batch_id), session_cookie(), batch_id, web))
     lags = [lag for watcher in watchers for lag in watcher.lags]
     return {
         "tasks": tasks,
@@ -29,21 +30,23 @@ def sockets(tasks: int, port: str, pid: str) -> dict:
         "most_messages_per_second": round(max(watcher.messages for watcher in watchers) / seconds, 1),
         "changes_per_second": round(2 * tasks / seconds),
         "web_percent_of_a_core": round(100 * used / seconds, 1),
-        "saw_the_end": sum(watcher.over for watcher in watchers),
+        "saw_the_end": sum(watcher.saw_end for watcher in watchers),
     }
 
 
-async def _watch(watchers: list[Watcher], url: str, cookie: str, batch_id: str, web: psutil.Process):
-    """Seconds from the batch's start to its end, and processor seconds of the web process meanwhile."""
+async def _watch(
+    watchers: list[Watcher], url: str, cookie: str, batch_id: str, web: psutil.Process
+) -> tuple[float, float]:
+    """Return the seconds from the batch's start to its end, and the processor seconds of the web process."""
     watching = [asyncio.create_task(watcher.watch(url, cookie)) for watcher in watchers]
     while any(not watcher.messages for watcher in watchers):
         await asyncio.sleep(0.05)
         if broken := next((task for task in watching if task.done()), None):
             broken.result()
-            sys.exit("a socket was closed before its first message")
+            sys.exit("A socket was closed before its first message.")
     started, before = time.monotonic(), sum(web.cpu_times()[:2])
-    await asyncio.to_thread(execute, "start", batch=batch_id, max_concurrent=AT_ONCE)
+    await asyncio.to_thread(execute, "start", batch=batch_id, max_concurrent=CONCURRENCY)
     while not all(task.done() for task in watching):
-        tell(done=sum(watcher.over for watcher in watchers), of=len(watchers))
+        write_line(done=sum(watcher.saw_end for watcher in watchers), of=len(watchers))
         await asyncio.wait(watching, timeout=0.5)
     return time.monotonic() - started, sum(web.cpu_times()[:2]) - before

@@ -1,17 +1,17 @@
-"""What the sandbox costs a program."""
+"""The sandbox's overhead for a program."""
 
 import asyncio
 
-from executor.testbed.benchmark.session import tell
+from executor.testbed.benchmark.session import write_line
 
 
 def sandbox(tasks: int) -> dict:
-    """Milliseconds that the walls cost a program which does nothing, by the median of each way."""
+    """Compare the median duration of a program that does nothing, inside and outside the sandbox."""
     from executor.sandbox import server
     from executor.sandbox.cost import cost
 
     try:
-        found = asyncio.run(cost(tasks, on_round=lambda done: tell(done=done, of=tasks)))
+        found = asyncio.run(cost(tasks, on_round=lambda done: write_line(done=done, of=tasks)))
     finally:
         server.stop()
     plain, contained = found["plain"], found["sandboxed"]

@@ -1,4 +1,4 @@
-"""What everything together costs while there is nothing to do, and how soon it is there."""
+"""`manage.py up`: its cost at idle, and the duration of its start."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from statistics import median
 import psutil
 
 from executor.processes.layout import PROJECT
-from executor.testbed.benchmark.session import tell
+from executor.testbed.benchmark.session import write_line
 
-SETTLE = 5.0  # seconds for what follows a start
+SETTLE_TIME = 5.0  # seconds after a start
 
 
 def idle(tasks: int) -> dict:
-    """Everything that `manage.py up` starts, for so many seconds after its first ones."""
-    with tempfile.TemporaryDirectory() as data, _Up(data) as everything:
-        time.sleep(SETTLE)
-        processes = everything.processes()
+    """Measure processor time and memory of all processes for `tasks` seconds."""
+    with tempfile.TemporaryDirectory() as data, _Up(data) as site:
+        time.sleep(SETTLE_TIME)
+        processes = site.processes()
         before = sum(sum(process.cpu_times()[:2]) for process in processes)
         for second in range(tasks):
-            tell(done=second, of=tasks)
+            write_line(done=second, of=tasks)
             time.sleep(1)
         used = sum(sum(process.cpu_times()[:2]) for process in processes) - before
-        # What processes share is counted once.
+        # PSS: shared pages are counted once.
         memory = sum(process.memory_full_info().pss for process in processes)
     return {
         "tasks": tasks,
@@ -40,25 +40,25 @@ def idle(tasks: int) -> dict:
 
 
 def up(tasks: int) -> dict:
-    """Seconds from `manage.py up` to its `ready:`, in the middle of some starts after the first."""
+    """Measure `manage.py up` until `ready:`: the first start, and the median of the others."""
     times = []
     with tempfile.TemporaryDirectory() as data:
         for number in range(tasks + 1):
             started = time.monotonic()
             with _Up(data):
                 times.append(time.monotonic() - started)
-            tell(done=number, of=tasks)
+            write_line(done=number, of=tasks)
     return {"tasks": tasks, "seconds": round(median(times[1:]), 2), "first_seconds": round(times[0], 2)}
 
 
 class _Up:
-    """`manage.py up`, ready when entered and ended when left."""
+    """Context manager of a running `manage.py up`."""
 
     def __init__(self, data: str):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        ours = ("BATCH_", "DATABASE_URL", "REDIS_URL")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        site_variables = ("BATCH_", "DATABASE_URL", "REDIS_URL")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(site_variables)}
         argv = [sys.executable, "-m", "batchsite", "up", "--data", data, "--port", str(port)]
         self._process = subprocess.Popen(
             argv, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -68,7 +68,7 @@ class _Up:
         for line in self._process.stdout:
             if line.startswith("ready:"):
                 return self
-        sys.exit("`manage.py up` did not get ready")
+        sys.exit("`manage.py up` did not start.")
 
     def __exit__(self, *_) -> None:
         self._process.send_signal(signal.SIGINT)

@@ -1,22 +1,21 @@
-"""How many tasks a second, from the start of their batch to its end."""
+"""Rates of batches, from their start to their end."""
 
 import os
 from statistics import median
 
-from executor.testbed.benchmark.memory import Peak, workers
-from executor.testbed.benchmark.session import NOTHING, PATIENCE, run_batch
+from executor.testbed.benchmark.memory import PeakMemory, worker_pids
+from executor.testbed.benchmark.session import BATCH_TIMEOUT, NOTHING, run_batch
 
-BUSY = 0.01  # seconds of computing for each task of `plain`
+BUSY = 0.01  # processor seconds of each task of `plain`
 
 
 def noop(tasks: int, port: str, pid: str, max_concurrent: int | None = 500) -> dict:
-    seconds = run_batch(port, NOTHING, tasks, max_concurrent, patience=PATIENCE + tasks / 1000)
+    seconds = run_batch(port, NOTHING, tasks, max_concurrent, timeout=BATCH_TIMEOUT + tasks / 1000)
     return {"tasks": tasks, "seconds": round(seconds, 3), "tasks_per_second": round(tasks / seconds, 1)}
 
 
 def growth(tasks: int, port: str, pid: str) -> dict:
-    """Batches of a hundred tasks and of ten times as many, up to so many. Short ones depend on their moment: of those
-    the rate in the middle of some."""
+    """Measure batches of 100, 1,000, … tasks; of the short ones the median of several runs."""
     rates: dict[str, float] = {}
     count = min(100, tasks)
     while count <= tasks:
@@ -31,21 +30,20 @@ def noop5(tasks: int, port: str, pid: str) -> dict:
 
 
 def sleep(tasks: int, port: str, pid: str) -> dict:
-    """Tasks of one second, all of them at once."""
+    """Run tasks of one second, all concurrently."""
     seconds = run_batch(port, {"function": "simulate", "params": {"duration": 1}, "max_retries": 0}, tasks, tasks)
     return {"tasks": tasks, "seconds": round(seconds, 3)}
 
 
 def crowd(tasks: int, port: str, pid: str) -> dict:
-    """Very many of them, and the most memory that their worker uses."""
-    with Peak(workers()) as memory:
+    """Run very many tasks of one second; measure the peak memory of their worker."""
+    with PeakMemory(worker_pids()) as memory:
         result = sleep(tasks, port, pid)
     return {**result, "worker_mb": round(memory.most / 1e6)}
 
 
 def plain(tasks: int, port: str, pid: str) -> dict:
-    """Plain functions that compute, in child processes which a first batch has started; what part of all processors
-    does their work."""
+    """Measure the share of all processors that plain functions use; a first batch starts the child processes."""
     item = {"function": "compute", "params": {"seconds": BUSY}, "max_retries": 0}
     run_batch(port, item, 100, 100)
     seconds = run_batch(port, item, tasks, tasks)

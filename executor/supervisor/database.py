@@ -1,7 +1,8 @@
-"""What must be in the database before anybody can work: tables, roles, an operator, an agent's token."""
+"""The first contents of the database: tables, roles, an operator, an agent's token."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from django.contrib.auth.models import Group, User
@@ -13,21 +14,21 @@ from django.utils import timezone
 from executor.access import ROLES, SCOPES, caller_of_token, create_token, ensure_roles
 from executor.domain.errors import NotAuthenticated
 from executor.models import ApiToken
-from executor.supervisor.embedded import write_private
+from executor.supervisor.valkey import write_private
 
 
-def prepare_database(tell) -> None:
-    """Bring the tables up to date; nothing to do costs one look."""
+def migrate_database(log: Callable[[str], None]) -> None:
+    """Bring tables and roles up to date; without changes this costs two queries."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        tell("updating the database")
+        log("updating the database")
         call_command("migrate", interactive=False, verbosity=0)
     elif Group.objects.filter(name__in=ROLES).count() < len(ROLES):
         ensure_roles()
 
 
 def ensure_operator() -> None:
-    """Where there is no user at all, make one who may do everything and comes in by login links."""
+    """Create the superuser `operator`, without a password, if there is no user."""
     if User.objects.exists():
         return
     operator = User(username="operator", is_staff=True, is_superuser=True)
@@ -37,7 +38,7 @@ def ensure_operator() -> None:
 
 
 def ensure_agent_token(path: Path) -> None:
-    """Keep the token in this file if it still does everything; otherwise write another one, for its owner alone."""
+    """Keep the token in this file if it still has all scopes; otherwise create one and write it there."""
     if path.exists():
         path.chmod(0o600)
         try:

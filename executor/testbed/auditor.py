@@ -1,6 +1,6 @@
-"""What must be true of a batch after every commit, checked by counting its rows and by folding its log.
+"""The auditor: checks the invariants of a batch by counting its rows and folding its frames.
 
-Tests look at every batch this way, and `manage.py chaos` does after its faults.
+Tests audit every batch, and `manage.py chaos` audits all batches after its faults.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import orjson
 from django.db.models import Count, F, Sum
@@ -15,8 +16,8 @@ from django.db.models import Count, F, Sum
 from executor.domain.states import CLEARED, LETTER, MOVES, BatchState, Priority, TaskStatus
 from executor.models import Batch, BatchFrame, BatchTask, TaskAttempt
 
-# The promises, by the numbers that docs/architecture.md gives them.
-PROMISES = {
+# By their numbers in docs/architecture.md.
+INVARIANTS = {
     1: "an accepted task ends in exactly one final status",
     2: "at most one outcome for an attempt",
     3: "never more than max_concurrent tasks run",
@@ -40,16 +41,18 @@ for _status in (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED):
 
 @dataclass
 class Orders:
-    """What somebody asked of a batch while it ran, each with the batch's last frame when it was done. Who knows these
-    can have promises checked that the rows do not tell."""
+    """Orders given to a running batch, each with the batch's last frame at that time.
 
-    limits: list[tuple[int, int]] = field(default_factory=list)  # frame, max_concurrent from the next one on
-    halts: list[tuple[int, bool]] = field(default_factory=list)  # frame, stopped (or started) from the next one on
+    With them the audit covers invariants that do not follow from the rows alone.
+    """
+
+    limits: list[tuple[int, int]] = field(default_factory=list)  # frame, max_concurrent after it
+    halts: list[tuple[int, bool]] = field(default_factory=list)  # frame, whether stopped after it
 
 
 @dataclass
 class Findings:
-    """What an examination looked at, and what it found broken: the promise's number and what was seen."""
+    """The result of an audit: breaches as (number of the invariant, description), and counts of what was checked."""
 
     breaches: list[tuple[int, str]] = field(default_factory=list)
     tasks: int = 0
@@ -57,27 +60,27 @@ class Findings:
     moves: int = 0
     claims: int = 0
 
-    def expect(self, promise: int, holds: object, told: str) -> None:
+    def expect(self, number: int, holds: object, description: str) -> None:
         if not holds:
-            self.breaches.append((promise, told))
+            self.breaches.append((number, description))
 
-    def equal(self, promise: int, what: str, kept: object, counted: object) -> None:
-        self.expect(promise, kept == counted, f"{what}: {kept!r} is kept, {counted!r} is counted")
+    def equal(self, number: int, name: str, stored: object, counted: object) -> None:
+        self.expect(number, stored == counted, f"{name}: {stored!r} is stored, {counted!r} is counted")
 
 
-def examine(batch_id, orders: Orders | None = None) -> Findings:
-    """Everything that can be known of a batch that nobody changes meanwhile."""
+def audit(batch_id: UUID | str, orders: Orders | None = None) -> Findings:
+    """Check a batch that does not change during the audit."""
     batch = Batch.objects.select_related("stats").get(pk=batch_id)
     findings = Findings()
-    _counters(batch, findings)
-    _state(batch, findings)
-    _rows(batch, findings)
-    _attempts(batch, findings)
-    _log(batch, orders, findings)
+    _check_counters(batch, findings)
+    _check_state(batch, findings)
+    _check_rows(batch, findings)
+    _check_attempts(batch, findings)
+    _check_frames(batch, orders, findings)
     return findings
 
 
-def _counters(batch: Batch, findings: Findings) -> None:
+def _check_counters(batch: Batch, findings: Findings) -> None:
     stats, rows = batch.stats, BatchTask.objects.filter(batch=batch)
     counted = dict(rows.values_list("status").annotate(count=Count("pk")))
     queued = rows.filter(status=TaskStatus.QUEUED)
@@ -92,39 +95,41 @@ def _counters(batch: Batch, findings: Findings) -> None:
     ended = rows.filter(status__in=[TaskStatus.COMPLETED, TaskStatus.FAILED])
     spent = ended.aggregate(sum=Sum("execution_time"))["sum"] or 0.0
     near = abs(stats.total_execution_time - spent) <= 1e-6 * max(1.0, abs(spent), findings.tasks)
-    findings.expect(5, near, f"seconds of work: {stats.total_execution_time} are kept, {spent} are counted")
+    findings.expect(5, near, f"execution time: {stats.total_execution_time} s are stored, {spent} s are counted")
 
 
-def _state(batch: Batch, findings: Findings) -> None:
+def _check_state(batch: Batch, findings: Findings) -> None:
     stats, finished = batch.stats, batch.state == BatchState.FINISHED
     live = stats.queued + stats.running
     findings.expect(5, not (finished and live), "a finished batch has live tasks")
-    findings.expect(5, finished or live or not stats.total_tasks, f"all is over, and the batch is {batch.state}")
+    findings.expect(
+        5, finished or live or not stats.total_tasks, f"all tasks are final, and the batch is {batch.state}"
+    )
     findings.expect(5, finished == bool(stats.end_time), f"the batch is {batch.state} and ended {stats.end_time}")
     quiet = batch.state in (BatchState.OPEN, BatchState.STOPPED, BatchState.FINISHED)
     findings.expect(8, not (quiet and stats.running), f"{stats.running} tasks run in a batch that is {batch.state}")
 
 
-def _rows(batch: Batch, findings: Findings) -> None:
+def _check_rows(batch: Batch, findings: Findings) -> None:
     rows = BatchTask.objects.filter(batch=batch)
     final = [TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED]
     odd = {
-        "final, without the time of its end": rows.filter(status__in=final, completed_at=None),
+        "final, without the time of their end": rows.filter(status__in=final, completed_at=None),
         "running, without a worker": rows.filter(status=TaskStatus.RUNNING, worker=""),
         "queued, with a worker": rows.filter(status=TaskStatus.QUEUED).exclude(worker=""),
-        "out with a ticket, and not queued": rows.filter(dispatched_at__isnull=False).exclude(status=TaskStatus.QUEUED),
+        "dispatched, and not queued": rows.filter(dispatched_at__isnull=False).exclude(status=TaskStatus.QUEUED),
     }
-    for what, found in odd.items():
+    for fault, found in odd.items():
         count = found.count()
-        findings.expect(1, not count, f"{count} tasks are {what}")
+        findings.expect(1, not count, f"{count} tasks are {fault}")
     late = rows.filter(status=TaskStatus.COMPLETED, cancel_requested_at__isnull=False).count()
     findings.expect(1, not late, f"{late} tasks were cancelled and then completed")
     retried = rows.filter(retry_count__gt=F("max_retries")).count()
     findings.expect(7, not retried, f"{retried} tasks were retried more often than they may")
 
 
-def _attempts(batch: Batch, findings: Findings) -> None:
-    """Each claim but a completed and a running one has left a record, and only one."""
+def _check_attempts(batch: Batch, findings: Findings) -> None:
+    """Check that each claim but a completed and a running one has exactly one record."""
     kept: dict = defaultdict(list)
     records = TaskAttempt.objects.filter(task__batch=batch).order_by("number")
     for task_id, number in records.values_list("task_id", "number"):
@@ -136,14 +141,14 @@ def _attempts(batch: Batch, findings: Findings) -> None:
             holds = kept[task_id] == list(range(1, attempt + 1))
         else:
             holds = kept[task_id] == list(range(1, ended + 1))
-        told = f"task {number} is {status} after {attempt} attempts, and of these are kept: {kept[task_id]}"
-        findings.expect(2, holds, told)
+        description = f"task {number} is {status} after {attempt} attempts, with the records {kept[task_id]}"
+        findings.expect(2, holds, description)
 
 
-# --- the log ---------------------------------------------------------------------------------------------
+# --- the frames ------------------------------------------------------------------------------------------
 
 
-def _log(batch: Batch, orders: Orders | None, findings: Findings) -> None:
+def _check_frames(batch: Batch, orders: Orders | None, findings: Findings) -> None:
     fields = ("number", "status", "attempt", "priority", "retry_delay")
     rows, priorities, waits = {}, {}, set()
     for number, status, attempt, priority, delay in BatchTask.objects.filter(batch=batch).values_list(*fields):
@@ -156,11 +161,10 @@ def _log(batch: Batch, orders: Orders | None, findings: Findings) -> None:
         fold.frame(seq, changes)
         last = counts
     findings.equal(6, "frames", batch.stats.seq, fold.seq)
-    findings.equal(6, "tasks in the log", batch.stats.last_number, len(fold.known))
+    findings.equal(6, "tasks in the frames", batch.stats.last_number, len(fold.known))
     for number in fold.now.keys() | rows.keys():
-        told, row = fold.now.get(number), rows.get(number)
-        if told != row:
-            findings.expect(6, False, f"task {number} is {row} in its row and {told} in the log")
+        folded, row = fold.now.get(number), rows.get(number)
+        findings.expect(6, folded == row, f"task {number} is {row} in its row and {folded} in the frames")
     if last is not None:
         counted = {name: getattr(batch.stats, name) for name in TaskStatus.values}
         findings.equal(6, "the counts of the last frame", orjson.loads(last), counted)
@@ -173,14 +177,14 @@ def _frames(batch: Batch) -> Iterator[tuple[int, list, str]]:
 
 
 class _Fold:
-    """The tasks as the log tells them, frame by frame."""
+    """The tasks by their frames, one frame after the other."""
 
     def __init__(self, findings: Findings, orders: Orders | None, priorities: dict[int, int], waits: set[int]):
         self.seq = 0
         self.now: dict[int, tuple[str, int]] = {}  # number → letter, attempt
         self.known: set[int] = set()
         self._findings, self._orders, self._priorities = findings, orders, priorities
-        self._waits = waits  # those that wait before a retry, if only for less than the log tells
+        self._waits = waits  # numbers of tasks with a retry delay: frames round it to 0
         self._claims: Counter = Counter()
         self._running = 0
         self._ready: Counter = Counter()  # priority → queued tasks that wait for nothing but a slot
@@ -196,10 +200,10 @@ class _Fold:
             self._check_claims(claimed)
 
     def _move(self, number, letter, attempt, worker, started, duration, retry_in, error, progress=None) -> bool:
-        """Take one change; whether it was a claim."""
+        """Apply a change; return whether it is a claim."""
         before, held = self.now.get(number, (None, 0))
         if progress is not None and letter == before == _RUNNING:
-            return False  # it told how far it is
+            return False  # a progress report
         self._findings.moves += 1
         where = f"task {number}, frame {self.seq}"
         self._findings.expect(2, letter in _STEPS[before], f"{where}: from {before} to {letter}")
@@ -225,17 +229,17 @@ class _Fold:
         if self._orders is None:
             return
         limit = _in_force(self._orders.limits, self.seq)
-        told = f"frame {self.seq}: {self._running} run where {limit} may"
-        self._findings.expect(3, limit is None or self._running <= limit, told)
+        description = f"frame {self.seq}: {self._running} tasks run, {limit} are allowed"
+        self._findings.expect(3, limit is None or self._running <= limit, description)
         halted = _in_force(self._orders.halts, self.seq)
-        self._findings.expect(8, not halted, f"frame {self.seq}: a task starts in a stopped batch")
+        self._findings.expect(8, not halted, f"frame {self.seq}: a task is claimed in a stopped batch")
         lowest = min(self._priorities.get(number, 0) for number in claimed)
         better = [priority for priority, count in self._ready.items() if count and priority > lowest]
-        told = f"frame {self.seq}: a task of priority {lowest} is claimed, those of {better} wait"
-        self._findings.expect(4, not better, told)
+        description = f"frame {self.seq}: a task of priority {lowest} is claimed while those of {better} wait"
+        self._findings.expect(4, not better, description)
 
 
 def _in_force(orders: list[tuple[int, int]] | list[tuple[int, bool]], seq: int):
-    """What the last order before this frame says."""
-    said = [value for frame, value in orders if frame < seq]
-    return said[-1] if said else None
+    """Return the value of the last order before this frame."""
+    values = [value for frame, value in orders if frame < seq]
+    return values[-1] if values else None

@@ -1,4 +1,4 @@
-"""The temporary installation that is measured: how a workload is driven on it, and what that used."""
+"""The temporary site of a benchmark, and the processor time that a workload uses on it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import suppress
 import orjson
 import psutil
 
-from executor.supervisor.probe import HealthProbe
-from executor.testbed.installation import CannotGoOn, Installation
+from executor.supervisor.health_probe import HealthProbe
+from executor.testbed.temporary_site import TemporarySite, TestbedError
 
 from .plan import Workload
 
-LIMIT = 3_600.0  # seconds for one run of a workload
+TIMEOUT = 3_600.0  # seconds for one run of a workload
 
 
-class Ground(Installation):
-    """A temporary installation, and the workloads on it."""
+class BenchmarkSite(TemporarySite):
+    """A temporary site that runs workloads."""
 
     def __init__(self, database: str):
         super().__init__(database, BATCH_APPS="executor.testbed.benchmark")
@@ -29,7 +29,7 @@ class Ground(Installation):
             self.start_worker(f"worker-{number}", workload.concurrency)
 
     def start_web(self) -> tuple[int, int]:
-        """The port and the process of a web server that answers."""
+        """Start a web server; return its port and pid when it answers."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         port, fd = listener.getsockname()[1], listener.fileno()
         with listener:
@@ -37,13 +37,18 @@ class Ground(Installation):
             web = self.start("web", argv, pass_fds=[fd])
         probe = HealthProbe("127.0.0.1", port, "127.0.0.1")
         try:
-            self.wait_for(probe.answers, "web")
+            self.wait_for(probe.is_healthy, "web")
         finally:
             probe.close()
         return port, web.pid
 
-    def drive(self, workload: Workload, tasks: int, *arguments, show: Callable[[int, int], None]) -> dict:
-        """Run the workload once; what it found out."""
+    def run_workload(
+        self, workload: Workload, tasks: int, *arguments: int, show_progress: Callable[[int, int], None]
+    ) -> dict:
+        """Run the workload once and return its figures.
+
+        Raises TestbedError, Interrupted.
+        """
         argv = [
             sys.executable,
             "-m",
@@ -61,23 +66,23 @@ class Ground(Installation):
                 line = orjson.loads(lines.popleft())
                 result.update(line.get("result", {}))
                 if "done" in line:
-                    show(line["done"], line["of"])
+                    show_progress(line["done"], line["of"])
 
         before = self._cpu_seconds()
-        self.run("driver", argv, LIMIT, read)
+        self.run("driver", argv, TIMEOUT, read)
         read()
         if not result:
-            raise CannotGoOn(f"The workload {workload.name} gave no result:\n{self.log.last('driver')}")
+            raise TestbedError(f"The workload {workload.name} gave no result:\n{self.log.tail('driver')}")
         return {**result, "cpu_seconds": round(self._cpu_seconds() - before, 2)}
 
     def _cpu_seconds(self) -> float:
-        """What the servers and workers have used so far: tells the same when others use the machine too."""
+        """Return the processor time of servers and workers so far, which does not depend on other load."""
         used = 0.0
         for child in self.supervisor.children:
             if child.alive:
                 parent = psutil.Process(child.pid)
                 for process in (parent, *parent.children(recursive=True)):
-                    with suppress(psutil.NoSuchProcess):  # it ended between the two looks
+                    with suppress(psutil.NoSuchProcess):  # it has just ended
                         times = process.cpu_times()
                         used += times.user + times.system
         return used
