@@ -6,15 +6,16 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import count
 
-import uuid_utils
-
 from executor.access import Caller, caller_of_shell
 from executor.actions import Call
 from executor.actions.add_batch import new_batch
 from executor.db.dialect import hex_of
-from executor.domain.messages import Claimed, NewTask, Outcome, Ticket
+from executor.domain.messages import Claimed, Outcome, Ticket
+from executor.domain.new_task import NewTask
 from executor.domain.states import Priority, TaskStatus
+from executor.domain.task_item import TaskItem
 from executor.models import Batch, BatchTask, WorkerNode
+from executor.models.fields import new_id
 from executor.queue.dispatch import open_batches
 from executor.worker.heartbeat import new_name, register
 
@@ -30,9 +31,15 @@ def make_batch(name: str = "", max_concurrent: int = 5, caller: Caller | None = 
 
 
 def new_task(**fields) -> NewTask:
-    """A task that was not stored yet. Its retries come at once unless the test says otherwise."""
-    made = {"task_id": uuid_utils.uuid7().hex, "function": "simulate", "params": "{}", "retry_delay": 0.0}
-    return NewTask(**{**made, **fields})
+    """Return a task that is not stored yet. `params` is JSON text. Its retries have no delay unless the test sets one.
+
+    The fields are not validated, so that a test can store what the actions refuse.
+    """
+    params = fields.pop("params", "{}")
+    if "run_after" in fields:
+        fields["run_at"] = fields.pop("run_after")
+    item = TaskItem.model_construct(**{"function": "simulate", "retry_delay": 0.0, **fields})
+    return NewTask(new_id(), item, params)
 
 
 def add_tasks(batch: Batch, count: int = 1, **fields) -> list[BatchTask]:

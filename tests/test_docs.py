@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from executor.actions import ACTIONS
-from executor.actions.task_checks import TaskItem
+from executor.domain.task_item import TaskItem
 from executor.functions import lookup, names
 from executor.processes.layout import PROJECT
 

@@ -1,6 +1,11 @@
-"""The actions: everything that people and agents can ask for. One file each."""
+"""The actions: everything that people and agents can ask for, one file each."""
 
-from .base import Action, Call, Response
-from .executor import ACTIONS, BatchExecutor
+from executor.domain.discovery import import_submodules
 
-__all__ = ["ACTIONS", "Action", "BatchExecutor", "Call", "Response"]
+from .call import Call, Response
+from .executor import BatchExecutor
+from .registry import ACTIONS, Action, Button, buttons
+
+import_submodules(__name__)
+
+__all__ = ["ACTIONS", "Action", "BatchExecutor", "Button", "Call", "Response", "buttons"]

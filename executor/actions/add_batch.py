@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 from django.conf import settings
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from executor.db.dialect import database_now
 from executor.domain.errors import BadRequest
 from executor.domain.json_text import BadLine, read_lines, to_json_text
 from executor.domain.parameter_types import BatchName, Concurrency, Key, Line
+from executor.domain.task_item import TaskItem
 from executor.models import Batch, BatchStats
 from executor.queue.dispatch import open_batches
 
-from . import task_checks
-from .base import Call, Parameters, Response, action
+from . import task_validation
+from .call import Call, Parameters, Response
+from .registry import action
 
 METADATA_BYTES = 16 * 1024
 
 
 class AddBatchParameters(Parameters):
-    tasks: Any = Field(description="The tasks: a list of objects like the arguments of `add`, or JSONL text.")
+    tasks: Annotated[Any, WithJsonSchema({"type": "array", "items": TaskItem.model_json_schema()})] = Field(
+        description="The tasks: a list of objects with the fields of a task, or the same as JSON or JSON Lines text."
+    )
     name: Line = Field("", description="A name for the new batch.")
     batch: BatchName
     defaults: dict[str, Any] = Field(
@@ -74,6 +78,7 @@ class AddBatchParameters(Parameters):
     {"name": "Numbers", "tasks": [{"function": "simulate", "params": {"duration": 0.1}}], "start": True},
     audited=True,
     keyed=True,
+    lines="tasks",
 )
 def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
     """Add many tasks in one call: all of them, or none when one is wrong."""
@@ -85,10 +90,10 @@ def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
         errors = [{"field": name, "reason": "is for a new batch; `batch` names one that exists"} for name in lost]
         raise BadRequest(f"With `batch`, {' and '.join(lost)} would be lost.", fix="Use `update`.", errors=errors)
     named = call.batch(parameters.batch) if parameters.batch else None
-    tasks = task_checks.check(items, call.caller, parameters.defaults, owner=named and named.owner)
+    tasks = task_validation.validate_items(items, call.caller, parameters.defaults, owner=named and named.owner)
     batch = named or new_batch(call, parameters.name, parameters.metadata, parameters.max_concurrent)
     with open_batches([batch.batch_id]) as queue:
-        task_checks.refuse_taken_ids(batch.batch_id, tasks)
+        task_validation.reject_taken_custom_ids(batch.batch_id, tasks)
         numbers = queue.add(batch.batch_id, tasks)
         if parameters.start or parameters.max_concurrent:
             call.require_start(queue.book(batch.batch_id))
@@ -99,7 +104,7 @@ def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
     call.audit.update(tasks=len(tasks))
     data = {
         "batch_id": str(batch.batch_id),
-        "task_ids": [task_checks.uuid_text(task.task_id) for task in tasks],
+        "task_ids": [str(task.task_id) for task in tasks],
         "count": len(tasks),
         "first_number": numbers[0],
         "next": f'{"wait" if parameters.start else "start"} {{"batch": "{batch.batch_id}"}}',

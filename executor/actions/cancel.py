@@ -1,12 +1,27 @@
 """cancel: end tasks that are not over."""
 
+from executor.domain.states import MOVES
 from executor.queue.dispatch import open_batches
 
-from .base import Call, Response, action
+from .call import Call, Response
+from .registry import Button, action
 from .selector import Selector
 
 
-@action("control", {"custom_ids": ["row-17"]}, audited=True)
+@action(
+    "control",
+    {"custom_ids": ["row-17"]},
+    audited=True,
+    buttons=(
+        Button(
+            "Cancel",
+            target="tasks",
+            statuses=MOVES["cancel"].sources,
+            effect="Queued and running tasks are cancelled.",
+            is_destructive=True,
+        ),
+    ),
+)
 def cancel(call: Call, parameters: Selector) -> Response:
     """Cancel queued tasks at once, and kill running ones; those that are over stay as they are."""
     selected = parameters.selected(call)

@@ -17,7 +17,8 @@ from executor.models import BatchTask
 from executor.queue.dispatch import open_batches
 from executor.queue.retention import forget_files
 
-from .base import Call, Parameters, Response, action
+from .call import Call, Parameters, Response
+from .registry import Button, action
 
 OLDEST = 100 * 366 * 86_400  # seconds
 CHUNK = 5_000  # tasks deleted in one transaction: others get their turn in between
@@ -43,7 +44,13 @@ class ClearParameters(Parameters):
     dry_run: bool = Field(False, description="Only say what would be deleted.")
 
 
-@action("control", {"statuses": ["completed", "cancelled"], "dry_run": True}, audited=True, atomic=False)
+@action(
+    "control",
+    {"statuses": ["completed", "cancelled"], "dry_run": True},
+    audited=True,
+    atomic=False,
+    buttons=(Button("Clear finished tasks…", fields=("statuses", "older_than"), is_destructive=True, preview=True),),
+)
 def clear(call: Call, parameters: ClearParameters) -> Response:
     """Delete tasks of a batch that are over; running and queued ones never. `dry_run` says what would go."""
     batch = call.batch(parameters.batch)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import pkgutil
 from typing import Any
 
 import orjson
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import async_to_sync
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from pydantic import ValidationError
@@ -21,11 +19,8 @@ from executor.domain.wording import did_you_mean
 from executor.models import IdempotentCall
 from executor.queue import dispatch
 
-from .base import ACTIONS, Action, Call, Parameters, Response
-
-for _module in pkgutil.iter_modules([__file__.rsplit("/", 1)[0]]):
-    if _module.name not in ("base", "executor"):
-        importlib.import_module(f"{__package__}.{_module.name}")
+from .call import Call, Parameters, Response
+from .registry import ACTIONS, Action
 
 # Every `add` leaves one: the ORM's way takes three times as long.
 _AUDIT = "INSERT INTO executor_auditentry (at, actor, action, batch_id, detail) VALUES (%s, %s, %s, %s, %s)"
@@ -51,13 +46,6 @@ class BatchExecutor:
             return async_to_sync(entry.run)(Call(self.caller), parameters)
         return self._run(entry, parameters)
 
-    async def aexecute(self, /, action: str, **kwargs) -> Response:
-        """Run an action from a coroutine; see `execute`."""
-        if action in ACTIONS and ACTIONS[action].is_async:
-            entry, parameters = self._prepare(action, kwargs)
-            return await entry.run(Call(self.caller), parameters)
-        return await sync_to_async(self.call)(action, kwargs)
-
     def _prepare(self, name: str, kwargs: dict[str, Any]) -> tuple[Action, Parameters]:
         entry = ACTIONS.get(name)
         if entry is None:
@@ -67,7 +55,7 @@ class BatchExecutor:
         try:
             return entry, entry.parameters.model_validate(kwargs)
         except ValidationError as error:
-            raise wrong_arguments(entry, error) from None
+            raise entry.parameters.refusal(name, error, kwargs) from None
 
     def _run(self, entry: Action, parameters: Parameters) -> Response:
         call = Call(self.caller)
@@ -132,20 +120,3 @@ def _fingerprint(entry: Action, parameters: Parameters) -> str:
         fix = "Give texts, numbers, booleans, null, lists and objects alone."
         raise BadRequest(f"The arguments cannot be written as JSON: {error}.", fix=fix) from None
     return hashlib.sha256(text).hexdigest()
-
-
-def wrong_arguments(entry: Action, error: ValidationError) -> BadRequest:
-    """Every wrong argument of a call, in words."""
-    errors = []
-    known = [field.alias or name for name, field in entry.parameters.model_fields.items()]
-    for problem in error.errors(include_url=False):
-        where = ".".join(map(str, problem["loc"])) or "arguments"
-        reason = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            hint = did_you_mean(where, known).strip().lower()
-            reason = f"unknown argument; {hint}" if hint else "unknown argument"
-        errors.append({"field": where, "reason": reason})
-    told = "; ".join(f"{each['field']}: {each['reason']}" for each in errors[:5])
-    stop = "" if told.endswith(("?", ".")) else "."
-    fix = f"{entry.name} takes: {', '.join(known)}."
-    return BadRequest(f"Wrong arguments for {entry.name}: {told}{stop}", errors=errors, fix=fix)

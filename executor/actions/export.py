@@ -9,39 +9,39 @@ import orjson
 
 from executor.domain.parameter_types import BatchName, StatusFilter
 from executor.domain.wording import counted
-from executor.reads import lists
-from executor.reads.export_rows import JSON_COLUMNS, results
-from executor.reads.presenters import RESULT_COLUMNS
+from executor.reads.columns import FOREIGN_TEXT, JSON_COLUMNS, RESULT_COLUMNS
+from executor.reads.export_rows import export_rows
 from executor.reads.task_filter import TaskFilter
+from executor.reads.tasks import list_tasks
 
-from .base import Call, Parameters, Response, action
+from .call import Call, Parameters, Response
+from .registry import action
 
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 # A cell that begins like this is run as a formula by spreadsheets.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # fmt: skip
 LINES = 1000  # of one piece
-# Places of what others than we have written.
-_FOREIGN = [RESULT_COLUMNS.index(name) for name in ("custom_id", "name", "function", "error", "error_kind", "worker")]
+_FOREIGN = [RESULT_COLUMNS.index(name) for name in FOREIGN_TEXT]
 _JSON = [RESULT_COLUMNS.index(name) for name in JSON_COLUMNS]
 
 
 class ExportParameters(Parameters):
     batch: BatchName
     format: Literal["json", "csv", "jsonl"] = "json"
-    filter_status: StatusFilter
+    status: StatusFilter
 
 
 @action("read", {"format": "csv"}, atomic=False)
 def export(call: Call, parameters: ExportParameters) -> Response:
     """Give all tasks of a batch with their results as JSON (a list), JSON Lines or CSV."""
     row = call.batch(parameters.batch)
-    count = lists.tasks(row.batch_id, TaskFilter(status=parameters.filter_status), limit=1).matching
-    statuses = [status.lower() for status in parameters.filter_status]
-    rows = results(row.batch_id, statuses, LINES)
+    count = list_tasks(row.batch_id, TaskFilter(status=parameters.status), limit=1).matching
+    statuses = [status.lower() for status in parameters.status]
+    rows = export_rows(row.batch_id, statuses, LINES)
     write = {"json": _json, "csv": _csv, "jsonl": _jsonl}[parameters.format]
     url = f"/api/batches/{row.batch_id}/export?format={parameters.format}"
-    if parameters.filter_status:
-        url += f"&filter_status={','.join(parameters.filter_status)}"
+    if parameters.status:
+        url += f"&status={','.join(parameters.status)}"
     return Response(
         True,
         f"{counted(count, 'task')} as {parameters.format}.",

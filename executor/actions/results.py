@@ -6,19 +6,21 @@ import orjson
 from pydantic import Field
 
 from executor.domain.errors import BadRequest
-from executor.domain.parameter_types import BatchName, Ids, StatusFilter, Whole
+from executor.domain.parameter_types import BatchName, Ids, Numbers, StatusFilter, Whole
 from executor.domain.wording import counted
-from executor.reads import lists
-from executor.reads.presenters import RESULT_COLUMNS
-from executor.reads.task_filter import find_custom_ids, uuid_of
+from executor.reads.columns import RESULT_COLUMNS
+from executor.reads.lookups import tasks_by_custom_ids, tasks_by_numbers, uuid_of
+from executor.reads.results import list_results
 
-from .base import Call, Parameters, Response, action
+from .call import Call, Parameters, Response
+from .registry import action
 
 
 class ResultsParameters(Parameters):
     batch: BatchName
-    filter_status: StatusFilter
+    status: StatusFilter
     custom_ids: Ids | None = Field(None, description="Only these tasks.")
+    numbers: Numbers | None = Field(None, description="Only the tasks of these numbers.")
     task_ids: Ids | None = Field(None, description="Only these tasks.")
     cursor: str | int | None = Field(None, description="The `next_cursor` of the page before.")
     limit: Whole = Field(100, ge=1, le=10_000, description="Tasks of one page.")
@@ -26,7 +28,7 @@ class ResultsParameters(Parameters):
     max_chars: Whole | None = Field(None, ge=0, description="Cut a result that is longer as JSON, and say so.")
 
 
-@action("read", {"filter_status": "failed", "limit": 20}, atomic=False)
+@action("read", {"status": "failed", "limit": 20}, atomic=False)
 def results(call: Call, parameters: ResultsParameters) -> Response:
     """Give the tasks of a batch with their results, in the order they were added; any time, not only at the end."""
     row = call.batch(parameters.batch)
@@ -34,11 +36,12 @@ def results(call: Call, parameters: ResultsParameters) -> Response:
     if unknown:
         raise BadRequest(f"Unknown fields: {', '.join(unknown)}.", fix=f"Fields: {', '.join(RESULT_COLUMNS)}.")
     wanted = None
-    if parameters.task_ids is not None or parameters.custom_ids is not None:
+    if any(ids is not None for ids in (parameters.task_ids, parameters.custom_ids, parameters.numbers)):
         wanted = [uuid_of(text, "task") for text in parameters.task_ids or ()]
-        wanted += find_custom_ids(row, parameters.custom_ids or ())
+        wanted += tasks_by_custom_ids(row, parameters.custom_ids or ())
+        wanted += tasks_by_numbers(row, parameters.numbers or ())
     cursor = None if parameters.cursor is None else str(parameters.cursor)
-    page = lists.results(row.batch_id, parameters.filter_status, wanted, cursor, parameters.limit)
+    page = list_results(row.batch_id, parameters.status, wanted, cursor, parameters.limit)
     items = [_cut(item, parameters) for item in page.items]
     data: dict[str, Any] = {"batch_id": str(row.batch_id), "results": items, "next_cursor": page.next_cursor}
     more = f'; go on with cursor "{page.next_cursor}"' if page.next_cursor else ""

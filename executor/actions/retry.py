@@ -1,14 +1,27 @@
 """retry: run tasks again that failed or were cancelled."""
 
-from executor.domain.states import BatchState
+from executor.domain.states import MOVES, BatchState
 from executor.domain.wording import counted
 from executor.queue.dispatch import open_batches
 
-from .base import Call, Response, action
+from .call import Call, Response
+from .registry import Button, action
 from .selector import Selector
 
 
-@action("control", {"batch": "Numbers", "filter_status": "failed"}, audited=True)
+@action(
+    "control",
+    {"batch": "Numbers", "status": "failed"},
+    audited=True,
+    buttons=(
+        Button(
+            "Retry",
+            target="tasks",
+            statuses=MOVES["retry"].sources,
+            effect="Failed and cancelled tasks are queued again.",
+        ),
+    ),
+)
 def retry(call: Call, parameters: Selector) -> Response:
     """Queue failed and cancelled tasks again, with all their retries."""
     selected = parameters.selected(call)

@@ -1,61 +1,78 @@
-"""Which tasks `cancel`, `retry` and `update` are about."""
+"""The parameters that select the tasks which `cancel`, `retry` and `update` act on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 from pydantic import Field, model_validator
 
 from executor.domain.errors import BadRequest
-from executor.domain.parameter_types import BatchName, Ids, StatusFilter, Text, Words
+from executor.domain.parameter_types import BatchName, Ids, Numbers, PriorityFilter, StatusFilter, Text
 from executor.models import BatchTask
-from executor.reads.task_filter import TaskFilter, find_custom_ids, find_tasks
+from executor.reads.lookups import IDS_PER_QUERY, tasks_by_custom_ids, tasks_by_ids, tasks_by_numbers
+from executor.reads.task_filter import TaskFilter
 
-from .base import Call, Parameters
+from .call import Call, Parameters
 
 
-class Selector(Parameters):
-    """Tasks by id, by custom id, or all of a batch that match a filter."""
+class Selection(Parameters):
+    """Tasks by id, custom id or number, or all tasks of a batch that match a filter."""
 
-    task_ids: Ids | None = Field(None, description="These tasks, of whatever batches.")
-    custom_ids: Ids | None = Field(None, description="These tasks of the batch.")
+    task_ids: Ids | None = Field(None, description="These tasks, of any batch.")
+    custom_ids: Ids | None = Field(None, description="These tasks of the batch, by their custom ids.")
+    numbers: Numbers | None = Field(None, description="These tasks of the batch, by their numbers.")
     batch: BatchName
-    filter_status: StatusFilter
-    priority_is: Words = Field(default_factory=list, description="Only tasks of these priorities.")
+    status: StatusFilter
     function: Text = Field("", description="Only tasks of this function.")
     q: Text = Field("", description="Only tasks with this text in name, custom id, function or error.")
 
     @model_validator(mode="before")
     @classmethod
-    def _one_id(cls, values):
+    def _single_id(cls, values: Any) -> Any:
         if isinstance(values, dict) and "task_id" in values and "task_ids" not in values:
             values = {**values, "task_ids": values["task_id"]}
             del values["task_id"]
         return values
 
     @property
+    def priorities(self) -> Sequence[str]:
+        """The priorities of the filter."""
+        return ()
+
+    @property
     def filters(self) -> TaskFilter:
-        return TaskFilter(self.filter_status, self.priority_is, self.function, self.q)
+        return TaskFilter(self.status, self.priorities, self.function, self.q)
 
     def selected(self, call: Call) -> list[tuple[UUID, QuerySet]]:
-        """Batch → its selected tasks.
+        """Return pairs of a batch and selected tasks of it.
 
         Raises NotFound for ids that do not exist, BadRequest when nothing was selected.
         """
         if self.task_ids is not None:
-            found = find_tasks(self.task_ids)
+            found = tasks_by_ids(self.task_ids)
             return [(batch_id, part) for batch_id, ids in found.items() for part in self._parts(ids)]
-        if self.custom_ids is not None:
+        if self.custom_ids is not None or self.numbers is not None:
             batch = call.batch(self.batch)
-            ids = find_custom_ids(batch, self.custom_ids)
-            return [(batch.batch_id, part) for part in self._parts(ids)]
+            ids = tasks_by_custom_ids(batch, self.custom_ids or ()) + tasks_by_numbers(batch, self.numbers or ())
+            return [(batch.batch_id, part) for part in self._parts(list(dict.fromkeys(ids)))]
         if not self.batch and not self.filters:
-            raise BadRequest("You selected no tasks.", fix="Give `task_ids`, `custom_ids` or `batch`.")
+            raise BadRequest("No tasks are selected.", fix="Give `task_ids`, `custom_ids`, `numbers` or `batch`.")
         batch = call.batch(self.batch)
         return [(batch.batch_id, self.filters.apply(BatchTask.objects.filter(batch_id=batch.batch_id)))]
 
     def _parts(self, ids: list[UUID]) -> Iterator[QuerySet]:
-        for start in range(0, len(ids), 1000):
-            yield self.filters.apply(BatchTask.objects.filter(task_id__in=ids[start : start + 1000]))
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            yield self.filters.apply(BatchTask.objects.filter(task_id__in=ids[start : start + IDS_PER_QUERY]))
+
+
+class Selector(Selection):
+    """A selection that may also filter by priority."""
+
+    priority: PriorityFilter
+
+    @property
+    def priorities(self) -> Sequence[str]:
+        return self.priority

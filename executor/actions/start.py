@@ -7,7 +7,10 @@ from executor.domain.states import BatchState
 from executor.domain.wording import counted
 from executor.queue.dispatch import open_batches
 
-from .base import Call, Parameters, Response, action
+from .call import Call, Parameters, Response
+from .registry import Button, action
+
+STARTABLE = (BatchState.OPEN.value, BatchState.STOPPED.value, BatchState.STOPPING.value)
 
 
 class StartParameters(Parameters):
@@ -16,7 +19,13 @@ class StartParameters(Parameters):
     idempotency_key: Key
 
 
-@action("control", {"max_concurrent": 10}, audited=True, keyed=True)
+@action(
+    "control",
+    {"max_concurrent": 10},
+    audited=True,
+    keyed=True,
+    buttons=(Button("Start", place="head", states=STARTABLE, is_primary=True),),
+)
 def start(call: Call, parameters: StartParameters) -> Response:
     """Start a batch, or let a stopped one go on."""
     batch = call.batch(parameters.batch)

@@ -3,10 +3,15 @@
 from pydantic import Field
 
 from executor.domain.parameter_types import BatchName
+from executor.domain.states import FINAL, STATUS_SPECS, TaskStatus
 from executor.domain.wording import counted
-from executor.reads import lists
+from executor.reads.batches import batch_metrics, batch_of
 
-from .base import Call, Parameters, Response, action
+from .call import Call, Parameters, Response
+from .registry import action
+
+# The most advanced first.
+LIVE = tuple(status for status, spec in reversed(STATUS_SPECS.items()) if not spec.is_final)
 
 
 class StatusParameters(Parameters):
@@ -18,18 +23,21 @@ class StatusParameters(Parameters):
 def status(call: Call, parameters: StatusParameters) -> Response:
     """Say how a batch stands: its state, its counts, how far it is, and the call that comes next."""
     row = call.batch(parameters.batch)
-    data = lists.told(row)
+    data = batch_of(row)
     if parameters.detailed:
-        data["metrics"] = lists.metrics(row)
+        data["metrics"] = batch_metrics(row)
     return Response(True, sentence(data), data)
 
 
 def sentence(batch: dict) -> str:
-    """The state of a batch in one sentence."""
+    """Return the state of a batch in one sentence."""
     stats = batch["stats"]
-    done = stats["completed"] + stats["failed"] + stats["cancelled"]
+    counts = batch["request_counts"]
+    done = sum(counts[status] for status in FINAL)
     parts = [f"{counted(stats['total_tasks'], 'task')}, {done:,} done ({stats['progress_percentage']:g} %)"]
-    parts += [f"{stats[name]:,} {name}" for name in ("failed", "cancelled", "running", "queued") if stats[name]]
+    # Final statuses first; `completed` is clear from the others.
+    named = [status for status in (*FINAL, *LIVE) if status != TaskStatus.COMPLETED]
+    parts += [f"{counts[status]:,} {status.value}" for status in named if counts[status]]
     left = stats["estimated_time_remaining"]
     if left:
         parts.append(f"about {left:.0f} s left")

@@ -3,10 +3,12 @@
 from pydantic import Field
 
 from executor.domain.parameter_types import BatchName
+from executor.domain.states import BatchState
 from executor.queue.dispatch import open_batches
 from executor.reads.presenters import next_call
 
-from .base import Call, Parameters, Response, action
+from .call import Call, Parameters, Response
+from .registry import Button, action
 
 
 class StopParameters(Parameters):
@@ -14,7 +16,26 @@ class StopParameters(Parameters):
     force: bool = Field(False, description="Kill running tasks and put them back; otherwise they go on to their end.")
 
 
-@action("control", {"force": False}, audited=True)
+@action(
+    "control",
+    {"force": False},
+    audited=True,
+    buttons=(
+        Button(
+            "Stop",
+            place="head",
+            states=(BatchState.RUNNING.value,),
+            hint="Running tasks go on to their end; nothing new starts.",
+        ),
+        Button(
+            "Stop now",
+            arguments={"force": True},
+            states=(BatchState.RUNNING.value, BatchState.STOPPING.value),
+            hint="Ends running tasks and queues them again.",
+            is_destructive=True,
+        ),
+    ),
+)
 def stop(call: Call, parameters: StopParameters) -> Response:
     """Stop a batch at once: no task of it starts any more until it is started again."""
     batch = call.batch(parameters.batch)

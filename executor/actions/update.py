@@ -1,25 +1,40 @@
 """update: change a batch or its queued tasks while they are under way."""
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from executor.domain.errors import BadRequest
-from executor.domain.parameter_types import Concurrency, Line, PriorityName
+from executor.domain.parameter_types import Concurrency, Line, PriorityName, Words
 from executor.domain.states import Priority
 from executor.domain.wording import counted
 from executor.models import Batch
 from executor.queue.dispatch import open_batches
 
-from .base import Call, Response, action
-from .selector import Selector
+from .call import Call, Response
+from .registry import Button, action
+from .selector import Selection
 
 
-class UpdateParameters(Selector):
+class UpdateParameters(Selection):
+    """The changes, and the tasks whose priority changes. Here `priority` is the new one, so the filter is another."""
+
+    priority_is: Words = Field(default_factory=list, description="Only tasks of these priorities.")
     priority: PriorityName | None = Field(None, description="The new priority of the selected queued tasks.")
     max_concurrent: Concurrency | None = Field(None, description="The batch's new limit.")
     name: Line | None = Field(None, min_length=1, description="The batch's new name.")
 
+    @property
+    def priorities(self) -> Sequence[str]:
+        return self.priority_is
 
-@action("control", {"batch": "Numbers", "max_concurrent": 50}, audited=True)
+
+@action(
+    "control",
+    {"batch": "Numbers", "max_concurrent": 50},
+    audited=True,
+    buttons=(Button("Rename", fields=("name",)),),
+)
 def update(call: Call, parameters: UpdateParameters) -> Response:
     """Change a batch's limit or name, or the priority of queued tasks; at once, also while it runs."""
     wishes = {name: getattr(parameters, name) for name in ("priority", "max_concurrent", "name")}

@@ -8,10 +8,15 @@ from pydantic import Field
 
 from executor.db.dialect import let_go
 from executor.domain.parameter_types import BatchName, Number, Whole
+from executor.domain.states import BatchState
 from executor.reads.feed import feed
 
-from .base import Call, Parameters, Response, action
+from .call import Call, Parameters, Response
+from .registry import action
 from .status import sentence
+
+# The states of a batch in which nothing happens until somebody acts.
+IDLE = (BatchState.OPEN, BatchState.STOPPED, BatchState.FINISHED)
 
 
 class WaitParameters(Parameters):
@@ -28,7 +33,7 @@ async def wait(call: Call, parameters: WaitParameters) -> Response:
     await sync_to_async(let_go)()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + parameters.timeout
-    async with feed().watch(str(row.batch_id)) as watcher:
+    async with feed().watch(row.batch_id) as watcher:
         update = await watcher.next(0.001)  # the snapshot is there already
         batch = update.batch
         seen = batch["seq"] if parameters.after is None else parameters.after
@@ -44,4 +49,4 @@ async def wait(call: Call, parameters: WaitParameters) -> Response:
 def _over(batch: dict, until: str, seen: int) -> bool:
     if until == "change":
         return batch["seq"] > seen
-    return batch["state"] in ("finished", "stopped", "open")
+    return batch["state"] in IDLE

@@ -9,13 +9,14 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.html import format_html
 
+from executor.domain.states import PRIORITIES, TaskStatus
 from executor.models import Batch, BatchStats
 from executor.reads import estimate
 
-from . import shown
+from . import display
 from .readonly import ReadOnly
 
-COUNTS = ("queued", "running", "completed", "failed", "cancelled")
+COUNTS = tuple(TaskStatus.values)
 
 
 def _progress(stats: BatchStats) -> str:
@@ -41,7 +42,7 @@ class BatchAdmin(ReadOnly):
         ("Progress", {"fields": ("progress", "counts", "max_concurrent", "created_at", "started_at", "finished_at")}),
         ("Notes", {"fields": ("metadata_shown",)}),
     )
-    metadata_shown = shown.column("metadata", shown.json, "metadata")
+    metadata_shown = display.column("metadata", display.json, "metadata")
 
     def get_search_results(self, request, queryset, search_term):
         text = search_term.strip()
@@ -74,7 +75,7 @@ class BatchAdmin(ReadOnly):
 
     @admin.display(description="live page")
     def live(self, batch):
-        return shown.link("batch", batch.pk, "Live page")
+        return display.link("batch", batch.pk, "Live page")
 
     @admin.display(description="tasks")
     def tasks(self, batch):
@@ -91,7 +92,7 @@ class BatchStatsAdmin(ReadOnly):
     search_help_text = "Name of the batch"
     fieldsets = (
         (None, {"fields": ("batch_link", "progress", "total_tasks", *COUNTS)}),
-        ("Queued by priority", {"fields": ("queued_critical", "queued_high", "queued_medium", "queued_low")}),
+        ("Queued by priority", {"fields": tuple(priority.queued_counter for priority in PRIORITIES)}),
         (
             "Times",
             {"fields": ("start_time", "end_time", "average", "total_execution_time", "total_wait_time", "changed_at")},
@@ -101,7 +102,7 @@ class BatchStatsAdmin(ReadOnly):
 
     @admin.display(description="batch")
     def batch_link(self, stats):
-        return shown.link("admin:executor_batch_change", stats.pk, str(stats.batch))
+        return display.link("admin:executor_batch_change", stats.pk, str(stats.batch))
 
     @admin.display
     def progress(self, stats):
@@ -109,4 +110,4 @@ class BatchStatsAdmin(ReadOnly):
 
     @admin.display(description="average task time")
     def average(self, stats):
-        return shown.seconds(estimate.average_task_time(stats))
+        return display.seconds(estimate.average_task_time(stats))

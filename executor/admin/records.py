@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from executor.actions import ACTIONS
 from executor.models import AuditEntry, WorkerNode
 
-from . import shown
+from . import display
 from .readonly import ReadOnly
 from .task_list import WordFilter
 
@@ -26,7 +26,7 @@ class WorkerAdmin(ReadOnly):
     search_fields = ("name", "host")
     fields = ("name", "host", "pid", "state", "queues", "running", "concurrency", "cpu", "memory")
     fields = (*fields, "started_at", "heartbeat_at", "info_shown")
-    info_shown = shown.column("info", shown.json, "info")
+    info_shown = display.column("info", display.json, "info")
 
     @admin.display(description="CPU")
     def cpu(self, worker):
@@ -56,7 +56,7 @@ class AuditAdmin(ReadOnly):
     search_fields = ("actor",)
     search_help_text = f"Who, or the whole id of a batch; among the newest {WINDOW:,} entries"
     fields = ("at", "actor", "action", "batch", "detail_shown")
-    detail_shown = shown.column("detail", shown.json, "detail")
+    detail_shown = display.column("detail", display.json, "detail")
 
     def get_search_results(self, request, queryset, search_term):
         text = search_term.strip()
@@ -70,12 +70,12 @@ class AuditAdmin(ReadOnly):
     @admin.display
     def batch(self, entry):
         """The batch may be gone; what was done to it is still told."""
-        return shown.link("batch", entry.batch_id, str(entry.batch_id)) if entry.batch_id else shown.NOTHING
+        return display.link("batch", entry.batch_id, str(entry.batch_id)) if entry.batch_id else display.NOTHING
 
     @admin.display(description="detail")
     def short(self, entry):
         words = ", ".join(f"{name} {value}" for name, value in (entry.detail or {}).items())
-        return words[:200] or shown.NOTHING
+        return words[:200] or display.NOTHING
 
 
 def _recent(entries):

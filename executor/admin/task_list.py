@@ -13,6 +13,7 @@ from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 
 from executor import functions
+from executor.domain.parameter_types import PRIORITY_NAMES
 from executor.domain.states import Priority, TaskStatus
 from executor.models import Batch, BatchStats, BatchTask
 from executor.reads.task_filter import TaskFilter
@@ -126,7 +127,7 @@ class StatusFilter(WordFilter):
 
 class PriorityFilter(WordFilter):
     title = parameter_name = "priority"
-    words = tuple(priority.label for priority in sorted(Priority, reverse=True))
+    words = tuple(PRIORITY_NAMES)
 
     def chosen(self, tasks, word):
         return tasks.filter(priority=Priority[word.upper()])

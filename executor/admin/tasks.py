@@ -1,29 +1,28 @@
-"""Tasks: what they were given, what came of them, and every attempt that did not complete."""
+"""Tasks: parameters, results, and every attempt that did not complete."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import Count
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.db.models import Count, QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from executor.access import caller_of_user
-from executor.actions import BatchExecutor
+from executor.actions import BatchExecutor, buttons
 from executor.domain.errors import ExecutorError
 from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt
 
-from . import shown
+from . import display
 from .readonly import REACH, ReadOnly
 from .task_list import BatchFilter, FunctionFilter, PriorityFilter, StatusFilter, TaskList, search, uuid_or_none
 
-PREVIEWED = 20  # tasks that the question before an action names
-TOUCHED = {
-    "retry": (TaskStatus.FAILED, TaskStatus.CANCELLED),
-    "cancel": (TaskStatus.QUEUED, TaskStatus.RUNNING),
-}
+PREVIEWED = 20  # tasks that the confirmation names
 
 
 class AttemptInline(admin.StackedInline):
@@ -34,9 +33,9 @@ class AttemptInline(admin.StackedInline):
     ordering = ("number",)
     fields = ("outcome", "error_kind", "error_shown", "traceback_shown", "output_shown", "worker", "started_at")
     fields = readonly_fields = (*fields, "ended_at")
-    error_shown = shown.column("error", shown.text, "error")
-    traceback_shown = shown.column("traceback", shown.text, "traceback")
-    output_shown = shown.column("output", shown.json, "output")
+    error_shown = display.column("error", display.text, "error")
+    traceback_shown = display.column("traceback", display.text, "traceback")
+    output_shown = display.column("output", display.json, "output")
 
     def has_add_permission(self, request, obj=None):
         return False
@@ -57,7 +56,6 @@ class TaskAdmin(ReadOnly):
     ordering = ("-batch_id", "-number")
     search_fields = ("name",)
     search_help_text = "Task id, custom id, #number, or text in name, function and error"
-    actions = ("retry", "cancel")
     inlines = (AttemptInline,)
     fieldsets = (
         (None, {"fields": ("task_id", "live", "batch_link", "number", "custom_id", "name", "function", "priority")}),
@@ -68,11 +66,11 @@ class TaskAdmin(ReadOnly):
         ("Times", {"fields": ("created_at", "started_at", "completed_at", "took", "dispatched_at")}),
         ("Limits", {"fields": ("max_retries", "retry_delay", "timeout", "cancel_requested_at")}),
     )
-    params_shown = shown.column("params", shown.json, "params")
-    result_shown = shown.column("result", shown.json, "result")
-    error_shown = shown.column("error", shown.text, "error")
-    progress_shown = shown.column("progress", shown.json, "progress")
-    took = shown.column("execution time", shown.seconds, "execution_time")
+    params_shown = display.column("params", display.json, "params")
+    result_shown = display.column("result", display.json, "result")
+    error_shown = display.column("error", display.text, "error")
+    progress_shown = display.column("progress", display.json, "progress")
+    took = display.column("execution time", display.seconds, "execution_time")
 
     def get_queryset(self, request):
         tasks = super().get_queryset(request)
@@ -94,34 +92,40 @@ class TaskAdmin(ReadOnly):
 
     @admin.display(description="error")
     def error_head(self, task):
-        return task.head or shown.NOTHING
+        return task.head or display.NOTHING
 
     @admin.display(description="live page")
     def live(self, task):
-        return shown.link("task", task.pk, "Task page")
+        return display.link("task", task.pk, "Task page")
 
     @admin.display(description="batch")
     def batch_link(self, task):
-        return shown.link("admin:executor_batch_change", task.batch_id, str(task.batch))
+        return display.link("admin:executor_batch_change", task.batch_id, str(task.batch))
 
     def change_view(self, request, object_id, form_url="", extra_context=None):
         status = BatchTask.objects.filter(pk=uuid_or_none(object_id)).values_list("status", flat=True).first()
-        may = {f"may_{action}": status in touched for action, touched in TOUCHED.items()}
-        may["may_control"] = self.has_control_permission(request)
-        return super().change_view(request, object_id, form_url, {**may, **(extra_context or {})})
+        commands = [{**button, "has_effect": status in button["statuses"]} for button in self._buttons(request)]
+        return super().change_view(request, object_id, form_url, {"commands": commands, **(extra_context or {})})
 
-    # --- retry and cancel ------------------------------------------------------------------------
+    # --- actions on tasks ------------------------------------------------------------------------
 
-    def has_control_permission(self, request: HttpRequest) -> bool:
-        return "control" in caller_of_user(request.user).scopes
+    def _buttons(self, request: HttpRequest) -> list[dict]:
+        """Return the buttons for tasks that this person may use."""
+        scopes = caller_of_user(request.user).scopes
+        return [button for button in buttons("tasks") if button["scope"] in scopes]
 
-    @admin.action(description="Retry selected tasks", permissions=["control"])
-    def retry(self, request, queryset):
-        return self._act(request, queryset, "retry")
-
-    @admin.action(description="Cancel selected tasks", permissions=["control"])
-    def cancel(self, request, queryset):
-        return self._act(request, queryset, "cancel")
+    def get_actions(self, request):
+        """Offer the actions on tasks, made from their buttons."""
+        if IS_POPUP_VAR in request.GET:
+            return {}
+        return {
+            button["action"]: (
+                partial(_act, button=button),
+                button["action"],
+                f"{button['label']} selected tasks",
+            )
+            for button in self._buttons(request)
+        }
 
     def response_action(self, request, queryset):
         if not all(map(uuid_or_none, request.POST.getlist(ACTION_CHECKBOX_NAME))):
@@ -129,47 +133,47 @@ class TaskAdmin(ReadOnly):
             return None
         return super().response_action(request, queryset)
 
-    def _act(self, request: HttpRequest, tasks, action: str) -> HttpResponse | None:
-        """Carry the action out; for many tasks only after a page that says what it will do."""
-        ids = [str(pk) for pk in tasks.order_by().values_list("pk", flat=True)[: REACH + 1]]
-        if len(ids) > REACH:
-            where = "Choose fewer with the filters, or use the batch's live page."
-            messages.error(request, f"More than {REACH:,} tasks are selected. {where}")
-            return None
-        if len(ids) > 1 and "confirmed" not in request.POST:
-            return self._preview(request, tasks, action, len(ids))
-        try:
-            response = BatchExecutor(caller_of_user(request.user)).execute(action, task_ids=ids)
-        except ExecutorError as error:
-            messages.error(request, f"{error.message} {error.fix}".strip())
-        else:
-            messages.success(request, response.message)
-        return None
 
-    def _preview(self, request: HttpRequest, tasks, action: str, count: int) -> HttpResponse:
-        by_status = dict(tasks.order_by().values_list("status").annotate(count=Count("pk")))
-        rows = [
-            {"status": status, "count": by_status[status], "touched": status in TOUCHED[action]}
-            for status in TaskStatus.values
-            if status in by_status
-        ]
-        return TemplateResponse(
-            request,
-            "admin/executor/batchtask/confirm.html",
-            {
-                **self.admin_site.each_context(request),
-                "title": f"{action.capitalize()} {count:,} tasks?",
-                "opts": self.opts,
-                "action": action,
-                "count": count,
-                "touched": sum(row["count"] for row in rows if row["touched"]),
-                "rows": rows,
-                "tasks": tasks[:PREVIEWED],
-                "more": max(0, count - PREVIEWED),
-                "across": request.POST.get("select_across") == "1",
-                "checkbox": ACTION_CHECKBOX_NAME,
-                "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
-                "back": request.get_full_path(),
-                "media": self.media,
-            },
-        )
+def _act(page: TaskAdmin, request: HttpRequest, tasks: QuerySet, button: dict) -> HttpResponse | None:
+    """Run the action of a button; on many tasks after a confirmation."""
+    ids = [str(pk) for pk in tasks.order_by().values_list("pk", flat=True)[: REACH + 1]]
+    if len(ids) > REACH:
+        where = "Choose fewer with the filters, or use the batch's live page."
+        messages.error(request, f"More than {REACH:,} tasks are selected. {where}")
+        return None
+    if len(ids) > 1 and "confirmed" not in request.POST:
+        return _confirmation(page, request, tasks, button, len(ids))
+    try:
+        executor = BatchExecutor(caller_of_user(request.user))
+        response = executor.execute(button["action"], task_ids=ids, **button["arguments"])
+    except ExecutorError as error:
+        messages.error(request, f"{error.message} {error.fix}".strip())
+    else:
+        messages.success(request, response.message)
+    return None
+
+
+def _confirmation(page: TaskAdmin, request: HttpRequest, tasks: QuerySet, button: dict, count: int) -> HttpResponse:
+    by_status = dict(tasks.order_by().values_list("status").annotate(count=Count("pk")))
+    rows = [
+        {"status": status, "count": by_status[status], "has_effect": status in button["statuses"]}
+        for status in TaskStatus.values
+        if status in by_status
+    ]
+    context = {
+        **page.admin_site.each_context(request),
+        "title": f"{button['label']} {count:,} tasks?",
+        "opts": page.opts,
+        "button": button,
+        "count": count,
+        "changed": sum(row["count"] for row in rows if row["has_effect"]),
+        "rows": rows,
+        "tasks": tasks[:PREVIEWED],
+        "more": max(0, count - PREVIEWED),
+        "across": request.POST.get("select_across") == "1",
+        "checkbox": ACTION_CHECKBOX_NAME,
+        "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "back": request.get_full_path(),
+        "media": page.media,
+    }
+    return TemplateResponse(request, "admin/executor/batchtask/confirm.html", context)

@@ -13,7 +13,7 @@ from executor.access import SCOPES, caller_of_user, create_token
 from executor.domain.errors import ExecutorError
 from executor.models import ApiToken
 
-from . import shown
+from . import display
 from .readonly import ReadOnly
 
 MEANING = {
@@ -116,4 +116,4 @@ class TokenAdmin(ReadOnly):
 
     @admin.display(description="scopes")
     def scopes_shown(self, token):
-        return ", ".join(token.scopes) or shown.NOTHING
+        return ", ".join(token.scopes) or display.NOTHING

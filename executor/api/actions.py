@@ -11,7 +11,6 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from ninja import NinjaAPI
 
 from executor.actions import ACTIONS, Action, BatchExecutor
-from executor.actions.task_checks import TaskItem
 from executor.domain.errors import BadRequest
 from executor.domain.json_text import kind_of, read_lines
 
@@ -49,9 +48,9 @@ def add_action_routes(api: NinjaAPI) -> None:
 
 def _route(entry: Action) -> Callable:
     def route(request: HttpRequest) -> HttpResponse:
-        if entry.name == "add_batch" and request.content_type == JSONL:
-            tasks = (task for _, task in read_lines(_body_lines(request)))
-            arguments: dict[str, Any] = {**request.GET.dict(), "tasks": tasks}
+        if entry.lines and request.content_type == JSONL:
+            values = (value for _, value in read_lines(_body_lines(request)))
+            arguments: dict[str, Any] = {**request.GET.dict(), entry.lines: values}
         else:
             arguments = _arguments(request)
         return answer(BatchExecutor(request.auth).call(entry.name, _with_key(request, entry.name, arguments)))
@@ -104,8 +103,6 @@ def _with_key(request: HttpRequest, action: str, arguments: dict[str, Any]) -> d
 def _documented(entry: Action) -> dict:
     schema = entry.parameters.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
-    if entry.name == "add_batch":
-        schema["properties"]["tasks"] = {"type": "array", "items": TaskItem.model_json_schema()}
     ok = {"type": "object", "properties": {"ok": {"type": "boolean"}, "message": {"type": "string"}, "data": {}}}
     return {
         "requestBody": _body(schema, entry.example),

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import Query
-from pydantic import BeforeValidator
 
-from executor.actions import BatchExecutor
+from executor.actions import ACTIONS, BatchExecutor, Response
 from executor.db.dialect import let_go
 from executor.domain.errors import NotFound
-from executor.reads import lists
+from executor.domain.states import TaskStatus
+from executor.reads.batches import get_batch, list_batches
 from executor.reads.feed import feed
+from executor.reads.frames import frames_after
+from executor.reads.functions import list_functions
+from executor.reads.lookups import find_batch, find_task
 from executor.reads.presenters import moment
 from executor.reads.task_filter import TaskFilter
+from executor.reads.tasks import get_task, list_tasks
+from executor.reads.workers import list_workers
 from executor.storage import attempt_log
 from executor.worker.results import artifact_path
 
 from .rendering import answer
-from .router import StrictRouter
+from .router import StrictRouter, documented_query, query_of
 
 _FROM = Query(0, ge=0, le=2**53)
 
 router = StrictRouter()
-LONGEST_WAIT = 60.0  # seconds
+MAX_WAIT = 60.0  # seconds
 
 
 def _words(text: str | None) -> list[str]:
@@ -43,14 +47,14 @@ def batches(
     q: str = "",
 ):
     request.auth.require("read")
-    found, next_cursor = lists.batches(limit, cursor, state, q)
+    found, next_cursor = list_batches(limit, cursor, state, q)
     return {"batches": found, "next_cursor": next_cursor}
 
 
 @router.get("/batches/{batch_id}", tags=["batches"], summary="One batch, by id or name.")
 def batch(request: HttpRequest, batch_id: str):
     request.auth.require("read")
-    return lists.batch(batch_id)
+    return get_batch(batch_id)
 
 
 @router.get("/batches/{batch_id}/tasks", tags=["batches"], summary="Tasks of a batch, without their results.")
@@ -68,7 +72,7 @@ def tasks(
 ):
     request.auth.require("read")
     filters = TaskFilter(_words(status), _words(priority), function, q)
-    page = lists.tasks(batch_id, filters, limit, cursor, offset, newest_first=order == "-number")
+    page = list_tasks(batch_id, filters, limit, cursor, offset, newest_first=order == "-number")
     return {
         "tasks": page.items,
         "next_cursor": page.next_cursor,
@@ -77,28 +81,32 @@ def tasks(
     }
 
 
-@router.get("/batches/{batch_id}/results", tags=["batches"], summary="A page of results; see the action `results`.")
-def results(
-    request: HttpRequest,
-    batch_id: str,
-    filter_status: str = "",
-    custom_ids: str | None = None,
-    task_ids: str | None = None,
-    cursor: str | None = None,
-    limit: int = 100,
-    fields: str | None = None,
-    max_chars: Annotated[int | None, BeforeValidator(lambda text: text or None)] = None,
-):
-    asked = {"custom_ids": custom_ids, "task_ids": task_ids, "cursor": cursor, "fields": fields, "max_chars": max_chars}
-    given = {name: value for name, value in asked.items() if value not in (None, "")}
-    executor = BatchExecutor(request.auth)
-    return executor.execute("results", batch=batch_id, filter_status=filter_status, limit=limit, **given).data
+@router.get(
+    "/batches/{batch_id}/results",
+    tags=["batches"],
+    summary="A page of results; see the action `results`.",
+    openapi_extra=documented_query(ACTIONS["results"].parameters, "batch"),
+)
+@query_of(ACTIONS["results"].parameters)
+def results(request: HttpRequest, batch_id: str):
+    return _call(request, "results", batch_id).data
 
 
-@router.get("/batches/{batch_id}/export", tags=["batches"], summary="All results as a file.")
-def export(request: HttpRequest, batch_id: str, format: str = "json", filter_status: str = ""):
-    executor = BatchExecutor(request.auth)
-    return answer(executor.execute("export", batch=batch_id, format=format, filter_status=filter_status))
+@router.get(
+    "/batches/{batch_id}/export",
+    tags=["batches"],
+    summary="All results as a file.",
+    openapi_extra=documented_query(ACTIONS["export"].parameters, "batch"),
+)
+@query_of(ACTIONS["export"].parameters)
+def export(request: HttpRequest, batch_id: str):
+    return answer(_call(request, "export", batch_id))
+
+
+def _call(request: HttpRequest, action: str, batch_id: str) -> Response:
+    """Call an action with the arguments of the query; an empty one is left out."""
+    arguments = {name: value for name, value in request.GET.items() if value != ""}
+    return BatchExecutor(request.auth).call(action, {**arguments, "batch": batch_id})
 
 
 @router.get("/batches/{batch_id}/events", tags=["batches"], summary="The batch's log after a frame; may wait for news.")
@@ -106,21 +114,20 @@ def events(
     request: HttpRequest,
     batch_id: str,
     after: int = _FROM,
-    wait: float = Query(0, ge=0, le=LONGEST_WAIT),
+    wait: float = Query(0, ge=0, le=MAX_WAIT),
 ):
     """`seq` is the last frame of this answer: ask on with `after=seq`. `more` says that there are more already. Where
     the frames are gone, `snapshot` has the batch as it is now: read its tasks, and ask on with `after=seq`."""
     request.auth.require("read")
-    found = lists.batch(batch_id)
-    key = UUID(found["batch_id"])
-    frames = lists.frames(key, after)
+    key = find_batch(batch_id).batch_id
+    frames = frames_after(key, after)
     if not frames.frames and not frames.gone and wait:
         let_go()
-        async_to_sync(_next_frame)(found["batch_id"], after, wait)
-        frames = lists.frames(key, after)
+        async_to_sync(_next_frame)(key, after, wait)
+        frames = frames_after(key, after)
     if frames.gone:
-        found = lists.batch(batch_id)
-        return {"seq": found["seq"], "frames": [], "snapshot": found}
+        snapshot = get_batch(key)
+        return {"seq": snapshot["seq"], "frames": [], "snapshot": snapshot}
     seq = frames.frames[-1][0] if frames.frames else frames.last_seq
     # The frames are JSON already: they are passed on, not read and written again.
     lines = ",\n".join(
@@ -132,7 +139,7 @@ def events(
     return HttpResponse(body, content_type="application/json")
 
 
-async def _next_frame(batch_id: str, after: int, wait: float) -> None:
+async def _next_frame(batch_id: UUID, after: int, wait: float) -> None:
     async with feed().watch(batch_id, after) as watcher:
         await watcher.next(wait)
 
@@ -140,7 +147,7 @@ async def _next_frame(batch_id: str, after: int, wait: float) -> None:
 @router.get("/tasks/{task_id}", tags=["tasks"], summary="One task with its parameters and attempts.")
 def task(request: HttpRequest, task_id: str):
     request.auth.require("read")
-    return lists.task(task_id)
+    return get_task(task_id)
 
 
 @router.get("/tasks/{task_id}/log", tags=["tasks"], summary="The live log of the task's last attempt.")
@@ -148,18 +155,18 @@ def log(request: HttpRequest, task_id: str, after: int = _FROM, attempt: int | N
     """Text from byte `after` on; ask on with `after=next`. `skipped` bytes before it are not kept. `done` says that
     nothing more will come."""
     request.auth.require("read")
-    found = lists.task(task_id)
-    wanted = attempt or found["attempt"]
-    piece = attempt_log.read(UUID(found["batch_id"]).hex, found["number"], wanted, after)
-    over = wanted < found["attempt"] or found["status"] != "running"
-    return {**asdict(piece), "attempt": wanted, "done": over and piece.next >= piece.size}
+    found = find_task(task_id, "batch_id", "number", "attempt", "status")
+    wanted = attempt or found.attempt
+    piece = attempt_log.read(found.batch_id.hex, found.number, wanted, after)
+    is_over = wanted < found.attempt or found.status != TaskStatus.RUNNING
+    return {**asdict(piece), "attempt": wanted, "done": is_over and piece.next >= piece.size}
 
 
 @router.get("/tasks/{task_id}/artifact", tags=["tasks"], summary="The whole of a large result.")
 def artifact(request: HttpRequest, task_id: str):
     request.auth.require("read")
-    found = lists.task(task_id)
-    path = artifact_path(UUID(found["batch_id"]).hex, found["number"], found["attempt"])
+    found = find_task(task_id, "batch_id", "number", "attempt")
+    path = artifact_path(found.batch_id.hex, found.number, found.attempt)
     if not path.exists():
         raise NotFound("This task has no artifact.", fix="Its result is in the task itself.")
     return FileResponse(path.open("rb"), as_attachment=True, filename=path.name, content_type="application/json")
@@ -168,10 +175,10 @@ def artifact(request: HttpRequest, task_id: str):
 @router.get("/functions", tags=["service"], summary="What a task can do, with the parameters of each.")
 def functions(request: HttpRequest):
     request.auth.require("read")
-    return {"functions": lists.functions()}
+    return {"functions": list_functions()}
 
 
 @router.get("/workers", tags=["service"], summary="Worker processes and what they use.")
 def workers(request: HttpRequest):
     request.auth.require("read")
-    return {"workers": lists.workers()}
+    return {"workers": list_workers()}

@@ -1,6 +1,6 @@
-"""What `manage.py batch` is made of: its arguments, its verbs, and how answers look on a terminal."""
+"""The parts of `manage.py batch`: its arguments, its verbs, and the output on a terminal."""
 
-from .arguments import add_verbs
 from .run import run
+from .verbs import add_verbs
 
 __all__ = ["add_verbs", "run"]

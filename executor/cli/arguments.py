@@ -1,4 +1,4 @@
-"""The arguments of `manage.py batch`: those of the actions, by the same names, read from the actions' own models."""
+"""Command-line flags made from the parameter models of the actions."""
 
 from __future__ import annotations
 
@@ -8,64 +8,50 @@ from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin
 
 import orjson
-
-from executor.actions import ACTIONS
-from executor.actions.task_formats import FORMATS
-
-WATCH = "follow the batch until it is over: exit code 0, or 1 when tasks failed, 3 when it was stopped"
-VERBS = {
-    **{verb: "" for verb in ("add", "add-batch", "start", "stop", "status")},
-    "watch": f"Show a live progress bar and {WATCH}.",
-    **{verb: "" for verb in ("results", "export", "clear", "cancel", "retry", "update", "wait")},
-    "list": "List batches, the newest first.",
-}
-POSITIONAL = {"add": ("function",), "add-batch": ("tasks",)}  # given without a flag
+from pydantic import AliasChoices, BaseModel
+from pydantic.fields import FieldInfo
 
 
-def action_of(verb: str) -> str:
-    return verb.replace("-", "_")
-
-
-def add_verbs(parser: argparse.ArgumentParser) -> None:
-    """Give the parser one subcommand a verb."""
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(VERBS))
-    for verb, summary in VERBS.items():
-        action = ACTIONS.get(action_of(verb))
-        summary = _escaped(summary or action.summary)
-        sub = verbs.add_parser(verb, help=summary, description=summary, argument_default=argparse.SUPPRESS)
-        if action:
-            _add_options(sub, action.parameters, POSITIONAL.get(verb, ()))
-        EXTRAS.get(verb, lambda _: None)(sub)
-        sub.add_argument("--json", action="store_true", help="answer in JSON, for programs")
-
-
-def given(verb: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The action's parameters among the options; nothing but what was typed."""
-    known = ACTIONS[action_of(verb)].parameters.model_fields
-    return {name: value for name, value in options.items() if name in known and value is not None}
-
-
-def _add_options(parser: argparse.ArgumentParser, model: type, skipped: tuple[str, ...]) -> None:
+def add_flags(parser: argparse.ArgumentParser, model: type[BaseModel], skipped: tuple[str, ...] = ()) -> None:
+    """Add a flag for each field of a model. A field's other names are accepted, and left out of the help."""
     for name, field in model.model_fields.items():
         if name in skipped:
             continue
-        kinds = list(_kinds(field.annotation))
-        how: dict[str, Any] = {"dest": name, "help": _escaped(field.description or "")}
-        if kinds == [bool]:
-            how["action"] = "store_true"
-        elif dict in kinds:
-            how |= {"type": json_value, "metavar": "JSON"}
-        elif list in kinds:
-            how |= {"action": _Words, "nargs": "+", "metavar": "WORD"}
-        elif len(kinds) > 1 and all(isinstance(kind, str) for kind in kinds):
-            how["choices"] = kinds
-        else:
-            how["metavar"] = name.upper()
-        parser.add_argument(f"--{name.replace('_', '-')}", **how)
+        options = _options(name, field)
+        parser.add_argument(_flag(name), **options, help=escaped(field.description or ""))
+        if others := [_flag(alias) for alias in _other_names(name, field)]:
+            parser.add_argument(*others, **options, help=argparse.SUPPRESS)
+
+
+def given(model: type[BaseModel], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of the model that were given on the command line."""
+    return {name: options[name] for name in model.model_fields if options.get(name) is not None}
+
+
+def _options(name: str, field: FieldInfo) -> dict[str, Any]:
+    kinds = list(_kinds(field.annotation))
+    if kinds == [bool]:
+        return {"dest": name, "action": "store_true"}
+    if dict in kinds:
+        return {"dest": name, "type": json_value, "metavar": "JSON"}
+    if list in kinds:
+        return {"dest": name, "action": _Words, "nargs": "+", "metavar": "WORD"}
+    if len(kinds) > 1 and all(isinstance(kind, str) for kind in kinds):
+        return {"dest": name, "choices": kinds}
+    return {"dest": name, "metavar": name.upper()}
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _other_names(name: str, field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    return [str(choice) for choice in alias.choices if choice != name] if isinstance(alias, AliasChoices) else []
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
-    """The plain types that an annotation allows; the words of a Literal themselves."""
+    """Yield the plain types that an annotation allows; of a Literal its words."""
     origin = get_origin(annotation)
     if origin is Literal:
         yield from get_args(annotation)
@@ -79,9 +65,15 @@ def _kinds(annotation: Any) -> Iterator[Any]:
 
 
 class _Words(argparse.Action):
-    """`--x a b`, `--x a,b` or `--x '["a", "b"]'`."""
+    """A list: `--x a b`, `--x a,b` or `--x '["a", "b"]'`."""
 
-    def __call__(self, parser, namespace, values, option_string=None):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         if len(values) > 1:
             words = values
         elif values[0].startswith("["):
@@ -95,6 +87,10 @@ class _Words(argparse.Action):
 
 
 def json_value(text: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises ArgumentTypeError.
+    """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -102,7 +98,10 @@ def json_value(text: str) -> Any:
 
 
 def pair(text: str) -> tuple[str, Any]:
-    """`key=value`; the value is JSON if it parses as such, and else text."""
+    """Return key and value of `key=value`; the value is JSON if it parses as such, else text.
+
+    Raises ArgumentTypeError.
+    """
     key, equals, value = text.partition("=")
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} must be key=value")
@@ -112,58 +111,6 @@ def pair(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return a help text in which `%` stands for itself."""
     return text.replace("%", "%%")
-
-
-def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("function", help="what to run, for example simulate")
-    parser.add_argument(
-        "--param",
-        action="append",
-        type=pair,
-        metavar="KEY=VALUE",
-        dest="pairs",
-        help="one parameter of the function; the value is JSON if it parses, else text; repeatable",
-    )
-
-
-def _add_batch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="JSON, JSON Lines or CSV; - reads standard input")
-    parser.add_argument("--format", choices=FORMATS, help="what FILE is (default: found out by looking)")
-    _watch(parser)
-
-
-def _watch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--watch", action="store_true", help=f"after the start, {WATCH}")
-
-
-def _batch(parser: argparse.ArgumentParser) -> None:
-    help = "the batch's id or name; without it, your default batch"
-    parser.add_argument("--batch", metavar="BATCH", help=help)
-
-
-def _export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", metavar="FILE", help="where to write it (default: standard output)")
-
-
-def _clear(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-
-
-def _list(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--state", metavar="STATE", help="open, running, stopping, stopped or finished; or with commas")
-    parser.add_argument("--q", metavar="TEXT", help="only batches with this text in their name")
-    parser.add_argument("--limit", type=int, metavar="N", help="how many (default 20)")
-    parser.add_argument("--cursor", metavar="CURSOR", help="the `next_cursor` of the list before")
-
-
-EXTRAS = {
-    "add": _add,
-    "add-batch": _add_batch,
-    "start": _watch,
-    "watch": _batch,
-    "export": _export,
-    "clear": _clear,
-    "list": _list,
-}

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
+
+from executor.domain.states import TaskStatus
+from executor.reads.columns import Column, table
 
 from .screen import Screen
 
-LONGEST = 100  # characters of a result or an error in a table
-COUNTS = ("queued", "running", "completed", "failed", "cancelled")
+MAX_CHARS = 100  # of a result or an error in a table
+COUNTS = TaskStatus.values
 
 
 def batches(screen: Screen, rows: list[dict]) -> None:
+    """Print a list of batches."""
     columns = ("batch", "name", "state", "tasks ", *(f"{name} " for name in COUNTS), "done ", "created")
     screen.table(
         columns,
@@ -30,6 +36,7 @@ def batches(screen: Screen, rows: list[dict]) -> None:
 
 
 def status(screen: Screen, batch: dict) -> None:
+    """Print the state, the counters and, where present, the metrics of a batch."""
     stats = batch["stats"]
     rows = [("batch", batch["batch_id"]), ("name", batch["name"] or None), ("state", batch["state"])]
     rows += [("at once", batch["max_concurrent"]), ("tasks", f"{stats['total_tasks']:,}")]
@@ -69,41 +76,43 @@ def _metrics(screen: Screen, metrics: dict) -> None:
 
 
 def results(screen: Screen, rows: list[dict], fields: list[str] | None = None) -> None:
+    """Print tasks with the columns of the terminal, or with these fields."""
     if fields:
         screen.table(fields, [[_value(row.get(name)) for name in fields] for row in rows])
         return
-    columns = ("# ", "custom id", "name", "function", "priority", "status", "attempt ", "seconds ", "result or error")
-    screen.table(
-        columns,
-        [
-            (
-                row["number"],
-                row["custom_id"],
-                row["name"],
-                row["function"],
-                row["priority"],
-                row["status"],
-                row["attempt"],
-                None if row["execution_time"] is None else f"{row['execution_time']:.3f}",
-                row["error"][:LONGEST] if row["error"] else _value(row["result"]),
-            )
-            for row in rows
-        ],
-    )
+    columns = table("terminal")
+    headings = [f"{column.label.lower()} " if column.end else column.label.lower() for column in columns]
+    screen.table(headings, [[_cell(column, row) for column in columns] for row in rows])
 
 
-def clearing(screen: Screen, data: dict) -> None:
-    """What a clear would delete and keep."""
-    gone, kept = data["would_delete"], data["kept"]
-    rows = [(name, gone.get(name, 0), kept.get(name, 0)) for name in COUNTS if gone.get(name) or kept.get(name)]
+def preview(screen: Screen, data: dict) -> None:
+    """Print what an action that deletes tasks would delete and keep."""
+    deleted, kept = data["would_delete"], data["kept"]
+    rows = [(name, deleted.get(name, 0), kept.get(name, 0)) for name in COUNTS if deleted.get(name) or kept.get(name)]
     screen.table(("status", "deleted ", "kept "), rows)
+
+
+def _cell(column: Column, row: dict) -> Any:
+    if column.name == "note":
+        return row["error"][:MAX_CHARS] if row["error"] else _value(row["result"])
+    value = row[column.name]
+    if value is None:
+        return None
+    match column.format:
+        case "seconds":
+            return f"{value:.3f}"
+        case "moment":
+            return _minute(value)
+        case "count":
+            return f"{value:,}"
+    return _value(value) if not isinstance(value, int) else value
 
 
 def _value(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     text = orjson.dumps(value).decode()
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]}…"
 
 
 def _minute(moment: str | None) -> str | None:

@@ -10,20 +10,21 @@ from collections.abc import Callable
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from executor.actions.status import sentence
+from executor.domain.states import FINAL, BatchState, TaskStatus
 from executor.reads.feed import feed
 
 from .screen import Screen, plain
 
-LOOK = 1.0  # seconds after which the bar is drawn again without news
-LINES_EVERY = 5.0  # seconds between lines where there is no terminal
-RATE_OVER = 10.0  # seconds that the shown rate is an average of
+REDRAW_INTERVAL = 1.0  # seconds, without updates
+LINE_INTERVAL = 5.0  # seconds between lines where there is no terminal
+RATE_WINDOW = 10.0  # seconds
 
-OVER = ("finished", "stopped")
-DONE, FAILED, NOT_OVER, INTERRUPTED = 0, 1, 3, 130
+OVER = (BatchState.FINISHED, BatchState.STOPPED)
+DONE, FAILED, NOT_FINISHED, INTERRUPTED = 0, 1, 3, 130
 
 
 def watch(screen: Screen, batch_id: str) -> int:
-    """Follow a batch until it is over; the exit code.
+    """Follow a batch until it is over, and return the exit code.
 
     Raises NotFound.
     """
@@ -41,17 +42,17 @@ def watch(screen: Screen, batch_id: str) -> int:
 
 
 def exit_code(batch: dict) -> int:
-    """0 finished, 1 finished with failed tasks, 3 not finished."""
-    if batch["state"] != "finished":
-        return NOT_OVER
-    return FAILED if batch["stats"]["failed"] else DONE
+    """Return 0 for a finished batch, 1 for one with failed tasks, 3 for one that is not finished."""
+    if batch["state"] != BatchState.FINISHED:
+        return NOT_FINISHED
+    return FAILED if batch["request_counts"][TaskStatus.FAILED] else DONE
 
 
 async def _follow(batch_id: str, show: Callable[[dict | None], None]) -> dict:
     batch = None
     async with feed().watch(batch_id) as watcher:
         while True:
-            update = await watcher.next(LOOK)
+            update = await watcher.next(REDRAW_INTERVAL)
             if update is not None:
                 batch = update.batch
             if batch is not None:
@@ -61,22 +62,22 @@ async def _follow(batch_id: str, show: Callable[[dict | None], None]) -> dict:
 
 
 class Rate:
-    """Tasks a second over the last seconds."""
+    """The rate of finished tasks per second over the last seconds."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
     def __call__(self, done: int) -> float | None:
         now = time.monotonic()
         self._seen.append((now, done))
-        while len(self._seen) > 2 and now - self._seen[0][0] > RATE_OVER:
+        while len(self._seen) > 2 and now - self._seen[0][0] > RATE_WINDOW:
             self._seen.popleft()
         (start, before), seconds = self._seen[0], now - self._seen[0][0]
         return max(0, done - before) / seconds if seconds >= 0.5 and start < now else None
 
 
 def _done(batch: dict) -> int:
-    return sum(batch["request_counts"][status] for status in ("completed", "failed", "cancelled"))
+    return sum(batch["request_counts"][status] for status in FINAL)
 
 
 def _counts(batch: dict) -> str:
@@ -85,15 +86,18 @@ def _counts(batch: dict) -> str:
 
 
 def _outlook(batch: dict, rate: float | None) -> str:
-    """The rate, and when it will be over: by the rate that is seen, because the whole average knows no pauses."""
-    if batch["state"] != "running":
+    """Return the rate and the remaining time.
+
+    The time is estimated from the recent rate: the average since the start includes pauses.
+    """
+    if batch["state"] != BatchState.RUNNING:
         return batch["state"]
-    left = batch["request_counts"]["queued"] + batch["request_counts"]["running"]
-    told = [f"{rate:,.1f}/s"] if rate is not None else []
+    left = sum(batch["request_counts"].values()) - _done(batch)
+    parts = [f"{rate:,.1f}/s"] if rate is not None else []
     seconds = left / rate if rate else batch["stats"]["estimated_time_remaining"]
     if seconds is not None and left:
-        told.append(f"{_duration(seconds)} left")
-    return ", ".join(told)
+        parts.append(f"{_duration(seconds)} left")
+    return ", ".join(parts)
 
 
 def _duration(seconds: float) -> str:
@@ -142,7 +146,7 @@ def _lines(screen: Screen) -> Callable[[dict | None], None]:
             return
         pace = rate(_done(batch))
         if time.monotonic() >= due or batch["state"] in OVER:
-            due = time.monotonic() + LINES_EVERY
+            due = time.monotonic() + LINE_INTERVAL
             percent = f"{batch['stats']['progress_percentage']:g} %"
             screen.say("  ".join(filter(None, [percent, _counts(batch), _outlook(batch, pace)])))
 

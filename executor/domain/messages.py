@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 
+from .new_task import NewTask
 from .states import Priority
 
 
@@ -81,17 +81,4 @@ class Outcome:
     released: bool = False
 
 
-@dataclass(slots=True)
-class NewTask:
-    """A task to add; checked by the action that took it in."""
-
-    task_id: str
-    function: str
-    params: str  # JSON text
-    name: str = ""
-    custom_id: str | None = None
-    priority: int = Priority.MEDIUM
-    max_retries: int = 3
-    retry_delay: float = 1.0
-    timeout: float | None = None
-    run_after: datetime | None = None
+__all__ = ["Claimed", "Look", "NewTask", "Outcome", "Progress", "Ticket", "Waiting"]

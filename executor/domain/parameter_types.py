@@ -6,12 +6,12 @@ import base64
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Base64Bytes, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, Base64Bytes, BeforeValidator, Field
 
-from .states import Priority, TaskStatus
+from .states import PRIORITIES, Priority, TaskStatus
 from .text import is_storable
 
-PRIORITIES = [priority.label for priority in sorted(Priority, reverse=True)]
+PRIORITY_NAMES = [priority.label for priority in PRIORITIES]
 
 
 def _storable(text: str) -> str:
@@ -49,7 +49,7 @@ def _priority(value: Any) -> int:
         return Priority[text]
     if text.isdecimal() and int(text) in Priority.values:
         return Priority(int(text))
-    raise ValueError(f"must be one of {', '.join(PRIORITIES)}")
+    raise ValueError(f"must be one of {', '.join(PRIORITY_NAMES)}")
 
 
 def _statuses(value: Any) -> Any:
@@ -93,6 +93,24 @@ Number = Annotated[float, BeforeValidator(_number, json_schema_input_type=float)
 Concurrency = Annotated[Whole, Field(ge=1, le=100_000)]
 Key = Annotated[Text | None, Field(None, max_length=200, description="The same key is carried out once.")]
 BatchName = Annotated[Text | None, Field(None, description="The batch's id or name; without it, your default batch.")]
+Numbers = Annotated[
+    list[Annotated[Whole, Field(ge=1, le=2**31 - 1)]],
+    BeforeValidator(_words, json_schema_input_type=list[int] | str),
+]
+# The filters of tasks have one name each in the page, the API and the actions. The second one is older, and accepted.
 StatusFilter = Annotated[
-    Statuses, Field(default_factory=list, description="queued, running, completed, failed, cancelled; one or more.")
+    Statuses,
+    Field(
+        default_factory=list,
+        validation_alias=AliasChoices("status", "filter_status"),
+        description=f"Only tasks of these statuses: {', '.join(TaskStatus.values)}.",
+    ),
+]
+PriorityFilter = Annotated[
+    Words,
+    Field(
+        default_factory=list,
+        validation_alias=AliasChoices("priority", "priority_is"),
+        description=f"Only tasks of these priorities: {', '.join(PRIORITY_NAMES)}.",
+    ),
 ]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
-import pkgutil
-import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, get_type_hints
@@ -15,6 +12,7 @@ from django.utils.module_loading import autodiscover_modules
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from executor.domain import secrets
+from executor.domain.discovery import import_submodules
 from executor.domain.errors import UnknownFunction
 
 from .context import TaskContext
@@ -246,8 +244,5 @@ def _reason(problem: dict, function: TaskFunction) -> str:
 
 def autodiscover() -> None:
     """Import every function file of this package and the `batch_functions` module of every installed app."""
-    package = importlib.import_module(__package__)
-    assert isinstance(package, types.ModuleType)
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{__package__}.{module.name}")
+    import_submodules(__package__)
     autodiscover_modules("batch_functions")

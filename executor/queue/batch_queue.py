@@ -23,7 +23,8 @@ from executor.db.dialect import ROWS_A_STATEMENT, among, hex_of, insert, not_amo
 from executor.db.failpoints import failpoint
 from executor.db.statements import execute, query
 from executor.domain.errors import Conflict, NotFound
-from executor.domain.messages import Claimed, NewTask, Outcome, Progress, Ticket, Waiting
+from executor.domain.messages import Claimed, Outcome, Progress, Ticket, Waiting
+from executor.domain.new_task import NEW_TASK_COLUMNS, NewTask
 from executor.domain.states import FINAL, MOVES, BatchState, Priority, TaskStatus
 from executor.models import BatchTask, TaskAttempt
 
@@ -35,10 +36,17 @@ WISH_CAP = 366 * 86_400.0  # seconds; no pause that an error asked for is longer
 
 _BEST_FIRST = sorted(Priority, reverse=True)
 _TASK = "executor_batchtask"
-_NEW = (
-    *("task_id", "batch_id", "number", "custom_id", "name", "function", "params", "priority", "status", "created_at"),
-    *("retry_count", "max_retries", "retry_delay", "timeout", "attempt", "worker", "run_after", "error", "error_kind"),
-)
+_RUN_AFTER = NEW_TASK_COLUMNS.index("run_after") - 1  # behind the id
+# What every new task begins with.
+_FIRST_VALUES = {
+    "status": TaskStatus.QUEUED.value,
+    "retry_count": 0,
+    "attempt": 0,
+    "worker": "",
+    "error": "",
+    "error_kind": "",
+}
+_NEW = (*NEW_TASK_COLUMNS, "batch_id", "number", "created_at", *_FIRST_VALUES)
 
 _NEXT = f"""
     SELECT task_id, attempt, priority, number FROM {_TASK}
@@ -116,6 +124,13 @@ _END = f"""
 _ENDED = ("uuid", "integer", "text", "text", "integer", "timestamptz", "text", "text", "float8", "timestamptz")
 
 
+def _stored(task: NewTask) -> tuple:
+    """Return the values of NEW_TASK_COLUMNS as the database takes them."""
+    task_id, *values = task.values()
+    values[_RUN_AFTER] = time_param(values[_RUN_AFTER])
+    return hex_of(task_id), *values
+
+
 class BatchQueue:
     """One transaction over locked batches, and the verbs that move their tasks.
 
@@ -170,38 +185,15 @@ class BatchQueue:
         """Store new tasks at the end of the batch, all of them or none; their numbers in order."""
         book = self.book(batch_id)
         first = book.counters["last_number"] + 1
-        moment = time_param(book.now)
-        rows = (
-            (
-                task.task_id,
-                book.batch_id,
-                number,
-                task.custom_id,
-                task.name,
-                task.function,
-                task.params,
-                task.priority,
-                TaskStatus.QUEUED.value,
-                moment,
-                0,
-                task.max_retries,
-                task.retry_delay,
-                task.timeout,
-                0,
-                "",
-                time_param(task.run_after),
-                "",
-                "",
-            )
-            for number, task in enumerate(tasks, first)
-        )
+        rest = (time_param(book.now), *_FIRST_VALUES.values())
+        rows = ((*_stored(task), book.batch_id, number, *rest) for number, task in enumerate(tasks, first))
         insert(_TASK, _NEW, rows)
         failpoint("add-uncommitted")
         for number, task in enumerate(tasks, first):
-            book.enters(TaskStatus.QUEUED, task.priority)
+            book.enters(TaskStatus.QUEUED, task.item.priority)
             book.note(number, TaskStatus.QUEUED, 0)
-            if len(tasks) <= CALLS and task.run_after is None:
-                self._new[book.batch_id].append(Waiting(task.task_id, 0, task.priority, number))
+            if len(tasks) <= CALLS and task.item.run_at is None:
+                self._new[book.batch_id].append(Waiting(task.task_id.hex, 0, task.item.priority, number))
         book.counters["last_number"] += len(tasks)
         self.added += len(tasks)
         return list(range(first, first + len(tasks)))

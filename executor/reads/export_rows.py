@@ -1,7 +1,7 @@
-"""Every task of a batch with its result, for exports: the rows that `reads.results` gives, as they are told to others.
+"""Rows of exports: every task of a batch with its result, as `presenters.present_task` shows it.
 
-The database spells ids, times and names itself, and JSON stays the text that it is there. Making objects of a million
-rows, only to write them down again, takes three times as long.
+The database formats ids, times and names itself, and JSON stays text: to build objects of a million rows, only to
+serialize them again, takes three times as long.
 """
 
 from __future__ import annotations
@@ -14,21 +14,19 @@ from django.db import connection
 from executor.db.dialect import hex_of, marks
 from executor.db.statements import is_postgresql
 
-from .presenters import PRIORITY_NAME, RESULT_COLUMNS
+from .columns import EMPTY_IS_NONE, RESULT_COLUMNS, TIME_COLUMNS
+from .presenters import PRIORITY_LABEL
 
-# Columns whose values are JSON text, or None.
-JSON_COLUMNS = ("result", "progress")
-
-_PRIORITIES = " ".join(f"WHEN {priority} THEN '{label}'" for priority, label in PRIORITY_NAME.items())
+_PRIORITIES = " ".join(f"WHEN {priority} THEN '{label}'" for priority, label in PRIORITY_LABEL.items())
 _ID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-_SPELLED = {
+_EXPRESSIONS = {
     "priority": f"CASE priority {_PRIORITIES} END",
-    **{name: f"NULLIF({name}, '')" for name in ("error", "error_kind", "worker")},
+    **{name: f"NULLIF({name}, '')" for name in EMPTY_IS_NONE},
 }
-_TIMES = ("created_at", "started_at", "completed_at", "run_after")
-# A whole second is told without its fraction, as everywhere.
+_TIMES = tuple(name for name in RESULT_COLUMNS if name in TIME_COLUMNS)
+# A whole second has no fraction, as in Python.
 _ON_POSTGRESQL = {
-    **_SPELLED,
+    **_EXPRESSIONS,
     "task_id": "task_id::text",
     **{
         name: f"replace(to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), '.000000', '') || 'Z'"
@@ -37,18 +35,18 @@ _ON_POSTGRESQL = {
     "execution_time": "round(execution_time::numeric, 6)::float8",
 }
 _ON_SQLITE = {
-    **_SPELLED,
+    **_EXPRESSIONS,
     "task_id": " || '-' || ".join(f"substr(task_id, {at}, {length})" for at, length in _ID_PARTS),
     **{name: f"replace({name}, ' ', 'T') || 'Z'" for name in _TIMES},
     "execution_time": "round(execution_time, 6)",
 }
 
 
-def results(batch_id, statuses: Sequence[str] = (), chunk: int = 1000) -> Iterator[list[tuple]]:
-    """All tasks of a batch by number, so many at a time: RESULT_COLUMNS of each. `statuses` must be known ones."""
-    # The batch's own id is the same in every row: it is not spelled a million times.
-    spelled = {**(_ON_POSTGRESQL if is_postgresql() else _ON_SQLITE), "batch_id": f"'{UUID(hex_of(batch_id))}'"}
-    columns = ", ".join(spelled.get(name, name) for name in RESULT_COLUMNS)
+def export_rows(batch_id: UUID, statuses: Sequence[str] = (), chunk: int = 1000) -> Iterator[list[tuple]]:
+    """Yield all tasks of a batch by number, `chunk` at a time: RESULT_COLUMNS of each. `statuses` must be known."""
+    # The same in every row: a literal instead of a million conversions.
+    expressions = {**(_ON_POSTGRESQL if is_postgresql() else _ON_SQLITE), "batch_id": f"'{batch_id}'"}
+    columns = ", ".join(expressions.get(name, name) for name in RESULT_COLUMNS)
     status = f"AND status IN ({marks(statuses)})" if statuses else ""
     statement = f"""
         SELECT {columns} FROM executor_batchtask

@@ -1,6 +1,6 @@
-"""One shape of batch, task and worker for every adapter: API, page, socket, command line.
+"""The shapes of batch, task and worker in every adapter: API, page, socket, command line.
 
-Everything here is ready to be JSON. Times are ISO 8601 in UTC.
+They consist of JSON values. Times are ISO 8601 in UTC.
 """
 
 from __future__ import annotations
@@ -8,26 +8,30 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from executor.domain.states import BatchState, Priority
-from executor.models import Batch, BatchTask, TaskAttempt, WorkerNode
+from executor.domain.states import PRIORITIES, STATUS_SPECS, BatchState
+from executor.models import Batch, BatchStats, BatchTask, TaskAttempt, WorkerNode
 
 from . import estimate
+from .columns import DETAIL_COLUMNS, EMPTY_IS_NONE, RESULT_COLUMNS, TIME_COLUMNS
 
-PRIORITY_NAME = {int(priority): priority.label for priority in Priority}
+PRIORITY_LABEL = {int(priority): priority.label for priority in PRIORITIES}
 
 
 def moment(value: datetime | None) -> str | None:
-    """2026-01-31T12:00:00.123456Z"""
+    """Return a time as text: `2026-01-31T12:00:00.123456Z`."""
     return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def batch(row: Batch, now: datetime) -> dict:
-    """A batch with its counters; `row.stats` must be loaded."""
+def present_batch(row: Batch, now: datetime) -> dict:
+    """Return a batch with its counters; `row.stats` must be loaded.
+
+    `stats` repeats the counts and times of the batch: both are documented, and both come from here.
+    """
     stats = row.stats
-    counts = {name: getattr(stats, name) for name in ("queued", "running", "completed", "failed", "cancelled")}
-    batch_id = str(row.batch_id)
+    counts = status_counts(stats)
+    started_at, finished_at = moment(stats.start_time), moment(stats.end_time)
     return {
-        "batch_id": batch_id,
+        "batch_id": str(row.batch_id),
         "object": "batch",
         "name": row.name,
         "owner": row.owner,
@@ -35,35 +39,46 @@ def batch(row: Batch, now: datetime) -> dict:
         "max_concurrent": row.max_concurrent,
         "metadata": row.metadata,
         "created_at": moment(row.created_at),
-        "started_at": moment(stats.start_time),
-        "finished_at": moment(stats.end_time),
+        "started_at": started_at,
+        "finished_at": finished_at,
         "seq": stats.seq,
         "request_counts": counts,
         "stats": {
-            "total_tasks": stats.total_tasks,
             **counts,
-            "start_time": moment(stats.start_time),
-            "end_time": moment(stats.end_time),
+            "start_time": started_at,
+            "end_time": finished_at,
             "total_execution_time": round(stats.total_execution_time, 6),
             "average_task_time": round(estimate.average_task_time(stats), 6),
-            "progress_percentage": estimate.progress_percentage(stats),
-            "estimated_time_remaining": estimate.estimated_time_remaining(stats, row.state, row.max_concurrent, now),
-            "retries": stats.retries,
-            "queued_by_priority": queue_depth(row),
+            "queued_by_priority": queue_depth(stats),
+            **_progress(row, now),
         },
         "next": next_call(row.batch_id, row.state, stats.total_tasks),
     }
 
 
-def queue_depth(row: Batch) -> dict[str, int]:
-    """Queued tasks by priority, the highest first."""
+def status_counts(stats: BatchStats) -> dict[str, int]:
+    """Return the tasks in each status."""
+    return {status.value: getattr(stats, status) for status in STATUS_SPECS}
+
+
+def queue_depth(stats: BatchStats) -> dict[str, int]:
+    """Return the queued tasks of each priority, the highest first."""
+    return {priority.label: getattr(stats, priority.queued_counter) for priority in PRIORITIES}
+
+
+def _progress(row: Batch, now: datetime) -> dict:
+    """Return the numbers that both the counters and the metrics of a batch have."""
+    stats = row.stats
     return {
-        priority.label: getattr(row.stats, f"queued_{priority.label}") for priority in sorted(Priority, reverse=True)
+        "total_tasks": stats.total_tasks,
+        "progress_percentage": estimate.progress_percentage(stats),
+        "estimated_time_remaining": estimate.estimated_time_remaining(stats, row.state, row.max_concurrent, now),
+        "retries": stats.retries,
     }
 
 
 def next_call(batch_id: UUID, state: str, tasks: int) -> str:
-    """The call that most probably comes next, as an agent would write it."""
+    """Return the call that most probably comes next, as an agent would write it."""
     if not tasks:
         return f'add_batch {{"batch": "{batch_id}", "tasks": [...]}}'
     if state in (BatchState.OPEN, BatchState.STOPPED):
@@ -73,67 +88,49 @@ def next_call(batch_id: UUID, state: str, tasks: int) -> str:
     return f'wait {{"batch": "{batch_id}", "timeout": 30}}'
 
 
-def metrics(row: Batch, workers: list[dict], now: datetime) -> dict:
-    """All metrics of a batch, for `status(detailed=true)`."""
+def present_metrics(row: Batch, workers: list[dict], now: datetime) -> dict:
+    """Return all metrics of a batch, for `status(detailed=true)`."""
     stats = row.stats
     ended = stats.completed + stats.failed
     return {
-        "total_tasks": stats.total_tasks,
         "success_rate": round(stats.completed / ended, 4) if ended else None,
         "failure_rate": round(stats.failed / ended, 4) if ended else None,
         "average_execution_time": round(estimate.average_task_time(stats), 6),
         "average_wait_time": round(stats.total_wait_time / stats.started, 6) if stats.started else None,
-        "queue_depth": queue_depth(row),
+        "queue_depth": queue_depth(stats),
         "active_workers": workers,
         "throughput": round(estimate.throughput(stats, now), 3),
-        "progress_percentage": estimate.progress_percentage(stats),
-        "estimated_time_remaining": estimate.estimated_time_remaining(stats, row.state, row.max_concurrent, now),
-        "retries": stats.retries,
+        **_progress(row, now),
     }
 
 
-RESULT_COLUMNS = (
-    *("task_id", "batch_id", "number", "custom_id", "name", "function", "priority", "status", "result", "error"),
-    *("error_kind", "retry_count", "max_retries", "attempt", "created_at", "started_at", "completed_at"),
-    *("execution_time", "worker", "run_after", "progress"),
-)
-_TIMES = ("created_at", "started_at", "completed_at", "run_after")
-
-
-def task(row: dict) -> dict:
-    """A task from its `.values(*RESULT_COLUMNS)`, or from any part of them."""
-    shown = dict(row)
+def present_task(row: dict) -> dict:
+    """Return a task from its `.values(*RESULT_COLUMNS)`, or from any part of them."""
+    task = dict(row)
     for name in ("task_id", "batch_id"):
-        if name in shown:
-            shown[name] = str(shown[name])
-    if "priority" in shown:
-        shown["priority"] = PRIORITY_NAME[shown["priority"]]
-    for name in _TIMES:
-        if shown.get(name) is not None:
-            shown[name] = moment(shown[name])
-    for name in ("error", "error_kind", "worker"):
-        if name in shown:
-            shown[name] = shown[name] or None
-    if shown.get("execution_time") is not None:
-        shown["execution_time"] = round(shown["execution_time"], 6)
-    return shown
+        if name in task:
+            task[name] = str(task[name])
+    if "priority" in task:
+        task["priority"] = PRIORITY_LABEL[task["priority"]]
+    for name in TIME_COLUMNS:
+        if task.get(name) is not None:
+            task[name] = moment(task[name])
+    for name in EMPTY_IS_NONE:
+        if name in task:
+            task[name] = task[name] or None
+    if task.get("execution_time") is not None:
+        task["execution_time"] = round(task["execution_time"], 6)
+    return task
 
 
-def task_detail(row: BatchTask) -> dict:
-    """A task with its parameters and its attempts."""
-    return {
-        **task({name: getattr(row, name) for name in RESULT_COLUMNS}),
-        "params": row.params,
-        "retry_delay": row.retry_delay,
-        "timeout": row.timeout,
-        "dispatched_at": moment(row.dispatched_at),
-        "cancel_requested_at": moment(row.cancel_requested_at),
-        "attempts": [attempt(each) for each in row.attempts.order_by("number")],
-    }
+def present_task_detail(row: BatchTask) -> dict:
+    """Return a task with its parameters and its attempts."""
+    task = present_task({name: getattr(row, name) for name in (*RESULT_COLUMNS, *DETAIL_COLUMNS)})
+    return {**task, "attempts": [present_attempt(attempt) for attempt in row.attempts.order_by("number")]}
 
 
-def attempt(row: TaskAttempt) -> dict:
-    """An attempt that did not complete."""
+def present_attempt(row: TaskAttempt) -> dict:
+    """Return an attempt that did not complete."""
     return {
         "number": row.number,
         "outcome": row.outcome,
@@ -147,8 +144,8 @@ def attempt(row: TaskAttempt) -> dict:
     }
 
 
-def worker(row: WorkerNode) -> dict:
-    """A worker process and what it uses; of one that is gone, nothing."""
+def present_worker(row: WorkerNode) -> dict:
+    """Return a worker process and what it uses: nothing once it has ended."""
     gone = row.state in (WorkerNode.State.STOPPED, WorkerNode.State.DEAD)
     return {
         "name": row.name,

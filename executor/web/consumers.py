@@ -19,9 +19,10 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from executor.access import caller_of_user
 from executor.db.dialect import database_now
 from executor.domain.errors import NotAllowed, NotFound
-from executor.reads import lists
-from executor.reads.feed import Update, Watcher, feed
+from executor.reads.batches import list_batches
+from executor.reads.feed import feed
 from executor.reads.presenters import moment
+from executor.reads.watcher import Update, Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ class BatchListConsumer(StreamConsumer):
 
     async def serve(self) -> None:
         async with feed().watch_list() as queue:
-            batches, _ = await feed().read(lists.batches, 100)
+            batches, _ = await feed().read(list_batches, 100)
             await self.send_and_wait({"t": "batches", "batches": batches})
             while True:
                 try:

@@ -11,9 +11,11 @@ from django.db import connection
 
 from executor.domain.errors import BadRequest, NotFound
 from executor.models import Batch
-from executor.reads import lists
-from executor.reads.presenters import RESULT_COLUMNS
+from executor.reads.batches import list_batches
+from executor.reads.columns import RESULT_COLUMNS
+from executor.reads.results import list_results
 from executor.reads.task_filter import TaskFilter
+from executor.reads.tasks import list_tasks
 from tests.factories import FakeWorker, add_tasks, cancel, make_batch, start, stop
 
 SEEDS_FIELDS = {
@@ -160,7 +162,7 @@ def test_an_export_of_some_statuses(execute, mixed):
     assert response.data["count"] == 3
     assert [orjson.loads(line)["number"] for line in b"".join(response.stream).splitlines()] == [5, 6, 9]
     assert response.filename.endswith(".jsonl")
-    assert "filter_status=failed,cancelled" in response.data["url"]
+    assert "&status=failed,cancelled" in response.data["url"]
 
 
 @pytest.mark.parametrize(("form", "content"), [("json", []), ("jsonl", ""), ("csv", ",".join(RESULT_COLUMNS))])
@@ -184,7 +186,7 @@ def test_a_long_export_comes_in_pieces_and_whole(execute, monkeypatch):
 
 def test_a_list_says_how_many_match(mixed):
     def matching(**filters):
-        return lists.tasks(str(mixed.pk), TaskFilter(**filters)).matching
+        return list_tasks(str(mixed.pk), TaskFilter(**filters)).matching
 
     assert matching() == 12
     assert matching(status=["failed", "running"]) == matching(status=["FAILED", "running", "failed"]) == 4
@@ -198,10 +200,10 @@ def test_a_list_can_be_read_from_either_end_and_from_anywhere(mixed):
     def numbers(page):
         return [row["number"] for row in page.items]
 
-    newest = lists.tasks(str(mixed.pk), limit=5, newest_first=True)
+    newest = list_tasks(str(mixed.pk), limit=5, newest_first=True)
     assert numbers(newest) == [12, 11, 10, 9, 8]
-    assert numbers(lists.tasks(str(mixed.pk), limit=5, newest_first=True, cursor=newest.next_cursor)) == [7, 6, 5, 4, 3]
-    assert numbers(lists.tasks(str(mixed.pk), limit=5, offset=10)) == [11, 12]
+    assert numbers(list_tasks(str(mixed.pk), limit=5, newest_first=True, cursor=newest.next_cursor)) == [7, 6, 5, 4, 3]
+    assert numbers(list_tasks(str(mixed.pk), limit=5, offset=10)) == [11, 12]
     assert "result" not in newest.items[0]
 
 
@@ -209,20 +211,20 @@ def test_batches_are_listed_newest_first_and_found_by_name_and_state(db):
     ids = [str(make_batch(f"Batch {number}").pk) for number in range(7)][::-1]
     seen, cursor = [], None
     while True:
-        page, cursor = lists.batches(limit=3, cursor=cursor)
+        page, cursor = list_batches(limit=3, cursor=cursor)
         seen += [batch["batch_id"] for batch in page]
         if cursor is None:
             break
     assert seen == ids
-    assert [batch["name"] for batch in lists.batches(q="batch 3")[0]] == ["Batch 3"]
-    assert len(lists.batches(state="open,running")[0]) == 7
-    assert lists.batches(state="running")[0] == lists.batches(q="\x00")[0] == []
+    assert [batch["name"] for batch in list_batches(q="batch 3")[0]] == ["Batch 3"]
+    assert len(list_batches(state="open,running")[0]) == 7
+    assert list_batches(state="running")[0] == list_batches(q="\x00")[0] == []
     for state in ("\x00", "nonsense", "running,over"):
         with pytest.raises(BadRequest):
-            lists.batches(state=state)
+            list_batches(state=state)
     for cursor in ("x", "eHg=", "ä", "\x00"):
         with pytest.raises(BadRequest):
-            lists.batches(cursor=cursor)
+            list_batches(cursor=cursor)
 
 
 SEARCHES = [
@@ -242,11 +244,11 @@ def test_a_large_batch_is_searched_a_part_at_a_time(mixed, monkeypatch, filters,
     """A page costs the same wherever it is and whatever it finds; all pages together miss nothing."""
 
     def page(**more):
-        return lists.tasks(str(mixed.pk), TaskFilter(**filters), newest_first=newest_first, **more)
+        return list_tasks(str(mixed.pk), TaskFilter(**filters), newest_first=newest_first, **more)
 
     expected = [row["number"] for row in page().items]
     assert page().searched_to is None
-    monkeypatch.setattr(lists, "LOOKED_AT", 5)
+    monkeypatch.setattr("executor.reads.tasks.SEARCH_WINDOW", 5)
     assert [row["number"] for row in page(offset=1).items] == expected[1:]
     found, cursor, before = [], None, 13 if newest_first else 0
     while True:
@@ -262,12 +264,12 @@ def test_a_large_batch_is_searched_a_part_at_a_time(mixed, monkeypatch, filters,
 
 
 def test_what_an_index_or_the_counters_know_is_not_searched(mixed, monkeypatch):
-    monkeypatch.setattr(lists, "LOOKED_AT", 1)
+    monkeypatch.setattr("executor.reads.tasks.SEARCH_WINDOW", 1)
     for filters in ({}, {"status": ["failed"]}, {"priority": ["high"]}, {"function": "ok"}):
-        assert lists.tasks(str(mixed.pk), TaskFilter(**filters)).searched_to is None
+        assert list_tasks(str(mixed.pk), TaskFilter(**filters)).searched_to is None
     new = make_batch("New")
     add_tasks(new, 3)
-    none = lists.tasks(str(new.pk), TaskFilter(status=["failed", "cancelled"]))
+    none = list_tasks(str(new.pk), TaskFilter(status=["failed", "cancelled"]))
     assert (none.items, none.next_cursor, none.matching, none.searched_to) == ([], None, 0, None)
 
 
@@ -280,7 +282,7 @@ def test_every_offset_gives_its_part_of_the_list(execute, mixed, statuses, newes
     tasks = mixed.tasks.filter(status__in=statuses) if statuses else mixed.tasks.all()
     numbers = sorted(tasks.values_list("number", flat=True), reverse=newest_first)
     for offset in range(14):
-        page = lists.tasks(str(mixed.pk), TaskFilter(status=statuses), 3, offset=offset, newest_first=newest_first)
+        page = list_tasks(str(mixed.pk), TaskFilter(status=statuses), 3, offset=offset, newest_first=newest_first)
         assert [row["number"] for row in page.items] == numbers[offset : offset + 3]
         assert page.next_cursor == (str(numbers[offset + 2]) if offset + 3 < len(numbers) else None)
         assert page.matching == len(numbers)
@@ -297,7 +299,7 @@ def test_results_go_on_although_tasks_move_while_they_are_read(mixed):
         return execute(*how)
 
     with connection.execute_wrapper(meanwhile):
-        page = lists.results(str(mixed.pk), ["queued", "running"], cursor="8", limit=2)
+        page = list_results(str(mixed.pk), ["queued", "running"], cursor="8", limit=2)
     assert ([row["number"] for row in page.items], page.next_cursor) == ([11], "11")
 
 
@@ -305,7 +307,7 @@ def test_results_of_several_statuses_are_in_order(mixed):
     """Read from each status by itself."""
     statuses, found, cursor = ["FAILED", "queued", "failed", "completed"], [], None
     while True:
-        page = lists.results(str(mixed.pk), statuses, cursor=cursor, limit=3)
+        page = list_results(str(mixed.pk), statuses, cursor=cursor, limit=3)
         assert len(page.items) <= 3
         found += [row["number"] for row in page.items]
         if not (cursor := page.next_cursor):

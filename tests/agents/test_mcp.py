@@ -6,7 +6,7 @@ import time
 import pytest
 
 from executor.domain.errors import BadTasks
-from executor.reads import lists
+from executor.reads.functions import list_functions
 from tests.agents.conftest import KEY, marks, program
 from tests.support.batches import assert_true_to_itself, item, run, submit
 from tests.support.waiting import eventually
@@ -50,7 +50,7 @@ def refused(*items: dict) -> list[dict]:
 
 @pytest.mark.parametrize("server", ["web", "prog"])
 def test_the_tools_of_a_server_are_listed_with_their_schemas(server):
-    shown = {function["name"]: function for function in lists.functions()}
+    shown = {function["name"]: function for function in list_functions()}
     add = shown[f"{server}.add"]
     assert add["summary"] == "Add two numbers." and "negative" in add["doc"]
     assert add["parameters"]["properties"]["a"]["type"] == "integer" and add["parameters"]["required"] == ["a"]
@@ -112,7 +112,7 @@ def test_a_tool_that_fails_fails_its_task_and_no_secret_is_told(server, worker):
     task = submit(item(f"{server}.fail", reason="too bad", max_retries=1)).wait().task()
     assert (task["status"], task["error_kind"], task["retry_count"]) == ("failed", "tool_failed", 1)
     assert f"{server}.fail" in task["error"]
-    assert KEY not in json.dumps(task) and KEY not in json.dumps(lists.functions())
+    assert KEY not in json.dumps(task) and KEY not in json.dumps(list_functions())
 
 
 def test_the_progress_of_a_tool_is_the_progress_of_its_task():
@@ -147,7 +147,7 @@ def test_a_server_that_is_down_is_refused_by_its_name_and_the_others_work(tools)
         [error] = refused(item("down.add", a=1))
         assert "'down'" in error["reason"] and "nothing answers" in error["reason"]
         assert submit(item("web.say", text="still here")).wait().statuses() == ["completed"]
-        assert "web.say" in {function["name"] for function in lists.functions()}
+        assert "web.say" in {function["name"] for function in list_functions()}
     finally:
         tools.forget("down")
 

@@ -122,7 +122,7 @@ def cancelled(batch):
 
 def test_clear_asks_and_no_means_no(batch, cancelled):
     done = batch.on_terminal(*cancelled, answer="n")
-    assert done.code == 0 and "Delete 2 tasks?" in done.out and "Nothing was deleted." in done.out
+    assert done.code == 0 and "Clear 2 tasks?" in done.out and "Nothing was done." in done.out
     assert BatchTask.objects.count() == 2
 
 
@@ -166,7 +166,7 @@ def test_a_database_that_is_away_is_told_in_words(batch):
 
 def test_without_redis_tasks_are_kept_and_the_answer_says_so(batch):
     done = batch("add", "simulate", "--start", env={"REDIS_URL": "redis://127.0.0.1:1"})
-    assert done.code == 0 and "Redis does not answer" in done.err
+    assert done.code == 0 and "Redis is unavailable" in done.err
     assert Batch.objects.get().state == "running" and BatchTask.objects.count() == 1
 
 

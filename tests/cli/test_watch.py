@@ -9,7 +9,7 @@ from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
 from executor.models import Batch
 from executor.reads.feed import feed
-from executor.reads.task_filter import find_batch
+from executor.reads.lookups import find_batch
 
 
 def tasks(count, **params):

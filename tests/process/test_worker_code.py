@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from executor.reads import lists
+from executor.reads.workers import list_workers
 from executor.storage import attempt_log
 from tests.support.batches import is_alive, item, run, submit
 from tests.support.waiting import eventually
@@ -128,7 +128,7 @@ def test_a_program_sees_neither_secrets_nor_the_folder_of_the_worker(one):
 
 def test_the_worker_says_how_well_programs_are_contained_and_so_does_each_result(one):
     result = submit(code("print(1)")).wait().tasks()[0]["result"]
-    [node] = [each for each in lists.workers() if each["state"] == "active"]
+    [node] = [each for each in list_workers() if each["state"] == "active"]
     assert result["sandbox"] == node["sandbox"]
     assert node["sandbox"]["level"] == "isolated" and "seccomp" in node["sandbox"]["layers"]
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from executor.domain.errors import ExecutorError
-from executor.reads import lists
+from executor.reads.tasks import get_task
 from executor.storage import attempt_log
 from tests.support.batches import item, run, submit
 
@@ -57,7 +57,7 @@ print(base64.b64encode(x.encode()).decode())
     assert first == "[secret PASSWORD]" and result["stderr"].strip() == "[secret PASSWORD]"
     assert base64.b64decode(encoded).decode() == VALUE, "it was really given"
     assert batch.task()["params"]["env"] == {"X": secret()}, "and the task shows what it was given"
-    log = lists.task(batch.task_ids[0])
+    log = get_task(batch.task_ids[0])
     assert VALUE not in json.dumps(log, ensure_ascii=False)
     nothing_gives_away(VALUE)
 

@@ -7,7 +7,7 @@ import pytest
 from django.test import override_settings
 
 from executor.access import Caller, caller_of_shell
-from executor.actions import task_checks
+from executor.actions.task_validation import validate_items
 from executor.domain.errors import BadTasks, NotAllowed
 from executor.domain.states import Priority
 from executor.functions import registry, task_function
@@ -34,7 +34,7 @@ def _functions(monkeypatch):
 
 
 def _check(*items, **more):
-    return task_checks.check(items, caller_of_shell(), **more)
+    return validate_items(items, caller_of_shell(), **more)
 
 
 def _refused(*items, **more) -> list[dict]:
@@ -218,7 +218,7 @@ def test_more_tasks_than_a_call_takes_are_refused_without_reading_them_all():
             yield {"function": "free"}
 
     with pytest.raises(BadTasks, match="at most 3"):
-        task_checks.check(endless(), caller_of_shell())
+        validate_items(endless(), caller_of_shell())
     assert len(read) <= 4
 
 
@@ -236,26 +236,26 @@ def test_numbers_and_booleans_may_come_as_text():
             "timeout": "60",
         }
     )
-    assert (task.priority, task.max_retries, task.retry_delay, task.timeout) == (4, 7, 2.5, 60.0)
+    assert (task.item.priority, task.item.max_retries, task.item.retry_delay, task.item.timeout) == (4, 7, 2.5, 60.0)
 
 
 @pytest.mark.parametrize("priority", ["high", "HIGH", " High ", 3, "3", Priority.HIGH])
 def test_a_priority_by_name_or_number(priority):
     [task] = _check({"function": "free", "priority": priority})
-    assert task.priority == Priority.HIGH
+    assert task.item.priority == Priority.HIGH
 
 
 def test_what_is_not_said_has_its_default():
     [task] = _check({"function": "free"})
-    assert (task.params, task.name, task.custom_id, task.priority) == ("{}", "", None, Priority.MEDIUM)
-    assert (task.max_retries, task.retry_delay, task.timeout, task.run_after) == (3, 1.0, None, None)
+    assert (task.params, task.item.name, task.item.custom_id, task.item.priority) == ("{}", "", None, Priority.MEDIUM)
+    assert (task.item.max_retries, task.item.retry_delay, task.item.timeout, task.item.run_at) == (3, 1.0, None, None)
 
 
 @pytest.mark.parametrize("function", ["function", "tool_name", "tool"])
 @pytest.mark.parametrize("params", ["params", "tool_args", "args"])
 def test_agents_may_use_their_own_words(function, params):
     [task] = _check({function: "free", params: {"value": 1}})
-    assert (task.function, orjson.loads(task.params)) == ("free", {"value": 1})
+    assert (task.item.function, orjson.loads(task.params)) == ("free", {"value": 1})
 
 
 @pytest.mark.parametrize("nothing", [None, {}, "{}"])
@@ -269,12 +269,12 @@ def test_a_time_without_a_zone_is_utc(word):
     naive, zoned = _check(
         {"function": "free", word: "2030-01-02T03:04:05"}, {"function": "free", word: "2030-01-02T05:04:05+02:00"}
     )
-    assert naive.run_after == zoned.run_after == datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert naive.item.run_at == zoned.item.run_at == datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def test_a_number_as_custom_id_is_kept_as_text():
     [task] = _check({"function": "free", "custom_id": 17})
-    assert task.custom_id == "17"
+    assert task.item.custom_id == "17"
     assert _refused({"function": "free", "custom_id": 17}, {"function": "free", "custom_id": "17"})
 
 
@@ -284,8 +284,8 @@ def test_defaults_are_for_those_that_say_nothing_else():
         {"function": "simulate", "priority": "low"},
         defaults={"function": "free", "priority": "high", "max_retries": 0},
     )
-    assert (first.function, first.priority, first.max_retries) == ("free", Priority.HIGH, 0)
-    assert (second.function, second.priority, second.max_retries) == ("simulate", Priority.LOW, 0)
+    assert (first.item.function, first.item.priority, first.item.max_retries) == ("free", Priority.HIGH, 0)
+    assert (second.item.function, second.item.priority, second.item.max_retries) == ("simulate", Priority.LOW, 0)
 
 
 def test_an_item_in_an_agents_words_goes_before_the_defaults():
@@ -293,19 +293,18 @@ def test_an_item_in_an_agents_words_goes_before_the_defaults():
         {"tool_name": "simulate", "tool_args": {"duration": 0}},
         defaults={"function": "free", "params": {"value": 1}},
     )
-    assert (task.function, orjson.loads(task.params)) == ("simulate", {"duration": 0})
+    assert (task.item.function, orjson.loads(task.params)) == ("simulate", {"duration": 0})
 
 
 def test_defaults_in_an_agents_words_are_understood():
     [task] = _check({"function": "simulate"}, defaults={"tool_name": "free", "tool_args": {"duration": 0}})
-    assert (task.function, orjson.loads(task.params)) == ("simulate", {"duration": 0})
+    assert (task.item.function, orjson.loads(task.params)) == ("simulate", {"duration": 0})
 
 
 def test_ids_are_made_in_order():
     tasks = _check(*[{"function": "free"}] * 500)
     ids = [task.task_id for task in tasks]
     assert ids == sorted(set(ids))
-    assert task_checks.uuid_text(ids[0]).replace("-", "") == ids[0]
 
 
 # --- scopes -------------------------------------------------------------------------------------------------------
@@ -320,6 +319,6 @@ SUBMITTER = Caller("token:1", "agent", frozenset({"submit"}))
 )
 def test_a_function_that_needs_a_scope_is_refused_without_it(item):
     with pytest.raises(NotAllowed, match="'code'"):
-        task_checks.check([item], SUBMITTER)
-    [task] = task_checks.check([item], caller_of_shell())
-    assert task.function == item["function"]
+        validate_items([item], SUBMITTER)
+    [task] = validate_items([item], caller_of_shell())
+    assert task.item.function == item["function"]

@@ -244,7 +244,7 @@ def test_pages_of_tasks_keep_the_filter(operator):
 
 
 def test_search_in_a_large_batch_is_answered_in_parts(operator, monkeypatch):
-    monkeypatch.setattr("executor.reads.lists.LOOKED_AT", 5)
+    monkeypatch.setattr("executor.reads.tasks.SEARCH_WINDOW", 5)
     batch = make_batch()
     add_tasks(batch, 11, name="hay")
     add_tasks(batch, 1, name="needle")

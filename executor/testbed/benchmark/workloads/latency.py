@@ -84,14 +84,15 @@ def _measure_critical(batch_id: str) -> dict:
 
 def _add_to_queue(batch_id: str) -> dict:
     """Add a valid task to the queue, as the action does."""
-    from executor.domain.messages import NewTask
+    from executor.domain.new_task import NewTask
+    from executor.domain.task_item import TaskItem
     from executor.queue.dispatch import open_batches
 
-    task = NewTask(task_id=uuid4().hex, function=NOW["function"], params="{}")
+    task = NewTask(uuid4(), TaskItem(function=NOW["function"]), "{}")
     with open_batches([batch_id]) as queue:
         queue.add(batch_id, [task])
         queue.start(batch_id)
-    return {"task_id": task.task_id}
+    return {"task_id": task.task_id.hex}
 
 
 def _latencies(tasks: int, calls: dict[str, Callable[[], dict]]) -> dict:

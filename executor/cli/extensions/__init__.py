@@ -1,0 +1,1 @@
+"""What the terminal adds to actions, by subject; discovered by executor.cli.verbs."""
