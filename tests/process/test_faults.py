@@ -97,7 +97,7 @@ def test_an_answer_given_while_valkey_is_down_says_that_the_start_is_delayed(sur
 
 
 def push(valkey, name: str, queue: str = "high", **fields) -> None:
-    """Return entries that another program may have left in Redis."""
+    """Push a ticket in the form that another program may have left in Redis."""
     if fields:
         valkey.hset(
             f"rq:job:{name}", mapping={"created_at": "2026-01-01T00:00:00.000000Z", "status": "queued", **fields}

@@ -6,6 +6,7 @@ import sys
 from django.core.management.base import BaseCommand
 
 from executor.cli import add_verbs, run
+from executor.management.streams import plain
 
 
 class Command(BaseCommand):
@@ -23,6 +24,6 @@ class Command(BaseCommand):
     def handle(self, *, verb, **options):
         # What a library has to tell would tear the answer apart; what went wrong is in the answer.
         logging.getLogger("executor").setLevel(logging.ERROR)
-        code = run(verb, options, self.stdout._out, self.stderr._out)
+        code = run(verb, options, plain(self.stdout), plain(self.stderr))
         if code:
             sys.exit(code)
