@@ -1,14 +1,16 @@
-"""Tools of agents as task functions: MCP servers, and Agent Zero instances.
+"""Tools of agents as task functions: MCP servers and Agent Zero instances.
 
-configuration   which servers and instances there are
-catalogue       which tools they have: listed, cached, listed again
-schemas         checking parameters against a tool's JSON schema
-transports      one MCP session with a server, over HTTP or with a process
-connections     the sessions of a worker, kept open
-calls           one call of a tool, and what became of it
-agent_zero      one message to an Agent Zero instance, and its answer
-ourselves       which addresses are this site's own
-outgoing        HTTP that never goes where it must not
+configuration     the configured servers and instances
+catalogue         the tools of the servers: listed, cached, refreshed
+schemas           validation of parameters by a tool's JSON schema
+transports        one MCP session with a server, over HTTP or with a child process
+connections       the sessions that a worker keeps open
+calls             one call of a tool
+agent_zero        one message to an Agent Zero instance, and its answer
+agent_zero_chat   a chat with an instance through its API
+delivery_marker   record of a message whose fate is unknown
+outgoing          HTTP that reaches permitted addresses only
+self_address      detection of this site's own addresses
 
-Nothing here is imported before something is configured: the MCP client takes a second to load.
+Nothing here is imported before a server or instance is configured: the MCP client takes a second to load.
 """

@@ -1,12 +1,12 @@
-"""One call of a tool, and what became of it."""
+"""One call of a tool."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
 from mcp import MCPError
+from mcp.shared.dispatcher import ProgressFnT
 from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, METHOD_NOT_FOUND, REQUEST_TIMEOUT, CallToolResult, TextContent
 from pydantic import ValidationError
 
@@ -15,13 +15,12 @@ from executor.domain.errors import AgentUnavailable, TaskError, TaskTimeout, Too
 from . import outgoing
 from .configuration import McpServer
 from .connections import connections
-from .transports import Session, Unreachable, reason_of
+from .transports import Session, reason_of
+from .unreachable import Unreachable
 
-Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 
-
-async def call(server: McpServer, tool: str, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """What the tool gave: `text`, `structured` when it has any, and `content` with all that is no text.
+async def call(server: McpServer, tool: str, arguments: dict[str, Any], progress: ProgressFnT) -> dict[str, Any]:
+    """Call a tool and return `text`, `structured` if the tool provides it, and `content` with the parts without text.
 
     Raises AgentUnavailable, ToolFailed, TaskTimeout.
     """
@@ -36,26 +35,26 @@ async def call(server: McpServer, tool: str, arguments: dict[str, Any], progress
             except MCPError as error:
                 outcome = error
             except ValidationError:
-                told = f"The MCP server {server.name!r} answered something that MCP does not know."
-                raise ToolFailed(told, retryable=False) from None
+                message = f"The MCP server {server.name!r} sent an answer that is not valid MCP."
+                raise ToolFailed(message, retryable=False) from None
             except RuntimeError as error:
-                # The client's way to say that the answer does not fit the schema which the tool itself has given.
+                # The client raises this when the answer violates the tool's own output schema.
                 raise ToolFailed(server.hide(f"{server.name}.{tool}: {error}")[:2000], retryable=False) from None
     except Unreachable as error:
-        raise AgentUnavailable(f"{_named(server)} cannot be used: {error}.") from None
+        raise AgentUnavailable(f"{_name_of(server)} cannot be used: {error}.") from None
     except BaseExceptionGroup as group:
-        # How a session ends whose connection broke. An answer that came before that is an answer.
+        # The session ended because its connection broke. An answer that came before that counts.
         if not isinstance(outcome, dict):
             raise _broken(server, tool, _first(group)) from None
     if not isinstance(outcome, dict):
         raise _failure(server, tool, session, outcome) from None
     if outcome.pop("is_error"):
-        told = server.hide(outcome["text"].strip())[:2000] or "it said nothing more"
-        raise ToolFailed(f"{server.name}.{tool} failed: {told}", details={"text": told})
+        reason = server.hide(outcome["text"].strip())[:2000] or "it gave no reason"
+        raise ToolFailed(f"{server.name}.{tool} failed: {reason}", details={"text": reason})
     return outcome
 
 
-def _named(server: McpServer) -> str:
+def _name_of(server: McpServer) -> str:
     return f"The MCP server {server.name!r} ({server.where})"
 
 
@@ -70,11 +69,11 @@ def _broken(server: McpServer, tool: str, error: BaseException) -> BaseException
     if isinstance(error, TaskError):
         return error
     reason = reason_of(server, error, [])
-    if isinstance(error, outgoing.Refused | outgoing.TooMuch):
+    if isinstance(error, outgoing.AddressRefused | outgoing.ResponseTooLarge):
         return ToolFailed(f"{server.name}.{tool}: {reason}", retryable=False)
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
-        return AgentUnavailable(f"{_named(server)} cannot be used: {reason}.")
-    return AgentUnavailable(f"{_named(server)} went away while {tool} ran: {reason}.")
+        return AgentUnavailable(f"{_name_of(server)} cannot be used: {reason}.")
+    return AgentUnavailable(f"{_name_of(server)} was lost while {tool} ran: {reason}.")
 
 
 def _failure(server: McpServer, tool: str, session: Session, error: MCPError) -> Exception:
@@ -82,14 +81,14 @@ def _failure(server: McpServer, tool: str, session: Session, error: MCPError) ->
     if error.code == REQUEST_TIMEOUT and server.tool_timeout:
         return TaskTimeout(f"{name} did not answer within {server.tool_timeout:g} s, its server's tool_timeout.")
     if error.code == CONNECTION_CLOSED:
-        return AgentUnavailable(f"{_named(server)} went away while {tool} ran.")
+        return AgentUnavailable(f"{_name_of(server)} was lost while {tool} ran.")
     if error.code in (INVALID_PARAMS, METHOD_NOT_FOUND):
         return ToolFailed(f"{name} was refused by its server: {session.reason(error)}.", retryable=False)
     return ToolFailed(f"{name} failed: {session.reason(error)}.")
 
 
 def _result(answer: CallToolResult) -> dict[str, Any]:
-    """The parts of an answer that say something."""
+    """Return the parts of an answer that are not empty."""
     others = [
         item.model_dump(mode="json", by_alias=True, exclude_none=True)
         for item in answer.content

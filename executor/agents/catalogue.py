@@ -1,6 +1,6 @@
-"""Which tools the MCP servers have: listed in threads of their own, kept for a while, and listed again.
+"""The tools of the MCP servers: listed in background threads, cached, and refreshed when the cache expires.
 
-Nobody waits longer for a server than its `init_timeout`, and for one that has just failed nobody waits at all.
+A caller waits for a server at most its `init_timeout`, and not at all for one that has just failed.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import configuration
 from .configuration import McpServer
+from .unreachable import Unreachable
 
 logger = logging.getLogger(__name__)
 
-FRESH = {"streamable-http": 60.0, "stdio": 600.0}  # seconds that a list is believed without looking again
-AFTER_FAILURE = 5.0  # seconds before a server that failed is asked again, at least
-PAGES = 50
-TOOLS = 2_000
+CACHE_SECONDS = {"streamable-http": 60.0, "stdio": 600.0}
+MIN_FAILURE_BACKOFF = 5.0  # seconds
+MAX_PAGES = 50
+MAX_TOOLS = 2_000
 
 
 @dataclass(frozen=True, eq=False)
 class Tool:
-    """A tool as its server describes it."""
+    """A tool, described by its server."""
 
     server: McpServer
     name: str
@@ -40,23 +40,23 @@ class Tool:
 
 
 class Listing:
-    """What is known of one server's tools. `error` says why the last look failed."""
+    """The cached tools of one server. `error` is the reason why the last refresh failed."""
 
     def __init__(self, server: McpServer):
         self.server = server
         self.tools: dict[str, Tool] | None = None
         self.error = ""
-        self.looked_at = float("-inf")
-        self._took = 0.0
+        self.refreshed_at = float("-inf")
+        self._duration = 0.0
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._done.set()
 
-    def look(self, wait: float) -> None:
-        """See to it that it is fresh. Waits at most so long, and not at all where an old list will do."""
-        age = time.monotonic() - self.looked_at
+    def refresh(self, timeout: float) -> None:
+        """Refresh an expired list in the background. Wait for it, at most `timeout`, only if there is no older list."""
+        age = time.monotonic() - self.refreshed_at
         known = self.tools is not None and not self.error
-        if age < (FRESH[self.server.type] if known else max(AFTER_FAILURE, 2 * self._took)):
+        if age < (CACHE_SECONDS[self.server.type] if known else max(MIN_FAILURE_BACKOFF, 2 * self._duration)):
             return
         with self._lock:
             if self._done.is_set():
@@ -64,46 +64,45 @@ class Listing:
                 name = f"tools of {self.server.name}"
                 threading.Thread(target=self._list, name=name, daemon=True).start()
         if not known:
-            self._done.wait(wait)
+            self._done.wait(timeout)
 
     def _list(self) -> None:
-        began = time.monotonic()
+        started = time.monotonic()
         try:
             self.tools, self.error = asyncio.run(_tools_of(self.server)), ""
         except Exception as error:
-            # Of the server's own errors the text is free of secrets already; of others only the kind is told.
-            known = type(error).__name__ == "Unreachable"
-            self.error = str(error) if known else type(error).__name__
-            logger.warning("the tools of %s cannot be listed: %s", self.server.name, self.error)
+            # The text of Unreachable is free of secrets; the text of any other error may not be.
+            self.error = str(error) if isinstance(error, Unreachable) else type(error).__name__
+            logger.warning("cannot list the tools of %s: %s", self.server.name, self.error)
         finally:
-            self.looked_at = time.monotonic()
-            self._took = self.looked_at - began
+            self.refreshed_at = time.monotonic()
+            self._duration = self.refreshed_at - started
             self._done.set()
 
     @property
     def reason(self) -> str:
-        """Why its tools cannot be used now; empty when they can."""
+        """Why the tools cannot be used now; an empty string if they can."""
         if self.error:
             return f"The MCP server {self.server.name!r} ({self.server.where}) cannot be used: {self.error}."
         if self.tools is None:
-            return f"The MCP server {self.server.name!r} ({self.server.where}) has not told its tools yet."
+            return f"The MCP server {self.server.name!r} ({self.server.where}) has not listed its tools yet."
         return ""
 
 
 async def _tools_of(server: McpServer) -> dict[str, Tool]:
-    from .transports import Unreachable, reason_of, session
+    from .transports import reason_of, session
 
     found: dict[str, Tool] = {}
     cursor = None
     try:
         async with session(server) as opened:
             async with asyncio.timeout(server.init_timeout):
-                for _ in range(PAGES):
+                for _ in range(MAX_PAGES):
                     page = await opened.client.list_tools(cursor=cursor)
-                    for tool in page.tools[: TOOLS - len(found)]:
+                    for tool in page.tools[: MAX_TOOLS - len(found)]:
                         if tool.name not in server.disabled_tools and tool.name.isprintable():
-                            title, told = tool.title or "", (tool.description or "").strip()
-                            found[tool.name] = Tool(server, tool.name, title, told, tool.input_schema)
+                            title, description = tool.title or "", (tool.description or "").strip()
+                            found[tool.name] = Tool(server, tool.name, title, description, tool.input_schema)
                     if not (cursor := page.next_cursor):
                         break
     except Unreachable:
@@ -121,7 +120,7 @@ class Catalogue:
         self._lock = threading.Lock()
 
     def listings(self) -> list[Listing]:
-        """One for each configured server, in their order."""
+        """Return the listings of the configured servers, in their order."""
         servers = configuration.current().servers
         with self._lock:
             self._listings = {
@@ -131,34 +130,33 @@ class Catalogue:
             return list(self._listings.values())
 
     def listing(self, name: str) -> Listing | None:
-        """That of one server, as fresh as can be had within its time."""
+        """Return the listing of one server, refreshed within its `init_timeout`; None if it is not configured."""
         found = next((listing for listing in self.listings() if listing.server.name == name), None)
         if found is not None:
-            found.look(found.server.init_timeout + 0.5)
+            found.refresh(found.server.init_timeout + 0.5)
         return found
 
-    def all(self, seconds: float) -> list[Listing]:
-        """All of them, waiting so long in all for those that were never seen."""
+    def refreshed(self, timeout: float) -> list[Listing]:
+        """Return all listings, refreshed; wait at most `timeout` seconds for servers that were never listed."""
         found = self.listings()
-        _look_at(found, seconds)
+        _refresh(found, timeout)
         return found
 
-    def having(self, tool: str) -> tuple[list[Tool], list[Listing]]:
-        """The tools of that name on all servers, and the servers that cannot be asked."""
+    def find_tool(self, name: str) -> tuple[list[Tool], list[Listing]]:
+        """Return the tools of that name on all servers, and the listings of the unavailable servers."""
         found = self.listings()
-        _look_at(found, max((listing.server.init_timeout for listing in found), default=0) + 0.5)
-        have = [listing.tools[tool] for listing in found if listing.tools and tool in listing.tools]
-        return have, [listing for listing in found if listing.reason]
+        _refresh(found, max((listing.server.init_timeout for listing in found), default=0) + 0.5)
+        tools = [listing.tools[name] for listing in found if listing.tools and name in listing.tools]
+        return tools, [listing for listing in found if listing.reason]
 
 
-def _look_at(listings: Iterable[Listing], seconds: float) -> None:
-    """All at the same time: first each is asked, then each is waited for."""
-    listings = list(listings)
+def _refresh(listings: list[Listing], timeout: float) -> None:
+    """Refresh listings concurrently: start all, then wait for all."""
     for listing in listings:
-        listing.look(0)
-    deadline = time.monotonic() + seconds
+        listing.refresh(0)
+    deadline = time.monotonic() + timeout
     for listing in listings:
-        listing.look(max(0.0, deadline - time.monotonic()))
+        listing.refresh(max(0.0, deadline - time.monotonic()))
 
 
 CATALOGUE = Catalogue()

@@ -1,13 +1,13 @@
-"""Which MCP servers and Agent Zero instances there are.
+"""The configured MCP servers and Agent Zero instances.
 
-From the setting AGENT_TOOLS and from the JSON file that BATCH_AGENT_TOOLS names, in the shape that agents use:
+Sources are the setting AGENT_TOOLS and the JSON file of BATCH_AGENT_TOOLS, in the format that agents use:
 
     {"mcpServers": {"files": {"command": "npx", "args": [...], "env": {...}},
                     "search": {"type": "streamable-http", "url": "https://…/mcp", "headers": {...}}},
      "agentZero": {"home": {"url": "http://…", "api_key": {"$secret": "HOME_KEY"}}}}
 
-`${NAME}` within a text, and `{"$secret": "NAME"}` in its place, stand for a variable of the environment. An entry that
-is wrong becomes a problem of its own name; the others work.
+`${NAME}` inside a text, or `{"$secret": "NAME"}` in place of one, stands for a variable of the environment. An invalid
+entry becomes a problem under its own name; the others work.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ import logging
 import os
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from .self_address import leads_to_us
+from .self_address import resolves_to_self
 
 logger = logging.getLogger(__name__)
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 HIDDEN = "•••"
-SHORTEST_SECRET = 6  # characters; hiding every "1" of a text would leave nothing of it
+MIN_SECRET_LENGTH = 6  # characters; hiding every "1" would make texts unreadable
 
 
 class _Entry(BaseModel):
-    """What is common to both kinds. Keys that other programs put there are passed over."""
+    """Common part of both kinds. Unknown keys are ignored: other programs share the file."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -46,30 +47,30 @@ class _Entry(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _url_is_one(cls, url: str) -> str:
+    def _validate_url(cls, url: str) -> str:
         parts = urlsplit(url)
         if url and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError("url must be an address that begins with http:// or https://")
-        if url and leads_to_us(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)):
-            raise ValueError("that is this site itself (BATCH_PORT, BATCH_HOSTS), which must not call itself")
+            raise ValueError("url must begin with http:// or https://")
+        if parts.hostname and resolves_to_self(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)):
+            raise ValueError("url is this site itself (BATCH_PORT, BATCH_HOSTS), which must not call itself")
         return url
 
     @property
     def where(self) -> str:
-        """Its address as it may be shown: the path of a url may be a password."""
+        """Address for messages, without the path, which may contain a password."""
         parts = urlsplit(self.url)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
     def hide(self, text: str) -> str:
-        """The text without anything that is this entry's secret."""
+        """Return the text without the secrets of this entry."""
         for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text
 
 
 class McpServer(_Entry):
-    """An MCP server: one that is reached over HTTP, or a program that is started."""
+    """An MCP server, reached over HTTP or started as a program."""
 
     type: Literal["streamable-http", "stdio"]
     scope: Literal["", "code"] = ""
@@ -84,7 +85,7 @@ class McpServer(_Entry):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_name_for_each_kind(cls, entry: Any) -> Any:
+    def _normalise_type(cls, entry: Any) -> Any:
         if not isinstance(entry, dict):
             return entry
         entry = {**entry, "url": entry.get("url") or entry.get("serverUrl") or ""}
@@ -92,11 +93,11 @@ class McpServer(_Entry):
         if kind in ("http", "http-stream", "http-streaming", "streaming-http", "streamable-http", "streamable_http"):
             kind = "streamable-http"
         elif kind == "sse":
-            raise ValueError("the old transport sse is not spoken; most servers offer streamable-http as well")
+            raise ValueError("the old transport sse is not supported; most servers offer streamable-http as well")
         return {**entry, "type": kind}
 
     @model_validator(mode="after")
-    def _it_can_be_found(self):
+    def _require_command_or_url(self) -> Self:
         if self.type == "stdio" and not self.command:
             raise ValueError("command is missing: the program to start")
         if self.type != "stdio" and not self.url:
@@ -105,6 +106,7 @@ class McpServer(_Entry):
 
     @property
     def where(self) -> str:
+        """Address or command for messages."""
         return self.command if self.type == "stdio" else super().where
 
 
@@ -119,7 +121,7 @@ class AgentZero(_Entry):
 
 @dataclass(frozen=True)
 class Configuration:
-    """`problems`: name → why that server or instance cannot be used; "" is the whole file."""
+    """Servers and instances by name. `problems`: name → why it cannot be used; "" stands for the whole file."""
 
     servers: dict[str, McpServer] = field(default_factory=dict)
     instances: dict[str, AgentZero] = field(default_factory=dict)
@@ -127,26 +129,26 @@ class Configuration:
 
 
 _lock = threading.Lock()
-_read: tuple[Any, Configuration] | None = None
+_cached: tuple[Any, Configuration] | None = None
 
 
 def current() -> Configuration:
-    """What is configured now; the file is read again when it has changed."""
-    global _read
+    """Return the current configuration; the file is read again after a change."""
+    global _cached
     path = getattr(settings, "BATCH_AGENT_TOOLS", "")
-    given = getattr(settings, "AGENT_TOOLS", None) or {}
-    if not path and not given:
-        return _NOTHING
-    state = (path, _state_of(path), repr(given))
+    source = getattr(settings, "AGENT_TOOLS", None) or {}
+    if not path and not source:
+        return _EMPTY
+    state = (path, _state_of(path), repr(source))
     with _lock:
-        if _read is None or _read[0] != state:
-            _read = (state, read(given, path))
-            for name, problem in _read[1].problems.items():
+        if _cached is None or _cached[0] != state:
+            _cached = (state, read(source, path))
+            for name, problem in _cached[1].problems.items():
                 logger.warning("agent tools%s: %s", f", {name!r}" if name else "", problem)
-        return _read[1]
+        return _cached[1]
 
 
-_NOTHING = Configuration()
+_EMPTY = Configuration()
 
 
 def _state_of(path: str) -> tuple | None:
@@ -157,27 +159,27 @@ def _state_of(path: str) -> tuple | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def read(given: Any, path: str = "") -> Configuration:
-    """The configuration of a setting and a file. What is wrong with either is a problem in it."""
+def read(source: Any, path: str = "") -> Configuration:
+    """Return the configuration of a setting and a file, with their errors as problems."""
     found = Configuration()
-    _take(given, found)
+    _load(source, found)
     if path:
         try:
-            _take(json.loads(Path(path).read_text()), found)
+            _load(json.loads(Path(path).read_text()), found)
         except (OSError, UnicodeDecodeError) as error:
             found.problems[""] = f"the file of BATCH_AGENT_TOOLS cannot be read ({type(error).__name__})."
         except json.JSONDecodeError as error:
-            # Of the text itself nothing is repeated: it may hold keys.
-            found.problems[""] = f"the file of BATCH_AGENT_TOOLS is no JSON: line {error.lineno}, {error.msg}."
+            # The text itself is not quoted: it may contain keys.
+            found.problems[""] = f"the file of BATCH_AGENT_TOOLS is not JSON: line {error.lineno}, {error.msg}."
     return found
 
 
-def _take(given: Any, found: Configuration) -> None:
-    for kind, model, into in (
+def _load(source: Any, found: Configuration) -> None:
+    for kind, model, target in (
         ("mcpServers", McpServer, found.servers),
         ("agentZero", AgentZero, found.instances),
     ):
-        entries = given.get(kind, {}) if isinstance(given, dict) else None
+        entries = source.get(kind, {}) if isinstance(source, dict) else None
         if not isinstance(entries, dict):
             found.problems[""] = 'it must be an object like {"mcpServers": {name: {…}}, "agentZero": {name: {…}}}.'
             continue
@@ -185,38 +187,40 @@ def _take(given: Any, found: Configuration) -> None:
             if isinstance(entry, dict) and entry.get("disabled"):
                 continue
             found.problems.pop(name, None)
-            into.pop(name, None)
+            target.pop(name, None)
             try:
                 if name in found.servers or name in found.instances:
                     raise ValueError("the name is used twice")
-                into[name] = _entry(model, name, entry)
+                target[name] = _entry(model, name, entry)
             except ValidationError as error:
-                found.problems[name] = "; ".join(_told(problem) for problem in error.errors(include_url=False)) + "."
+                found.problems[name] = (
+                    "; ".join(_describe(problem) for problem in error.errors(include_url=False)) + "."
+                )
             except ValueError as error:
                 found.problems[name] = f"{error}."
 
 
-def _told(problem: dict) -> str:
-    """What is wrong, without the value: that may be a key."""
+def _describe(problem: Mapping[str, Any]) -> str:
+    """Return the place and reason of an error, without the value: it may be a key."""
     place = ".".join(map(str, problem["loc"]))
-    said = problem["msg"].removeprefix("Value error, ")
-    return f"{place}: {said}" if place else said
+    reason = problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {reason}" if place else reason
 
 
 def _entry(model: type[_Entry], name: str, entry: Any) -> Any:
     if not isinstance(entry, dict):
         raise ValueError("must be an object")
     secrets: set[str] = set()
-    filled = _filled({key: value for key, value in entry.items() if key != "secrets"}, secrets)
-    for part in (filled.get("headers"), filled.get("env"), {"api_key": filled.get("api_key")}):
+    values = _substituted({key: value for key, value in entry.items() if key != "secrets"}, secrets)
+    for part in (values.get("headers"), values.get("env"), {"api_key": values.get("api_key")}):
         for value in part.values() if isinstance(part, dict) else ():
             secrets.update([value, *value.split()] if isinstance(value, str) else [])
-    long = frozenset(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
-    return model.model_validate({**filled, "name": name, "secrets": long})
+    hidden = frozenset(secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH)
+    return model.model_validate({**values, "name": name, "secrets": hidden})
 
 
-def _filled(value: Any, secrets: set[str]) -> Any:
-    """The value with variables of the environment in their places, which are noted down as secrets."""
+def _substituted(value: Any, secrets: set[str]) -> Any:
+    """Return the value with variables of the environment substituted, and add these to `secrets`."""
 
     def variable(name: str) -> str:
         try:
@@ -228,9 +232,9 @@ def _filled(value: Any, secrets: set[str]) -> Any:
     if isinstance(value, dict):
         if set(value) == {"$secret"} and isinstance(value["$secret"], str):
             return variable(value["$secret"])
-        return {key: _filled(item, secrets) for key, item in value.items()}
+        return {key: _substituted(item, secrets) for key, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, secrets) for item in value]
+        return [_substituted(item, secrets) for item in value]
     if isinstance(value, str):
         return _VARIABLE.sub(lambda match: variable(match[1]), value)
     return value

@@ -1,8 +1,8 @@
-"""What a worker keeps open between calls, for each server. It ends with the event loop.
+"""Connections that a worker keeps open between calls, for each server. They end with the event loop.
 
-A program is started by the first call, shared by all, and started again after it was lost. Its session lives in a task
-of its own, because whoever opens one has to be the one who closes it. Over HTTP each call has a session of its own,
-so that none goes down with another's; what they share are the connections below.
+A program is started by the first call, shared by all, and restarted after it was lost. Its session lives in a task of
+its own, because a session must be closed by the task that opened it. Over HTTP each call has a session of its own, so
+that sessions fail independently; they share the HTTP client.
 """
 
 from __future__ import annotations
@@ -14,43 +14,46 @@ from contextlib import asynccontextmanager
 import httpx2
 
 from .configuration import McpServer
-from .transports import Session, Unreachable, client_for, session
+from .transports import Session, client_for, session
+from .unreachable import Unreachable
 
 
 class Connection:
-    """A session and the task that keeps it."""
+    """A session and the task that keeps it open."""
 
     def __init__(self, server: McpServer):
         self.server = server
         loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[Session] = loop.create_future()
         self._ready.add_done_callback(lambda future: future.cancelled() or future.exception())
-        self._over = asyncio.Event()
+        self._closing = asyncio.Event()
         self.task = loop.create_task(self._keep())
 
     @property
     def usable(self) -> bool:
+        """Whether the session is opening or open."""
         lost = self._ready.done() and not self._ready.exception() and self._ready.result().lost.is_set()
-        return not self.task.done() and not self._over.is_set() and not lost
+        return not self.task.done() and not self._closing.is_set() and not lost
 
     async def opened(self) -> Session:
-        """Raises Unreachable."""
+        """Wait for the session to open and return it. Raises Unreachable."""
         return await asyncio.shield(self._ready)
 
     def close(self) -> None:
-        self._over.set()
+        """Have the task close the session."""
+        self._closing.set()
 
     async def _keep(self) -> None:
         try:
             async with session(self.server) as opened:
                 self._ready.set_result(opened)
-                over = asyncio.create_task(self._over.wait())
+                closing = asyncio.create_task(self._closing.wait())
                 lost = asyncio.create_task(opened.lost.wait())
                 try:
-                    await asyncio.wait({over, lost}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({closing, lost}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
-                    self._over.set()
-                    over.cancel()
+                    self._closing.set()
+                    closing.cancel()
                     lost.cancel()
         except BaseException as error:
             if not self._ready.done():
@@ -58,7 +61,7 @@ class Connection:
             if isinstance(error, asyncio.CancelledError):
                 raise
         finally:
-            self._over.set()
+            self._closing.set()
 
 
 def _reason(server: McpServer, error: BaseException) -> Unreachable:
@@ -79,10 +82,7 @@ class Connections:
 
     @asynccontextmanager
     async def session(self, server: McpServer) -> AsyncIterator[Session]:
-        """A session for one call.
-
-        Raises Unreachable.
-        """
+        """Provide a session for one call. Raises Unreachable."""
         if server.type == "stdio":
             yield await self._program(server).opened()
         else:
@@ -101,7 +101,7 @@ class Connections:
     def _client(self, server: McpServer) -> httpx2.AsyncClient:
         known = self._http.get(server.name)
         if known is None or known[0] != server:
-            # An older client is let go: calls that are under way may still use it.
+            # The older client is not closed: calls in progress may still use it.
             known = self._http[server.name] = server, client_for(server)
         return known[1]
 
@@ -110,7 +110,7 @@ _of_loop: Connections | None = None
 
 
 def connections() -> Connections:
-    """Those of the running event loop."""
+    """Return the connections of the running event loop."""
     global _of_loop
     loop = asyncio.get_running_loop()
     if _of_loop is None or _of_loop.loop is not loop:

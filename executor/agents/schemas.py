@@ -1,44 +1,44 @@
-"""Parameters of a tool, checked against the JSON Schema that its server gave."""
+"""Validation of a tool's parameters by the JSON Schema of its server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jsonschema
 import referencing
-from jsonschema.exceptions import ValidationError as Unfit
+from jsonschema.exceptions import ValidationError as SchemaViolation
 from pydantic import RootModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from referencing.exceptions import Unresolvable
 
 from executor.domain import secrets
 
-ERRORS = 20  # of one task that are told
-# What these say of a value depends on what is inside of it.
-BY_WHAT_IS_INSIDE = {"anyOf", "oneOf", "not", "contains", "const", "enum", "uniqueItems", "dependentSchemas"}
+MAX_ERRORS = 20  # reported for one task
+# Keywords whose result depends on the values inside.
+DEPENDS_ON_CONTENT = {"anyOf", "oneOf", "not", "contains", "const", "enum", "uniqueItems", "dependentSchemas"}
 
 
 class ToolParameters(RootModel[dict[str, Any]]):
-    """Any parameters; those of a tool whose schema is known are made by `parameters_of`."""
+    """Any parameters. `parameters_of` derives the model of a tool whose schema is known."""
 
     tool_schema: ClassVar[dict[str, Any]] = {"type": "object"}
     validator: ClassVar[Any] = None
 
     @classmethod
-    def model_validate(cls, obj: Any, **how: Any):
-        """Raises pydantic's ValidationError, with the place of every fault."""
-        made = super().model_validate(obj, **how)
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Validate by the JSON Schema. Raises pydantic's ValidationError, with the place of every error."""
+        model = super().model_validate(obj, **options)
         if cls.validator is None:
-            return made
+            return model
         try:
-            faults = [fault for fault in cls.validator.iter_errors(made.root) if not _cannot_know(fault)]
-            wrong = [problem for fault in faults for problem in _problems(fault)]
+            errors = [error for error in cls.validator.iter_errors(model.root) if not _depends_on_secret(error)]
+            details = [detail for error in errors for detail in _details(error)]
         except (Unresolvable, RecursionError):
-            return made  # a schema that cannot be followed here: its server will judge
-        if wrong:
-            raise ValidationError.from_exception_data(cls.__name__, wrong[:ERRORS])
-        return made
+            return model  # the schema cannot be resolved here: leave the validation to its server
+        if details:
+            raise ValidationError.from_exception_data(cls.__name__, details[:MAX_ERRORS])
+        return model
 
     @classmethod
     def model_json_schema(cls, *_, **__) -> dict[str, Any]:
@@ -46,20 +46,19 @@ class ToolParameters(RootModel[dict[str, Any]]):
 
 
 def parameters_of(name: str, schema: dict[str, Any]) -> type[ToolParameters]:
-    """The parameter model of a tool. A schema that is none checks nothing: its server will judge."""
-
+    """Return the parameter model of a tool. An invalid schema validates nothing here; its server does."""
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         kind.check_schema(schema)
-        # With a registry of its own nothing is fetched that the schema points to.
+        # With an empty registry no remote reference of the schema is fetched.
         validator = kind(schema, registry=referencing.Registry())
     except (jsonschema.SchemaError, RecursionError):
         validator = None
-    return type(name, (ToolParameters,), {"tool_schema": _shown(schema), "validator": validator})
+    return type(name, (ToolParameters,), {"tool_schema": _for_forms(schema), "validator": validator})
 
 
-def _shown(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema as forms take it: an object with properties that are objects."""
+def _for_forms(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema as an object whose properties are all objects, as forms require."""
     properties = schema.get("properties")
     parts = properties.items() if isinstance(properties, dict) else ()
     required = schema.get("required")
@@ -71,30 +70,33 @@ def _shown(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cannot_know(fault: Unfit) -> bool:
-    """Whether the fault may come from a secret, whose value is not known here: its server will judge."""
-    return fault.validator in BY_WHAT_IS_INSIDE and any(secrets.find_secrets(fault.instance))
+def _depends_on_secret(error: SchemaViolation) -> bool:
+    """Return whether the error may come from a secret, whose value is unknown here."""
+    return error.validator in DEPENDS_ON_CONTENT and any(secrets.find_secrets(error.instance))
 
 
-def _problems(fault: Unfit) -> Iterator[InitErrorDetails]:
-    place = tuple(fault.absolute_path)
-    match fault.validator:
+def _details(error: SchemaViolation) -> Iterator[InitErrorDetails]:
+    place = tuple(error.absolute_path)
+    keyword: Any = error.validator_value
+    schema: Any = error.schema
+    instance: Any = error.instance
+    match error.validator:
         case "required":
-            missing = [name for name in fault.validator_value if name not in fault.instance]
-            # One fault for each of them comes by itself; jsonschema names it in its message only.
-            name = next((name for name in missing if fault.message.startswith(repr(name))), "")
-            yield _problem((*place, name), "Field required", fault.instance)
-        case "additionalProperties" if fault.validator_value is False and "patternProperties" not in fault.schema:
-            known = fault.schema.get("properties", {})
-            told = ", ".join(known) or "none"
-            for name in fault.instance:
+            missing = [name for name in keyword if name not in instance]
+            # jsonschema reports one error for each of them, and names it in the message only.
+            name = next((name for name in missing if error.message.startswith(repr(name))), "")
+            yield _detail((*place, name), "Field required", instance)
+        case "additionalProperties" if keyword is False and "patternProperties" not in schema:
+            known = schema.get("properties", {})
+            names = ", ".join(known) or "none"
+            for name in instance:
                 if name not in known:
-                    yield _problem((*place, name), f"unknown parameter; known are: {told}", None)
+                    yield _detail((*place, name), f"unknown parameter; known are: {names}", None)
         case _:
-            yield _problem(place, _shortened(fault.message), fault.instance)
+            yield _detail(place, _shortened(error.message), instance)
 
 
-def _problem(place: tuple, message: str, value: Any) -> InitErrorDetails:
+def _detail(place: tuple, message: str, value: Any) -> InitErrorDetails:
     return InitErrorDetails(
         type=PydanticCustomError("json_schema", "{reason}", {"reason": message}), loc=place, input=value
     )

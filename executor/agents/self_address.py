@@ -1,4 +1,4 @@
-"""Whether an address is this site's own: a tool that calls the site it is called by would wait for itself."""
+"""Detection of this site's own addresses: a tool that calls the site would make a batch wait for itself."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.conf import settings
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
 
 
-def has_our_name(host: str, port: int) -> bool:
-    """Whether people reach this site by that name, perhaps through a proxy."""
+def is_own_host_name(host: str, port: int) -> bool:
+    """Return whether users reach this site by that name, possibly through a proxy."""
     names = {name.strip("[].").lower() for name in settings.ALLOWED_HOSTS} - LOOPBACK - {"*"}
     return host.strip("[].").lower() in names and port in (80, 443, settings.BATCH_PORT)
 
 
-def is_ours(addresses: Iterable[str], port: int) -> bool:
-    """Whether this site itself listens there, as far as this machine can tell."""
+def is_own_address(addresses: Iterable[str], port: int) -> bool:
+    """Return whether this site listens at one of the IP addresses, as far as this machine can know."""
     if port != settings.BATCH_PORT:
         return False
     own = {entry.address.partition("%")[0] for entries in psutil.net_if_addrs().values() for entry in entries}
@@ -31,9 +31,9 @@ def is_ours(addresses: Iterable[str], port: int) -> bool:
     return False
 
 
-def leads_to_us(host: str, port: int) -> bool:
-    """The same of a name that is looked up, which only happens for our own port."""
-    if has_our_name(host, port):
+def resolves_to_self(host: str, port: int) -> bool:
+    """Return whether a host is this site. The name is resolved only for the site's own port."""
+    if is_own_host_name(host, port):
         return True
     if port != settings.BATCH_PORT:
         return False
@@ -41,4 +41,4 @@ def leads_to_us(host: str, port: int) -> bool:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    return is_ours({entry[4][0] for entry in found}, port)
+    return is_own_address({str(entry[4][0]) for entry in found}, port)

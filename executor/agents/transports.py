@@ -1,4 +1,4 @@
-"""One MCP session with a server: over streamable HTTP, or with a process that is started for it."""
+"""One MCP session with a server: over streamable HTTP, or with a child process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, TextIO, cast
 
 import anyio
 import httpx2
@@ -21,43 +21,41 @@ from executor.processes.spawning import bare_python
 
 from . import outgoing
 from .configuration import McpServer
+from .unreachable import Unreachable
 
-SEND = 60.0  # seconds
-FAREWELL = 1.0
-HEARD = 0.2
-
-
-class Unreachable(Exception):
-    """There is no session with the server; the text says why."""
+# Seconds.
+SEND_TIMEOUT = 60.0
+CLOSE_TIMEOUT = 1.0
+CANCEL_DELAY = 0.2  # between a cancel notification and the end of its session
 
 
 class Session:
-    """An open session. `lost` is set as soon as the other end has gone."""
+    """An open session. `lost` is set as soon as the other end closes."""
 
     def __init__(self, server: McpServer, client: Client, lost: anyio.Event, refusals: list[str]):
         self.server, self.client, self.lost = server, client, lost
         self._refusals = refusals
 
     def reason(self, error: BaseException) -> str:
-        """Why something failed, for people and without secrets."""
+        """Return why a call failed, without secrets."""
         return reason_of(self.server, error, self._refusals)
 
 
 @asynccontextmanager
 async def session(server: McpServer, http: httpx2.AsyncClient | None = None) -> AsyncIterator[Session]:
-    """A session with the server, as long as the block lasts. `http` is a client of `client_for`, for all its sessions.
+    """Open a session with the server for the block. `http` is a client of `client_for`, shared by its sessions.
 
-    Raises Unreachable when there is none within the server's `init_timeout`.
+    Raises Unreachable if the session does not open within the server's `init_timeout`.
     """
     refusals: list[str] = []
     lost = anyio.Event()
     opened = False
     try:
-        # Not around the streams: whoever is late must still close them in peace.
+        # The timeout excludes the streams: they must be closed in order even after it.
         async with (
             _streams(server, http, refusals) as streams,
             asyncio.timeout(server.init_timeout) as opening,
-            Client(_Watched(streams, lost), cache=None) as client,
+            Client(_WatchedTransport(streams, lost), cache=None) as client,
         ):
             opened = True
             opening.reschedule(None)
@@ -69,20 +67,20 @@ async def session(server: McpServer, http: httpx2.AsyncClient | None = None) -> 
 
 
 def client_for(server: McpServer) -> httpx2.AsyncClient:
-    """The HTTP client of a server."""
+    """Return the HTTP client for a server."""
     return outgoing.client(
         server.url,
         verify=server.verify,
         headers=server.headers,
-        timeout=httpx2.Timeout(outgoing.CONNECT, read=None, write=SEND),
-        event_hooks={"request": [_hasten]},
+        timeout=httpx2.Timeout(outgoing.CONNECT_TIMEOUT, read=None, write=SEND_TIMEOUT),
+        event_hooks={"request": [_shorten_close]},
     )
 
 
-async def _hasten(request: httpx2.Request) -> None:
-    """A farewell is not waited for as long as an answer."""
+async def _shorten_close(request: httpx2.Request) -> None:
+    """Give the request that ends a session a short timeout."""
     if request.method == "DELETE":
-        request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), FAREWELL)
+        request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), CLOSE_TIMEOUT)
 
 
 @asynccontextmanager
@@ -95,15 +93,20 @@ async def _streams(server: McpServer, http: httpx2.AsyncClient | None, refusals:
     async with AsyncExitStack() as stack:
         if http is None:
             http = await stack.enter_async_context(client_for(server))
-        noting = _Noting(http, refusals)
+        recording = _RecordingClient(http, refusals)
         yield await stack.enter_async_context(
-            streamable_http_client(server.url, http_client=noting, max_sse_event_size=outgoing.MOST)
+            streamable_http_client(
+                server.url, http_client=cast(httpx2.AsyncClient, recording), max_sse_event_size=outgoing.MAX_RESPONSE
+            )
         )
 
 
-class _Noting:
-    """An HTTP client that notes down what one session was refused with, which MCP's own errors do not tell, and that
-    gives a cancel the time to be heard: older servers end a session before they have passed on what came last."""
+class _RecordingClient:
+    """An HTTP client that records the refusals of one session, which MCP's own errors omit.
+
+    It also delays the end of a session after a cancel: older servers end a session before they have processed its last
+    message.
+    """
 
     def __init__(self, http: httpx2.AsyncClient, refusals: list[str]):
         self._http, self._refusals = http, refusals
@@ -112,25 +115,28 @@ class _Noting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._http, name)
 
-    async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         if request.method == "POST" and b'"notifications/cancelled"' in request.content:
             self._cancelled = True
         elif request.method == "DELETE" and self._cancelled:
-            await asyncio.sleep(HEARD)
-        response = await self._http.send(request, **how)
+            await asyncio.sleep(CANCEL_DELAY)
+        response = await self._http.send(request, **options)
         if response.status_code in (401, 403, 429) or response.status_code >= 500:
             self._refusals[:] = [f"it answered {response.status_code} {response.reason_phrase}".rstrip()]
         return response
 
 
-def _error_log():
-    """Where a server's stderr goes: into our own log, or nowhere where that is no file."""
+def _error_log() -> TextIO:
+    """Return the file for a server's stderr: our own stderr, or the null device if there is none."""
     stream = sys.__stderr__
     return open(os.dup(stream.fileno()), "w") if stream is not None else open(os.devnull, "w")
 
 
 def _program(server: McpServer) -> StdioServerParameters:
-    """How it is started. It gets HOME, PATH and the like, and what its `env` says, and nothing of ours."""
+    """Return the command and environment of a server: HOME, PATH and the like, and its `env`, nothing of the worker's.
+
+    Raises FileNotFoundError.
+    """
     path = (get_default_environment() | server.env).get("PATH")
     if shutil.which(server.command, path=path) is None:
         raise FileNotFoundError(f"there is no program {server.command!r}")
@@ -143,8 +149,8 @@ def _program(server: McpServer) -> StdioServerParameters:
     )
 
 
-class _Watched:
-    """A transport whose end is noticed when it comes, and not by the next call."""
+class _WatchedTransport:
+    """A transport that reports the end of its connection at once, not with the next call."""
 
     def __init__(self, streams: tuple, lost: anyio.Event):
         self._streams, self._lost = streams, lost
@@ -154,7 +160,7 @@ class _Watched:
         return _WatchedStream(read, self._lost), write
 
     async def __aexit__(self, *_) -> None:
-        pass  # whoever made the streams closes them
+        pass  # `_streams` closes them
 
 
 class _WatchedStream:
@@ -168,8 +174,8 @@ class _WatchedStream:
         await self._inner.__aenter__()
         return self
 
-    async def __aexit__(self, *how) -> Any:
-        return await self._inner.__aexit__(*how)
+    async def __aexit__(self, *exception: Any) -> Any:
+        return await self._inner.__aexit__(*exception)
 
     def __aiter__(self) -> _WatchedStream:
         return self
@@ -183,17 +189,17 @@ class _WatchedStream:
 
 
 def reason_of(server: McpServer, error: BaseException, refusals: list[str]) -> str:
-    """Why there is no answer, in one clause."""
+    """Return why there is no answer, in one clause without secrets."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if refusals:
-        said = refusals[-1]
+        reason = refusals[-1]
     elif isinstance(error, TimeoutError | httpx2.ConnectTimeout):
-        said = f"it did not answer within {server.init_timeout:g} s"
+        reason = f"it did not answer within {server.init_timeout:g} s"
     elif isinstance(error, MCPError) and server.type == "stdio" and str(error) == "Connection closed":
-        said = "it ended before it answered; what it said is in the log"
+        reason = "it ended before it answered; its output is in the log"
     elif isinstance(error, httpx2.ConnectError):
-        said = "nothing answers there"
+        reason = "nothing answers there"
     else:
-        said = str(error) or type(error).__name__
-    return server.hide(said)[:500]
+        reason = str(error) or type(error).__name__
+    return server.hide(reason)[:500]

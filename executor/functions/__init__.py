@@ -1,4 +1,4 @@
-"""Task functions: what a task can do. One file each; a Django app adds its own in `batch_functions.py`.
+"""Task functions, one file each. A Django app adds its own in `batch_functions.py`.
 
 @task_function("resize", example={"path": "a.png", "width": 100})
 def resize(path: str, width: int = 200) -> dict:
@@ -6,16 +6,26 @@ def resize(path: str, width: int = 200) -> dict:
 """
 
 from .context import TaskContext
-from .registry import TaskFunction, any_plain, autodiscover, faults, lookup, names, resolve, task_function, validate
+from .registry import (
+    TaskFunction,
+    autodiscover,
+    has_plain_functions,
+    lookup,
+    names,
+    registration_errors,
+    resolve,
+    task_function,
+)
+from .validation import validate
 
 __all__ = [
     "TaskContext",
     "TaskFunction",
-    "any_plain",
     "autodiscover",
-    "faults",
+    "has_plain_functions",
     "lookup",
     "names",
+    "registration_errors",
     "resolve",
     "task_function",
     "validate",

@@ -1,4 +1,4 @@
-"""Every other name: a tool of an MCP server, as `server.tool`, or as `tool` where only one server has it."""
+"""Tools of MCP servers as task functions: `server.tool`, or `tool` if only one server has it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import importlib
 from collections.abc import Iterable
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 from executor.agents import configuration
 from executor.agents.catalogue import CATALOGUE, Listing, Tool
@@ -14,17 +15,22 @@ from executor.domain.errors import AgentUnavailable, UnknownFunction
 from .context import TaskContext
 from .registry import TaskFunction, add_source
 
-PATIENCE = 6.0  # seconds that a whole list of functions waits for servers that were never seen
-GLANCE = 0.5
+if TYPE_CHECKING:  # jsonschema is loaded only when a server is configured
+    from executor.agents.configuration import McpServer
+    from executor.agents.schemas import ToolParameters
+
+# Seconds to wait for servers that were never listed: for a complete list of functions, and for a hint.
+LIST_TIMEOUT = 6.0
+HINT_TIMEOUT = 0.5
 
 
 class AgentTools:
     """The tools of all configured MCP servers."""
 
-    def names(self, patient: bool) -> Iterable[str]:
+    def names(self, wait: bool) -> Iterable[str]:
         if not configuration.current().servers:
             return
-        for listing in [] if _on_event_loop() else CATALOGUE.all(PATIENCE if patient else GLANCE):
+        for listing in [] if _on_event_loop() else CATALOGUE.refreshed(LIST_TIMEOUT if wait else HINT_TIMEOUT):
             for tool in (listing.tools or {}).values():
                 yield tool.full_name
 
@@ -36,22 +42,24 @@ class AgentTools:
                 f"{name!r}: {server!r} is configured wrongly: {known.problems[server]}", retryable=False
             )
         if server in known.instances:
-            told = f"{server!r} is an Agent Zero instance: call agent_zero with {{'agent': {server!r}, 'message': …}}."
-            raise UnknownFunction(told, retryable=False)
+            message = (
+                f"{server!r} is an Agent Zero instance: call agent_zero with {{'agent': {server!r}, 'message': …}}."
+            )
+            raise UnknownFunction(message, retryable=False)
         if not known.servers:
             return None
         if _on_event_loop():
-            # Nothing may block here; that it exists was found out when the task was added.
+            # Nothing may block here. That the tool exists was checked when the task was added.
             return _function(name, None)
-        if tool and server in known.servers:
-            return _of_server(CATALOGUE.listing(server), tool)
-        return _anywhere(name)
+        if tool and (listing := CATALOGUE.listing(server)):
+            return _tool_of_server(listing, tool)
+        return _tool_of_any_server(name)
 
     def gaps(self) -> str:
         known = configuration.current()
-        listings = [] if _on_event_loop() or not known.servers else CATALOGUE.all(GLANCE)
-        told = [f"{name or 'The agent tools'}: {problem}" for name, problem in known.problems.items()]
-        return " ".join([*(listing.reason for listing in listings if listing.reason), *told])
+        listings = [] if _on_event_loop() or not known.servers else CATALOGUE.refreshed(HINT_TIMEOUT)
+        problems = [f"{name or 'The agent tools'}: {problem}" for name, problem in known.problems.items()]
+        return " ".join([*(listing.reason for listing in listings if listing.reason), *problems])
 
 
 def _on_event_loop() -> bool:
@@ -62,29 +70,29 @@ def _on_event_loop() -> bool:
     return True
 
 
-def _of_server(listing: Listing, tool: str) -> TaskFunction:
+def _tool_of_server(listing: Listing, tool: str) -> TaskFunction:
     found = (listing.tools or {}).get(tool)
     if found is not None:
         return _function(found.full_name, found)
     if listing.reason:
         raise UnknownFunction(listing.reason)
-    told = ", ".join(listing.tools) or "none"
-    raise UnknownFunction(f"{listing.server.name!r} has no tool {tool!r}; it has: {told}.", retryable=False)
+    known_tools = ", ".join(listing.tools or {}) or "none"
+    raise UnknownFunction(f"{listing.server.name!r} has no tool {tool!r}; it has: {known_tools}.", retryable=False)
 
 
-def _anywhere(name: str) -> TaskFunction | None:
-    found, _ = CATALOGUE.having(name)
+def _tool_of_any_server(name: str) -> TaskFunction | None:
+    found, _ = CATALOGUE.find_tool(name)
     if len(found) == 1:
         return _function(name, found[0])
     if found:
         choice = ", ".join(tool.full_name for tool in found)
-        raise UnknownFunction(f"{name!r} is a tool of several servers; say which: {choice}.", retryable=False)
+        raise UnknownFunction(f"{name!r} is a tool of several servers. Use one of {choice}.", retryable=False)
     return None
 
 
 @lru_cache(maxsize=4096)
 def _function(name: str, tool: Tool | None) -> TaskFunction:
-    """The tool as a task function. Without a tool it is looked for when it is called."""
+    """Return the tool as a task function. Without a tool, the call looks it up."""
     from executor.agents.schemas import ToolParameters, parameters_of
 
     doc = (tool.description or tool.title) if tool else ""
@@ -106,32 +114,33 @@ def _function(name: str, tool: Tool | None) -> TaskFunction:
 
 def _unavailable(server: str) -> str:
     listing = CATALOGUE.listing(server)
-    return listing.reason if listing else f"The MCP server {server!r} is configured no longer."
+    return listing.reason if listing else f"The MCP server {server!r} is no longer configured."
 
 
-async def _call(name: str, params, context: TaskContext) -> dict:
-    # The MCP client takes a second to load, in which the worker's other tasks go on.
+async def _call(name: str, params: ToolParameters, context: TaskContext) -> dict:
+    # In a thread: the MCP client takes a second to load, which must not block other tasks.
     calls = await asyncio.to_thread(importlib.import_module, "executor.agents.calls")
 
     async def progress(done: float, total: float | None, text: str | None) -> None:
         context.progress(done, total, text or "")
 
-    server, tool = await _located(name)
+    server, tool = await _locate(name)
     return await calls.call(server, tool, params.root, progress)
 
 
-async def _located(name: str):
+async def _locate(name: str) -> tuple[McpServer, str]:
+    """Return the server and the tool of that name. Raises AgentUnavailable, UnknownFunction."""
     servers = configuration.current().servers
     server, _, tool = name.partition(".")
     if tool and server in servers:
         return servers[server], tool
-    found, silent = await asyncio.to_thread(CATALOGUE.having, name)
+    found, unavailable = await asyncio.to_thread(CATALOGUE.find_tool, name)
     if len(found) == 1:
         return found[0].server, found[0].name
-    if not found and silent:
-        raise AgentUnavailable(" ".join(listing.reason for listing in silent))
-    told = "is a tool of several servers now" if found else "is no task function and no tool of an MCP server"
-    raise UnknownFunction(f"{name!r} {told}.", retryable=False)
+    if not found and unavailable:
+        raise AgentUnavailable(" ".join(listing.reason for listing in unavailable))
+    reason = "is now a tool of several servers" if found else "is neither a task function nor a tool of an MCP server"
+    raise UnknownFunction(f"{name!r} {reason}.", retryable=False)
 
 
 add_source(AgentTools())

@@ -1,9 +1,10 @@
-"""agent_zero: a message to an Agent Zero instance, in a chat of its own."""
+"""agent_zero: a message to an Agent Zero instance, in a new chat."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
+from typing import Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -23,7 +24,7 @@ class Attachment(BaseModel):
     url: str | None = Field(None, pattern="^https?://", description="Or where it is, on the open Internet.")
 
     @model_validator(mode="after")
-    def _there_is_one(self):
+    def _require_one_source(self) -> Self:
         if (self.base64 is None) == (self.url is None):
             raise ValueError("give either base64 or url")
         return self
@@ -32,27 +33,25 @@ class Attachment(BaseModel):
 class AgentZeroParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    message: str = Field(min_length=1, description="What the agent is told.", examples=["Summarise today's news."])
-    agent: str = Field(
-        "", validate_default=True, description="Which instance; may be left out where there is only one."
-    )
+    message: str = Field(min_length=1, description="The message for the agent.", examples=["Summarise today's news."])
+    agent: str = Field("", validate_default=True, description="The instance; optional if only one is configured.")
     attachments: list[Attachment] = Field(default=[], max_length=50, description="Files for the agent.")
     project_name: str | None = Field(
         None, validation_alias=AliasChoices("project_name", "project"), description="The project to work in."
     )
-    agent_profile: str | None = Field(None, description="The profile that the agent takes on.")
+    agent_profile: str | None = Field(None, description="The agent's profile.")
     lifetime_hours: float = Field(24, gt=0, le=8760, description="Hours that Agent Zero keeps the chat.")
 
     @field_validator("agent")
     @classmethod
-    def _agent_exists(cls, agent: str) -> str:
-        if configuration.current().instances:  # where there are none, that is the reason to tell
+    def _validate_agent(cls, agent: str) -> str:
+        if configuration.current().instances:  # without any, `unavailable` gives the reason
             _instance(agent)
         return agent
 
 
 def _instance(name: str) -> configuration.AgentZero:
-    """Raises ValueError, naming what exists."""
+    """Return the instance of that name. Raises ValueError, naming the instances."""
     known = configuration.current()
     if name in known.instances:
         return known.instances[name]
@@ -60,8 +59,9 @@ def _instance(name: str) -> configuration.AgentZero:
         raise ValueError(f"{name!r} is configured wrongly: {known.problems[name]}")
     if not name and len(known.instances) == 1:
         return next(iter(known.instances.values()))
-    told = ", ".join(known.instances) or "none"
-    raise ValueError(f"there is no Agent Zero instance {name!r}" if name else f"say which instance: {told}")
+    if name:
+        raise ValueError(f"there is no Agent Zero instance {name!r}")
+    raise ValueError(f"choose an instance: {', '.join(known.instances) or 'none'}")
 
 
 def _unavailable() -> str:
@@ -74,18 +74,18 @@ def _unavailable() -> str:
 
 @task_function("agent_zero", example={"message": "Summarise today's news in five lines."}, unavailable=_unavailable)
 async def agent_zero(params: AgentZeroParameters, context: TaskContext) -> dict:
-    """Give a message to an Agent Zero instance, in a chat of its own, and keep the agent's answer.
+    """Send a message to an Agent Zero instance, in a new chat, and keep the agent's answer.
 
-    The result has response, context_id (the chat) and agent. What the agent does can be watched in the task's log. A
-    cancel stops the agent. A message whose answer was lost is never sent again by itself.
+    The result has response, context_id (the chat) and agent. The agent's steps can be watched in the task's log. A
+    cancel stops the agent. A message whose answer was lost is never sent again automatically.
     """
     zero = await asyncio.to_thread(importlib.import_module, "executor.agents.agent_zero")
-    given = params.model_dump(mode="json", exclude_none=True)
-    about = {name: given[name] for name in ("lifetime_hours", "project_name", "agent_profile") if name in given}
-    message = zero.Message(given["message"], given["attachments"], about)
+    values = params.model_dump(mode="json", exclude_none=True)
+    settings = {name: values[name] for name in ("lifetime_hours", "project_name", "agent_profile") if name in values}
+    message = zero.Message(values["message"], values["attachments"], settings)
     try:
         instance = _instance(params.agent)
-    except ValueError as error:  # it was there when the task was added
+    except ValueError as error:  # it existed when the task was added
         raise ToolFailed(f"{error}.", retryable=False) from None
-    mark = zero.Mark(context.artifact("agent-zero.json"))
-    return await zero.ask(instance, message, mark, zero.Watcher(context.log, context.progress))
+    marker = zero.DeliveryMarker(context.artifact("agent-zero.json"))
+    return await zero.ask(instance, message, marker, zero.Callbacks(context.log, context.progress))

@@ -1,4 +1,6 @@
-"""custom_function: a function that a Django app registered, called by its name."""
+"""custom_function: call a function of a Django app by its name."""
+
+from typing import NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,20 +17,19 @@ class CustomFunctionParameters(BaseModel):
 
 
 def _target(params: dict) -> tuple[str, dict]:
-    wanted = CustomFunctionParameters.model_validate(params)
-    if lookup(wanted.name).built_in:
-        own = [name for name in names() if not lookup(name).built_in]
-        known = ", ".join(own) or "none"
+    target = CustomFunctionParameters.model_validate(params)
+    if lookup(target.name).built_in:
+        known = ", ".join(name for name in names() if not lookup(name).built_in) or "none"
         raise UnknownFunction(
-            f"{wanted.name!r} is built in: call it by its own name. Registered by apps: {known}.", retryable=False
+            f"{target.name!r} is built in: call it directly. Functions of apps: {known}.", retryable=False
         )
-    return wanted.name, wanted.params
+    return target.name, target.params
 
 
 @task_function("custom_function", example={"function": "my_function", "params": {"x": 1}}, delegate=_target)
-def custom_function(params: CustomFunctionParameters):
+def custom_function(params: CustomFunctionParameters) -> NoReturn:
     """Call a function that a Django app registered in its `batch_functions.py`.
 
     Each of them is also a function under its own name.
     """
-    raise AssertionError("resolved to its target before it runs")
+    raise AssertionError("the delegate runs instead")

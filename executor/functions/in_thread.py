@@ -1,4 +1,4 @@
-"""Blocking work of an `async` task function: in a thread, so that the worker's event loop goes on."""
+"""Blocking work of `async` task functions, in a thread, so that it does not block the worker's event loop."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call it in a thread whose database connection is closed afterwards.
+    """Run a call in a thread and close the thread's database connection afterwards.
 
-    Raises TaskFailed where it raised ExecutorError; only what may pass by itself is worth another attempt.
+    Raises TaskFailed in place of an ExecutorError; it is retryable only for a server error (status 500 or above).
     """
 
     def run() -> T:
@@ -29,5 +29,5 @@ async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     try:
         return await asyncio.to_thread(run)
     except ExecutorError as error:
-        told = f"{error.message} {error.fix}".strip()
-        raise TaskFailed(told, retryable=error.status >= 500) from error
+        message = f"{error.message} {error.fix}".strip()
+        raise TaskFailed(message, retryable=error.status >= 500) from error

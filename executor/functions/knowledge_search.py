@@ -15,9 +15,9 @@ class KnowledgeSearchParameters(BaseModel):
         description="What to look for: a question or words. `question` is another name for it.",
         examples=["How long is a login link valid?"],
     )
-    limit: int = Field(10, ge=1, le=100, description="The most results.")
+    limit: int = Field(10, ge=1, le=100, description="The maximum number of results.")
     threshold: Threshold = Field(
-        0.0, description="The least score of a result, 0 to 1; 0.5 is unrelated, 0.7 about the same thing."
+        0.0, description="The minimum score of a result, 0 to 1; 0.5 is unrelated, 0.7 is about the same topic."
     )
     area: Area = Field("", description="Only documents of this area; empty: all.")
     filter: FilterText = Field(
@@ -32,15 +32,15 @@ async def knowledge_search(params: KnowledgeSearchParameters) -> dict:
     """Find passages in the documents of the knowledge base, by their words and by their meaning.
 
     The result has `count` and `results`, the best first: each with text, score, source, position, title, area, section,
-    document_id, metadata and `matched` (lexical, semantic or both). `score` is the likeness of meaning, (1 + cosine) /
-    2; the order comes from both halves, so that an exact word can stand before a passage with a higher score. `note`
-    says what could not be looked at.
+    document_id, metadata and `matched` (lexical, semantic or both). `score` is the similarity of meaning, (1 + cosine)
+    / 2; the order combines words and meaning, so that an exact word can come before a higher score. `note` names what
+    could not be searched.
     """
     return await in_thread(_search, params)
 
 
 def _search(params: KnowledgeSearchParameters) -> dict:
-    from executor.knowledge.search import search  # loads numpy: only where it is needed
+    from executor.knowledge.search import search  # deferred: loads numpy
 
     found = search(
         params.query,

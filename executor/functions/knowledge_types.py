@@ -1,4 +1,4 @@
-"""Parameters that the knowledge base and memory have in common."""
+"""Parameter types shared by the functions of knowledge base and memory."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from executor.domain.parameter_types import Text
 from executor.knowledge.expressions import Filter
 
-LONGEST_QUERY = 10_000
-LONGEST_TEXT = 200_000
+MAX_QUERY_LENGTH = 10_000
+MAX_TEXT_LENGTH = 200_000
 
 
-def _filter(text: str) -> str:
-    """Raises BadExpression, a ValueError: a wrong filter is refused when its task is added."""
+def _check_filter(text: str) -> str:
+    """Return the text. Raises BadExpression, a ValueError, so that the task is refused when it is added."""
     text = text.strip()
     if text:
         Filter(text)
     return text
 
 
-def _spoken(value):
+def _stripped(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
 def filter_of(text: str) -> Filter | None:
+    """Return the filter of a text; None for an empty one."""
     return Filter(text) if text else None
 
 
-Query = Annotated[Text, BeforeValidator(_spoken), Field(min_length=1, max_length=LONGEST_QUERY)]
-Area = Annotated[Text, BeforeValidator(_spoken), Field(max_length=100)]
+Query = Annotated[Text, BeforeValidator(_stripped), Field(min_length=1, max_length=MAX_QUERY_LENGTH)]
+Area = Annotated[Text, BeforeValidator(_stripped), Field(max_length=100)]
 FilterText = Annotated[
     Text,
-    AfterValidator(_filter),
+    AfterValidator(_check_filter),
     Field(examples=["area == 'main' and year >= 2020"]),
 ]
 Threshold = Annotated[float, Field(ge=0, le=1)]

@@ -1,4 +1,4 @@
-"""memory_delete: forget memories by their ids."""
+"""memory_delete: delete memories by their ids."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,21 +15,21 @@ class MemoryDeleteParameters(BaseModel):
     ids: Ids = Field(
         min_length=1,
         max_length=1000,
-        description="The ids that memory_save and memory_load gave: a list, or text with commas.",
+        description="Ids from memory_save or memory_load: a list, or text with commas.",
         examples=["3mXq81ZpTd,9aWb02LkRs"],
     )
 
 
 @task_function("memory_delete", example={"ids": "3mXq81ZpTd,9aWb02LkRs"}, personal=True)
 async def memory_delete(params: MemoryDeleteParameters, context: TaskContext) -> dict:
-    """Forget memories by their ids. Ids that are not yours, or not there any more, are passed over.
+    """Forget memories by their ids. Unknown ids, and those of other owners, are ignored.
 
-    The result has `memories_deleted`, how many there were.
+    The result has `memories_deleted`, the number of memories.
     """
     return await in_thread(_delete, params.ids, context.owner)
 
 
 def _delete(ids: list[str], owner: str) -> dict:
-    from executor.knowledge import memory  # loads numpy: only where it is needed
+    from executor.knowledge import memory  # deferred: loads numpy
 
     return {"memories_deleted": memory.delete(owner, ids)}

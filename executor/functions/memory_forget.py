@@ -1,4 +1,4 @@
-"""memory_forget: forget everything about something."""
+"""memory_forget: delete memories about something."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,7 +15,7 @@ class MemoryForgetParameters(BaseModel):
 
     query: Query = Field(description="What to forget.", examples=["invoices of the customer ACME"])
     threshold: Threshold = Field(
-        0.7, description="The least score of what is forgotten, 0 to 1. 0 forgets all that the filter lets through."
+        0.7, description="The minimum score of a memory to forget, 0 to 1. 0 forgets all that match the filter."
     )
     filter: FilterText = Field(
         "", description="A condition over area, timestamp, id and metadata, like `area == 'fragments'`."
@@ -29,15 +29,15 @@ class MemoryForgetParameters(BaseModel):
     unavailable=missing,
 )
 async def memory_forget(params: MemoryForgetParameters, context: TaskContext) -> dict:
-    """Forget all of your memories whose score for a query is at least the threshold. It cannot be undone.
+    """Forget all of your memories whose score for a query is at least the threshold. This cannot be undone.
 
-    The result has `memories_deleted`, how many there were, and their `ids`.
+    The result has `memories_deleted`, their number, and their `ids`.
     """
     return await in_thread(_forget, params, context.owner)
 
 
 def _forget(params: MemoryForgetParameters, owner: str) -> dict:
-    from executor.knowledge import memory  # loads numpy: only where it is needed
+    from executor.knowledge import memory  # deferred: loads numpy
 
     ids = memory.forget(owner, params.query, threshold=params.threshold, filter=filter_of(params.filter))
     return {"memories_deleted": len(ids), "ids": ids}

@@ -1,4 +1,4 @@
-"""memory_load: find what was remembered."""
+"""memory_load: find memories."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,8 +14,8 @@ class MemoryLoadParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     query: Query = Field(description="What to look for.", examples=["How does the customer want invoices?"])
-    threshold: Threshold = Field(0.7, description="The least score, 0 to 1; 0.5 is unrelated, 1 the same words.")
-    limit: int = Field(10, ge=1, le=1000, description="The most memories.")
+    threshold: Threshold = Field(0.7, description="The minimum score, 0 to 1; 0.5 is unrelated, 1 the same words.")
+    limit: int = Field(10, ge=1, le=1000, description="The maximum number of memories.")
     filter: FilterText = Field(
         "",
         description="A condition over area, timestamp, id and metadata, like `area == 'main' and customer == 'ACME'`.",
@@ -30,16 +30,16 @@ class MemoryLoadParameters(BaseModel):
     unavailable=missing,
 )
 async def memory_load(params: MemoryLoadParameters, context: TaskContext) -> dict:
-    """Find what was remembered about something, the nearest first.
+    """Find memories about something, the nearest first.
 
-    The result has `memories`, each with id, text, score, area, timestamp and metadata; a score is (1 + cosine) / 2, so
-    that 0.7 means what it does in Agent Zero. `message` has them as text, in Agent Zero's form.
+    The result has `memories`, each with id, text, score, area, timestamp and metadata; a score is (1 + cosine) / 2, as
+    in Agent Zero. `message` has them as text, in Agent Zero's format.
     """
     return await in_thread(_load, params, context.owner)
 
 
 def _load(params: MemoryLoadParameters, owner: str) -> dict:
-    from executor.knowledge import memory  # loads numpy: only where it is needed
+    from executor.knowledge import memory  # deferred: loads numpy
 
     found = memory.load(
         owner,
@@ -51,10 +51,10 @@ def _load(params: MemoryLoadParameters, owner: str) -> dict:
     )
     memories = [each.as_dict() for each in found]
     none = f"No memories found for specified query: {params.query}"
-    message = "\n\n".join(map(_told, memories)) if memories else none
+    message = "\n\n".join(map(_as_text, memories)) if memories else none
     return {"count": len(memories), "memories": memories, "message": message}
 
 
-def _told(one: dict) -> str:
-    facts = {**one["metadata"], "id": one["id"], "timestamp": one["timestamp"], "area": one["area"]}
-    return "\n".join([*(f"{name}: {value}" for name, value in facts.items()), f"Content: {one['text']}"])
+def _as_text(memory: dict) -> str:
+    facts = {**memory["metadata"], "id": memory["id"], "timestamp": memory["timestamp"], "area": memory["area"]}
+    return "\n".join([*(f"{name}: {value}" for name, value in facts.items()), f"Content: {memory['text']}"])

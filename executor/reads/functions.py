@@ -8,7 +8,7 @@ from executor import functions as registry
 def list_functions() -> list[dict]:
     """Return every task function with its parameters as JSON Schema."""
     listed = []
-    for name in registry.names(patient=True):
+    for name in registry.names(wait=True):
         function = registry.lookup(name)
         reason = function.unavailable()
         listed.append(

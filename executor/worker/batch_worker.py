@@ -27,7 +27,7 @@ from executor.broker.connection import redis_client
 from executor.broker.tickets import RedisError, TicketTaker
 from executor.db.failpoints import failpoint
 from executor.domain.messages import Claimed, Look, Outcome, Progress, Ticket
-from executor.functions import any_plain
+from executor.functions import has_plain_functions
 from executor.models import WorkerNode
 
 from .attempt import Attempt, Stop, not_started
@@ -94,7 +94,7 @@ class BatchWorker(BaseWorker):
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal)
         self._processes = ProcessPool(settings.BATCH_PROCESSES or min(self.concurrency, CHILDREN))
-        if any_plain():
+        if has_plain_functions():
             self._processes.warm_up()
         # What is loaded by now stays. To look through all of it for garbage would hold up every task for 50 ms.
         gc.collect()

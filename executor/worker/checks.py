@@ -3,13 +3,13 @@
 from django.conf import settings
 from django.core.checks import Error, register
 
-from executor.functions import faults
+from executor.functions import registration_errors
 
 
 @register("batch_functions")
 def task_functions(**_options) -> list[Error]:
     """One error for each task function that could not be registered."""
-    return [Error(fault, id="executor.E001") for fault in faults()]
+    return [Error(error, id="executor.E001") for error in registration_errors()]
 
 
 @register

@@ -1,4 +1,4 @@
-"""Servers of tools, as real processes and with real sockets, and a worker that knows them."""
+"""Tool servers as real processes with real sockets, and a worker that is configured with them."""
 
 import json
 import os
@@ -13,11 +13,12 @@ from tests.process.conftest import module_db, start_worker  # noqa: F401
 
 SERVER = Path(__file__).with_name("mcp_server.py")
 KEY = "sesame-open-thyself"
+SLOW = {"init_timeout": 60}  # a busy machine takes long to start a server
 HERE = {"KEY_OF_TESTS": KEY, "NOBODYS_BUSINESS": "the worker's own"}
 
 
 class Web:
-    """The MCP server over HTTP, on a port that it gets back when it is started again."""
+    """The MCP server over HTTP; it keeps its port over restarts."""
 
     def __init__(self, folder: Path):
         self.marks = folder / "web-marks"
@@ -49,21 +50,21 @@ class Tools:
 
     def __init__(self, path: Path):
         self.path = path
-        self._said: dict = {"mcpServers": {}, "agentZero": {}}
+        self._entries: dict = {"mcpServers": {}, "agentZero": {}}
 
-    def say(self, kind: str = "mcpServers", **entries: dict) -> None:
-        self._said[kind].update(entries)
+    def configure(self, kind: str = "mcpServers", **entries: dict) -> None:
+        self._entries[kind].update(entries)
         self._write()
 
-    def forget(self, *names: str) -> None:
-        for entries in self._said.values():
+    def remove(self, *names: str) -> None:
+        for entries in self._entries.values():
             for name in names:
                 entries.pop(name, None)
         self._write()
 
     def _write(self) -> None:
         partial = self.path.with_suffix(".part")
-        partial.write_text(json.dumps(self._said))
+        partial.write_text(json.dumps(self._entries))
         partial.replace(self.path)
 
 
@@ -72,6 +73,7 @@ def program(marks: Path, **env: str) -> dict:
     return {
         "command": sys.executable,
         "args": [str(SERVER), "stdio"],
+        **SLOW,
         "env": {"MCP_MARKS": str(marks), "MCP_KEY": {"$secret": "KEY_OF_TESTS"}, **env},
     }
 

@@ -23,7 +23,7 @@ def transactional_db(module_db):
 @pytest.fixture(scope="module")
 def _zero(tools):
     server = ZeroServer(KEY)
-    tools.say("agentZero", home={"url": server.url, "api_key": {"$secret": "KEY_OF_ZERO"}})
+    tools.configure("agentZero", home={"url": server.url, "api_key": {"$secret": "KEY_OF_ZERO"}})
     yield server
     server.stop()
 
@@ -73,11 +73,11 @@ def other(tools):
     server = ZeroServer(KEY, prefix="")
 
     def make(**more) -> ZeroServer:
-        tools.say("agentZero", away={"url": server.url, "api_key": KEY, **more})
+        tools.configure("agentZero", away={"url": server.url, "api_key": KEY, **more})
         return server
 
     yield make
-    tools.forget("away")
+    tools.remove("away")
     server.stop()
 
 

@@ -7,7 +7,7 @@ from tests.support.waiting import eventually
 
 def test_programs_end_with_their_workers_even_deaf_ones(worker, tools, tmp_path):
     path = tmp_path / "marks"
-    tools.say(prog=program(path))
+    tools.configure(prog=program(path))
     env = {"BATCH_AGENT_TOOLS": str(tools.path), "KEY_OF_TESTS": KEY, "BATCH_GRACE": "0.2"}
     asked, killed = (worker(concurrency=1, env=env, wait=False) for _ in range(2))
     for one in (asked, killed):

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from executor.agents import configuration, outgoing
-from executor.agents.outgoing import GuardedTransport, Refused, TooMuch, fetch, is_public
+from executor.agents.outgoing import AddressRefused, GuardedTransport, ResponseTooLarge, fetch, is_public
 
 PUBLIC = "93.184.216.34"
 
@@ -80,7 +80,7 @@ def names(monkeypatch):
 )
 async def test_what_is_not_on_the_open_internet_is_refused_before_anything_is_sent(url):
     network = Recorder()
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         await fetch(url, transport=network)
     assert network.seen == []
 
@@ -120,13 +120,13 @@ async def test_the_connection_goes_to_the_address_that_was_looked_at(names):
 
 async def test_another_spelling_of_a_local_name_is_refused(names):
     names["localhost."] = [["127.0.0.1"]]
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         await fetch("http://localhost./", transport=Recorder())
 
 
 async def test_one_bad_address_among_good_ones_is_enough(names):
     names["half.example"] = [[PUBLIC, "10.0.0.1"]]
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         await fetch("https://half.example/", transport=Recorder())
 
 
@@ -141,7 +141,7 @@ async def test_the_next_address_is_tried_when_nothing_answers_at_the_first(names
 async def test_a_redirect_into_the_house_is_not_followed(target, names):
     names["outer.example"], names["inner.example"] = [[PUBLIC]], [["192.168.1.5"]]
     network = Recorder(httpx2.Response(302, headers={"Location": target}), httpx2.Response(200, content=b"secret"))
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         await fetch("https://outer.example/", transport=network)
     assert len(network.seen) == 1
 
@@ -184,8 +184,8 @@ def endless():
 
 @pytest.mark.parametrize("path", ["/", "/zip"])
 async def test_an_answer_without_end_and_a_compressed_one_are_cut_off(endless, path):
-    async with outgoing.client(endless, most=1_000_000) as http:
-        with pytest.raises(TooMuch):
+    async with outgoing.client(endless, max_size=1_000_000) as http:
+        with pytest.raises(ResponseTooLarge):
             await http.get(endless + path)
 
 
@@ -194,9 +194,9 @@ async def test_a_configured_host_may_be_anywhere_and_no_other_port_of_it(endless
     http = httpx2.AsyncClient(transport=GuardedTransport([endless], inner=network))
     await http.get(f"{endless}/")
     host, port = endless.removeprefix("http://").split(":")
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         await http.get(f"http://{host}:{int(port) + 1}/")
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         await http.get(f"https://{host}:{port}/")
     assert [to for to, *_ in network.seen] == [f"{endless}/"]
 
@@ -204,8 +204,8 @@ async def test_a_configured_host_may_be_anywhere_and_no_other_port_of_it(endless
 async def test_proxies_of_the_environment_are_not_used(endless, monkeypatch):
     for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    async with outgoing.client(endless, most=100_000) as http:
-        with pytest.raises(TooMuch):
+    async with outgoing.client(endless, max_size=100_000) as http:
+        with pytest.raises(ResponseTooLarge):
             await http.get(endless)
 
 
@@ -232,6 +232,6 @@ async def test_a_name_that_turns_out_to_be_this_site_is_refused_when_it_is_calle
     settings.BATCH_PORT, names["later.example"] = 8123, [["127.0.0.1"]]
     network = Recorder()
     http = httpx2.AsyncClient(transport=GuardedTransport(["http://later.example:8123"], inner=network))
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         await http.get("http://later.example:8123/")
     assert network.seen == []

@@ -1,4 +1,4 @@
-"""How a Python function becomes a task function, and what is said of wrong parameters."""
+"""Registration of task functions, and validation of their parameters."""
 
 import pytest
 from django.core.checks import run_checks
@@ -6,15 +6,15 @@ from pydantic import BaseModel, ConfigDict
 
 from executor.domain.errors import UnknownFunction
 from executor.functions import TaskContext, lookup, names, resolve, task_function, validate
-from executor.functions import registry as _registry
+from executor.functions.registry import registration_errors, temporary_registrations
 
 CONTEXT = TaskContext(task_id="t", batch_id="b", number=1, attempt=2)
 
 
 @pytest.fixture(autouse=True)
-def _forget(monkeypatch):
-    """Remove what a test has registered."""
-    monkeypatch.setattr(_registry, "_functions", dict(_registry._functions))
+def _temporary_registrations():
+    with temporary_registrations():
+        yield
 
 
 class Picture(BaseModel):
@@ -23,7 +23,7 @@ class Picture(BaseModel):
     width: int = 200
 
 
-def test_the_signature_is_the_schema():
+def test_schema_follows_the_signature():
     @task_function("resize", example={"path": "a.png"})
     def resize(path: str, width: int = 200, *, sharp: bool = False) -> dict:
         """Make a picture smaller.
@@ -45,7 +45,7 @@ def test_the_signature_is_the_schema():
     assert not function.is_async and not function.built_in
 
 
-def test_a_function_may_take_its_parameters_as_one_model():
+def test_function_may_take_its_parameters_as_one_model():
     @task_function()
     async def shrink(picture: Picture, context: TaskContext):
         """Shrink."""
@@ -56,25 +56,25 @@ def test_a_function_may_take_its_parameters_as_one_model():
 
 
 @pytest.mark.parametrize("order", ["context first", "context last"])
-def test_the_context_is_no_parameter_of_the_task(order):
+def test_context_is_not_a_parameter_of_the_task(order):
     if order == "context first":
 
-        @task_function("told")
-        def told(context: TaskContext, x: int):
-            """Told."""
+        @task_function("contextual")
+        def contextual(context: TaskContext, x: int):
+            """Contextual."""
     else:
 
-        @task_function("told")
-        def told(x: int, context: TaskContext):
-            """Told."""
+        @task_function("contextual")
+        def contextual(x: int, context: TaskContext):
+            """Contextual."""
 
-    assert list(lookup("told").parameters.model_fields) == ["x"]
-    assert validate("told", {"x": 1}) == []
-    assert validate("told", {"x": 1, "context": {}})
-    assert lookup("told").arguments({"x": 1}, CONTEXT) == {"x": 1, "context": CONTEXT}
+    assert list(lookup("contextual").parameters.model_fields) == ["x"]
+    assert validate("contextual", {"x": 1}) == []
+    assert validate("contextual", {"x": 1, "context": {}})
+    assert lookup("contextual").arguments({"x": 1}, CONTEXT) == {"x": 1, "context": CONTEXT}
 
 
-def test_a_model_behind_the_context_is_taken_too():
+def test_model_may_follow_the_context():
     @task_function("behind")
     def behind(context: TaskContext, picture: Picture):
         """Behind."""
@@ -83,7 +83,7 @@ def test_a_model_behind_the_context_is_taken_too():
     assert function.arguments({"picture": {"path": "a"}}, CONTEXT)["picture"] == Picture(path="a")
 
 
-def test_a_function_without_parameters_takes_none():
+def test_function_without_parameters_rejects_all():
     @task_function("nothing")
     def nothing():
         """Nothing."""
@@ -100,38 +100,38 @@ def positional(x, /):
     """Positional."""
 
 
-def puzzling(x: "NoSuchType"):  # noqa: F821 - meant
-    """Its type hint means nothing."""
+def unresolvable(x: "NoSuchType"):  # noqa: F821 - intended
+    """Its type hint cannot be resolved."""
 
 
 @pytest.mark.parametrize(
     ("name", "call", "why"),
     [
-        ("variadic", variadic, "'args' must be one that can be named"),
-        ("positional", positional, "'x' must be one that can be named"),
-        ("puzzling", puzzling, "NoSuchType"),
+        ("variadic", variadic, "'args' must be passable by name"),
+        ("positional", positional, "'x' must be passable by name"),
+        ("unresolvable", unresolvable, "NoSuchType"),
         ("simulate", variadic, "exists in executor.functions.simulate"),
     ],
 )
-def test_a_function_that_cannot_be_used_is_told_by_the_system_check(monkeypatch, name, call, why):
-    monkeypatch.setattr(_registry, "_faults", [])
-    known = _registry._functions.get(name)
+def test_system_check_reports_a_function_that_cannot_be_registered(name, call, why):
+    known = {each: lookup(each) for each in names()}
+    before = registration_errors()
     task_function(name)(call)
-    [fault] = [each for each in run_checks() if each.id == "executor.E001"]
-    assert repr(name) in fault.msg and __name__ in fault.msg and why in fault.msg
-    assert _registry._functions.get(name) is known, "and nothing else has changed"
+    [error] = [each for each in run_checks() if each.id == "executor.E001" and each.msg not in before]
+    assert repr(name) in error.msg and __name__ in error.msg and why in error.msg
+    assert {each: lookup(each) for each in names()} == known
 
 
-def test_the_functions_of_this_site_can_all_be_used():
+def test_all_functions_of_this_site_are_registered():
     assert not [each for each in run_checks() if each.id == "executor.E001"]
 
 
-def test_every_wrong_parameter_is_named():
+def test_validate_names_every_wrong_parameter():
     found = dict(validate("simulate", {"duration": -1, "failure_rate": "often", "typo": 1}))
     assert found.keys() == {"params.duration", "params.failure_rate", "params.typo"}
 
 
-def test_an_unknown_function_names_the_nearest_or_all():
+def test_lookup_of_an_unknown_function_names_the_nearest_or_all():
     with pytest.raises(UnknownFunction, match="did you mean 'simulate'") as caught:
         lookup("simulat")
     assert not caught.value.retryable
@@ -139,7 +139,7 @@ def test_an_unknown_function_names_the_nearest_or_all():
         lookup("zzzzzzzz")
 
 
-def test_the_built_in_ones_are_there_and_marked():
+def test_built_in_functions_have_documentation_and_examples():
     built_in = [name for name in names() if lookup(name).built_in]
     assert {"simulate", "custom_function", "code_execution"} <= set(built_in)
     for name in built_in:
@@ -148,7 +148,7 @@ def test_the_built_in_ones_are_there_and_marked():
         assert function.example, f"{name} has no example"
 
 
-def test_the_examples_of_built_in_functions_are_right():
+def test_examples_of_built_in_functions_are_valid():
     for name in names():
         function = lookup(name)
         if function.built_in and function.delegate is None:
@@ -158,7 +158,7 @@ def test_the_examples_of_built_in_functions_are_right():
 # --- custom_function ---------------------------------------------------------------------------------------
 
 
-def test_a_custom_function_is_called_by_its_name_with_its_own_checks():
+def test_custom_function_validates_the_targets_parameters():
     function, params = resolve("custom_function", {"function": "ok", "params": {"value": "x"}})
     assert (function.name, params) == ("ok", {"value": "x"})
     assert validate("custom_function", {"function": "ok", "params": {"value": "x"}}) == []
@@ -167,17 +167,17 @@ def test_a_custom_function_is_called_by_its_name_with_its_own_checks():
 
 
 @pytest.mark.parametrize("name", ["simulate", "custom_function"])
-def test_a_built_in_one_cannot_be_called_as_a_custom_one(name):
+def test_custom_function_rejects_built_in_functions(name):
     [(field, reason)] = validate("custom_function", {"function": name, "params": {}})
     assert field == "function" and "built in" in reason
 
 
-def test_a_function_that_is_not_there_is_named():
+def test_custom_function_names_an_unknown_target():
     [(field, reason)] = validate("custom_function", {"function": "nobody", "params": {}})
     assert field == "function" and "'nobody'" in reason
 
 
-def test_what_cannot_run_here_is_refused_with_the_reason():
+def test_unavailable_function_is_rejected_with_its_reason():
     @task_function("off", unavailable=lambda: "it is switched off")
     def off():
         """Off."""

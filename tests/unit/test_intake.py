@@ -16,21 +16,23 @@ NAN, INFINITY = float("nan"), float("inf")
 
 
 @pytest.fixture(autouse=True)
-def _functions(monkeypatch):
+def _functions():
     """A function that takes anything, one for which a scope is needed, one that cannot run here."""
-    monkeypatch.setattr(registry, "_functions", dict(registry._functions))
+    with registry.temporary_registrations():
 
-    @task_function("free")
-    def free(value=None):
-        """Takes anything."""
+        @task_function("free")
+        def free(value=None):
+            """Takes anything."""
 
-    @task_function("secret", scope="code")
-    def secret():
-        """Needs a scope."""
+        @task_function("secret", scope="code")
+        def secret():
+            """Needs a scope."""
 
-    @task_function("off", unavailable=lambda: "it is switched off")
-    def off():
-        """Cannot run here."""
+        @task_function("off", unavailable=lambda: "it is switched off")
+        def off():
+            """Cannot run here."""
+
+        yield
 
 
 def _check(*items, **more):

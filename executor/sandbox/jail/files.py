@@ -41,7 +41,7 @@ def collect(folder: int, given: dict, patterns: list[str] | None) -> dict:
     """
     import fnmatch  # slow to load and rarely needed
 
-    files: dict[str, object] = {}
+    files: dict[str, str | dict] = {}
     size = 0
     for name, status in _walk(folder):
         if stat.S_ISDIR(status.st_mode):
@@ -112,7 +112,7 @@ def _read(folder: int, name: str, status: os.stat_result) -> bytes | None:
         return file.read(MAX_FILE_SIZE)
 
 
-def _encoded(content: bytes) -> str | dict[str, str]:
+def _encoded(content: bytes) -> str | dict:
     try:
         text = content.decode()
     except UnicodeDecodeError:
