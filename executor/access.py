@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
@@ -24,6 +25,9 @@ SCOPES = ("read", "submit", "control", "code")
 
 # The groups of people. Only admins manage users and tokens, in Django's admin.
 ROLES: dict[str, tuple[str, ...]] = {"viewer": ("read",), "operator": SCOPES, "admin": SCOPES}
+
+# What each operation on the knowledge base needs.
+_KNOWLEDGE_SCOPES = {"read": "read", "add": "submit", "remove": "control"}
 
 LOGIN_LINK_LIFE = timedelta(hours=24)
 TOKEN_USE_NOTED = timedelta(minutes=1)
@@ -44,6 +48,13 @@ class Caller:
                 f"{self.name} may not do this: it needs the scope {scope!r}.",
                 fix="Use a token with that scope, or ask an administrator for the role.",
             )
+
+    def require_for_knowledge(self, operation: Literal["read", "add", "remove"]) -> None:
+        """Require the scope of an operation on the knowledge base.
+
+        Raises NotAllowed.
+        """
+        self.require(_KNOWLEDGE_SCOPES[operation])
 
 
 def caller_of_user(user: User | AnonymousUser) -> Caller:

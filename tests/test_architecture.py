@@ -176,6 +176,34 @@ def test_a_module_is_named_after_its_duty():
     assert not faults(lambda parts, source: SAYS_NOTHING & set(parts))
 
 
+def status_words(source: str) -> set[str]:
+    """Return the statuses of tasks that a file writes as a string constant."""
+    constants = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    return {value for value in constants if isinstance(value, str) and value in TaskStatus.values}
+
+
+# Files that write the word of a status, and why. Everything else reads domain/states.py.
+WRITES_STATUS_WORDS = {
+    "domain/states": "the registry itself",
+    "domain/errors": "the kind of an error: an attempt was cancelled",
+    "actions/cancel": "the keys of its answer",
+    "actions/stop": "the keys of its answer",
+    "models/batch": "the condition of an index on batches",
+    "models/task": "the conditions of indexes, which migrations have as text",
+    "admin/records": "the column `running` of a worker",
+    "cli/tables": "the column `running` of a worker",
+    "reads/presenters": "the column `running` of a worker",
+    "views/workers": "the column `running` of a worker",
+}
+# Packages that do so: SQL and the counters named after statuses; the kinds of errors; checks from outside.
+PACKAGES_WITH_STATUS_WORDS = {"queue", "worker", "testbed"}
+
+
+def test_statuses_are_written_down_in_the_registry_only():
+    written = faults(lambda parts, source: parts[0] not in PACKAGES_WITH_STATUS_WORDS and status_words(source))
+    assert written.keys() == WRITES_STATUS_WORDS.keys()
+
+
 # --- planted faults ------------------------------------------------------------------------------------------------
 
 

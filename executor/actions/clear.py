@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from executor.db.dialect import database_now
 from executor.domain.errors import BadRequest
 from executor.domain.parameter_types import BatchName, Statuses, in_utc
-from executor.domain.states import FINAL
+from executor.domain.states import FINAL, TaskStatus
 from executor.domain.wording import counted
 from executor.models import BatchTask
 from executor.queue.dispatch import open_batches
@@ -37,7 +37,9 @@ def _moment_or_age(value: str | float | None) -> datetime | float | None:
 
 class ClearParameters(Parameters):
     batch: BatchName
-    statuses: Statuses = Field(default_factory=lambda: ["completed"], description="Which final statuses to delete.")
+    statuses: Statuses = Field(
+        default_factory=lambda: [TaskStatus.COMPLETED.value], description="Which final statuses to delete."
+    )
     older_than: Annotated[str | float | None, AfterValidator(_moment_or_age)] = Field(
         None, description="Only tasks that ended before: seconds ago, or a time (ISO 8601)."
     )
@@ -46,7 +48,7 @@ class ClearParameters(Parameters):
 
 @action(
     "control",
-    {"statuses": ["completed", "cancelled"], "dry_run": True},
+    {"statuses": [TaskStatus.COMPLETED, TaskStatus.CANCELLED], "dry_run": True},
     audited=True,
     atomic=False,
     buttons=(Button("Clear finished tasks…", fields=("statuses", "older_than"), is_destructive=True, preview=True),),

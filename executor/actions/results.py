@@ -7,6 +7,7 @@ from pydantic import Field
 
 from executor.domain.errors import BadRequest
 from executor.domain.parameter_types import BatchName, Ids, Numbers, StatusFilter, Whole
+from executor.domain.states import TaskStatus
 from executor.domain.wording import counted
 from executor.reads.columns import RESULT_COLUMNS
 from executor.reads.lookups import tasks_by_custom_ids, tasks_by_numbers, uuid_of
@@ -28,7 +29,7 @@ class ResultsParameters(Parameters):
     max_chars: Whole | None = Field(None, ge=0, description="Cut a result that is longer as JSON, and say so.")
 
 
-@action("read", {"status": "failed", "limit": 20}, atomic=False)
+@action("read", {"status": TaskStatus.FAILED, "limit": 20}, atomic=False)
 def results(call: Call, parameters: ResultsParameters) -> Response:
     """Give the tasks of a batch with their results, in the order they were added; any time, not only at the end."""
     row = call.batch(parameters.batch)

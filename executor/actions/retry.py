@@ -1,6 +1,6 @@
 """retry: run tasks again that failed or were cancelled."""
 
-from executor.domain.states import MOVES, BatchState
+from executor.domain.states import MOVES, BatchState, TaskStatus
 from executor.domain.wording import counted
 from executor.queue.dispatch import open_batches
 
@@ -11,7 +11,7 @@ from .selector import Selector
 
 @action(
     "control",
-    {"batch": "Numbers", "status": "failed"},
+    {"batch": "Numbers", "status": TaskStatus.FAILED},
     audited=True,
     buttons=(
         Button(

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from executor.domain.parameter_types import BatchName, Concurrency, Key
-from executor.domain.states import BatchState
+from executor.domain.states import BatchState, TaskStatus
 from executor.domain.wording import counted
 from executor.queue.dispatch import open_batches
 
@@ -31,7 +31,7 @@ def start(call: Call, parameters: StartParameters) -> Response:
     batch = call.batch(parameters.batch)
     with open_batches([batch.batch_id]) as queue:
         book = queue.start(batch.batch_id, parameters.max_concurrent)
-    waiting, limit = int(book.counters["queued"]), book.max_concurrent
+    waiting, limit = int(book.counters[TaskStatus.QUEUED]), book.max_concurrent
     wait = "waits" if waiting == 1 else "wait"
     message = f"The batch runs: {counted(waiting, 'task')} {wait}, up to {limit:,} run at once."
     if book.state != BatchState.RUNNING:

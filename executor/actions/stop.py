@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from executor.domain.parameter_types import BatchName
-from executor.domain.states import BatchState
+from executor.domain.states import BatchState, TaskStatus
 from executor.queue.dispatch import open_batches
 from executor.reads.presenters import next_call
 
@@ -41,7 +41,7 @@ def stop(call: Call, parameters: StopParameters) -> Response:
     batch = call.batch(parameters.batch)
     with open_batches([batch.batch_id]) as queue:
         book = queue.stop(batch.batch_id, parameters.force)
-        running = int(book.counters["running"])
+        running = int(book.counters[TaskStatus.RUNNING])
     call.audit.update(force=parameters.force)
     data = {
         "batch_id": str(batch.batch_id),

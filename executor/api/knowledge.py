@@ -74,7 +74,7 @@ class TextDocument(Schema):
 def add(request: HttpRequest):
     """`status` says of each: added, replaced, or unchanged, when the same content is there already. Of several files
     the wrong ones are in `errors`, and the others are added."""
-    request.auth.require("submit")
+    request.auth.require_for_knowledge("add")
     if request.content_type == "application/json":
         given = _text_document(request)
         how = given.model_dump(include={"title", "source", "area", "metadata", "replace"})
@@ -111,7 +111,7 @@ def listed(
     limit: int = Query(50, ge=1, le=500),
     cursor: str = "",
 ):
-    request.auth.require("read")
+    request.auth.require_for_knowledge("read")
     page, next_cursor = documents.listed(area, q, limit, cursor)
     return {"documents": [shown(document) for document in page], "next_cursor": next_cursor}
 
@@ -123,7 +123,7 @@ def document(
     after: int = Query(0, ge=0, le=2**31 - 1, description="The number of the last chunk you have."),
     limit: int = Query(100, ge=1, le=500),
 ):
-    request.auth.require("read")
+    request.auth.require_for_knowledge("read")
     found = documents.find(document_id)
     chunks = Chunk.objects.filter(document=found, number__gt=after).order_by("number")[:limit]
     pieces = [
@@ -135,7 +135,7 @@ def document(
 
 @router.delete("/documents/{document_id}", summary="Remove a document.")
 def remove(request: HttpRequest, document_id: str):
-    request.auth.require("control")
+    request.auth.require_for_knowledge("remove")
     return {"removed": shown(documents.remove(document_id, actor=request.auth.key))}
 
 
@@ -151,7 +151,7 @@ def search(
 ):
     from executor.knowledge.search import search as find  # loads numpy: only where it is needed
 
-    request.auth.require("read")
+    request.auth.require_for_knowledge("read")
     asked = (query or question).replace("\x00", " ").strip()
     if not asked:
         errors = [{"field": "query", "reason": "is missing"}]
@@ -169,7 +169,7 @@ def search(
 
 @router.get("", summary="How much there is.")
 def summary(request: HttpRequest):
-    request.auth.require("read")
+    request.auth.require_for_knowledge("read")
     counted = Document.objects.aggregate(chunks=Sum("chunk_count"), characters=Sum("characters"))
     return {
         "documents": Document.objects.count(),

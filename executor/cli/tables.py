@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime
 
 import orjson
 
 from executor.domain.states import TaskStatus
-from executor.reads.columns import Column, table
+from executor.reads.task_table import MAX_CHARS, TERMINAL_COLUMNS
 
 from .screen import Screen
 
-MAX_CHARS = 100  # of a result or an error in a table
 COUNTS = TaskStatus.values
 
 
@@ -80,9 +79,9 @@ def results(screen: Screen, rows: list[dict], fields: list[str] | None = None) -
     if fields:
         screen.table(fields, [[_value(row.get(name)) for name in fields] for row in rows])
         return
-    columns = table("terminal")
-    headings = [f"{column.label.lower()} " if column.end else column.label.lower() for column in columns]
-    screen.table(headings, [[_cell(column, row) for column in columns] for row in rows])
+    now = datetime.now(UTC)
+    headings = [f"{column.label.lower()} " if column.end else column.label.lower() for column in TERMINAL_COLUMNS]
+    screen.table(headings, [[column.text(row, now) or None for column in TERMINAL_COLUMNS] for row in rows])
 
 
 def preview(screen: Screen, data: dict) -> None:
@@ -90,22 +89,6 @@ def preview(screen: Screen, data: dict) -> None:
     deleted, kept = data["would_delete"], data["kept"]
     rows = [(name, deleted.get(name, 0), kept.get(name, 0)) for name in COUNTS if deleted.get(name) or kept.get(name)]
     screen.table(("status", "deleted ", "kept "), rows)
-
-
-def _cell(column: Column, row: dict) -> Any:
-    if column.name == "note":
-        return row["error"][:MAX_CHARS] if row["error"] else _value(row["result"])
-    value = row[column.name]
-    if value is None:
-        return None
-    match column.format:
-        case "seconds":
-            return f"{value:.3f}"
-        case "moment":
-            return _minute(value)
-        case "count":
-            return f"{value:,}"
-    return _value(value) if not isinstance(value, int) else value
 
 
 def _value(value: object) -> str | None:

@@ -55,7 +55,7 @@ class ExecutorError(Exception):
     def problem(self) -> dict:
         """The RFC 9457 problem document of this error."""
         return {
-            "type": f"about:blank#{self.code}",
+            "type": f"/api/docs#{self.code}",  # relative to the address of the call (RFC 9457)
             "title": self.code.replace("_", " ").capitalize(),
             "status": self.status,
             "code": self.code,

@@ -10,6 +10,8 @@ import json
 import math
 from datetime import datetime
 
+from .states import TaskStatus
+
 NOTHING = "—"
 MEBIBYTE = 1_048_576
 
@@ -86,9 +88,9 @@ def progress(value: list | None) -> str:
 
 def outlook(task: dict, now: datetime) -> str:
     """Return what a task does next: its progress while it runs, its start or next attempt while it waits."""
-    if task["status"] == "running":
+    if task["status"] == TaskStatus.RUNNING:
         return progress(task.get("progress"))
-    if task["status"] != "queued" or not task.get("run_after"):
+    if task["status"] != TaskStatus.QUEUED or not task.get("run_after"):
         return ""
     left = (datetime.fromisoformat(task["run_after"]) - now).total_seconds()
     event = "retry" if task.get("attempt") else "starts"
@@ -97,7 +99,7 @@ def outlook(task: dict, now: datetime) -> str:
 
 def note(task: dict, now: datetime) -> str:
     """Return what matters about a task: its outlook, and the error of its last attempt unless it runs."""
-    error = "" if task["status"] == "running" else first_line(task.get("error"))
+    error = "" if task["status"] == TaskStatus.RUNNING else first_line(task.get("error"))
     return _joined(outlook(task, now), error)
 
 
@@ -111,7 +113,7 @@ def attempts(task: dict) -> str:
 
 def elapsed(task: dict, now: datetime) -> str:
     """Return how long a task took, or for how long it has been running."""
-    if task["status"] != "running":
+    if task["status"] != TaskStatus.RUNNING:
         return "" if task.get("execution_time") is None else duration(task["execution_time"])
     if not task.get("started_at"):
         return ""

@@ -12,7 +12,7 @@ from executor import functions
 from executor.domain.states import BatchState, TaskStatus
 from executor.models import BatchTask
 from executor.reads import lists
-from executor.views.columns import COLUMNS, DETAILS
+from executor.reads.task_table import COLUMNS, DETAILS
 from executor.views.commands import BULK_ACTIONS
 from executor.views.filters import PRIORITIES, Filter
 from executor.views.page import PageRequest, page, render_page

@@ -70,7 +70,7 @@ def knowledge(request: PageRequest) -> HttpResponse:
     """Search the documents, list them, and add documents."""
     form = UploadForm()
     if request.method == "POST":
-        request.caller.require("submit")
+        request.caller.require_for_knowledge("add")
         form = UploadForm(request.POST, request.FILES)
         if form.is_valid():
             _upload(request, form.cleaned_data)
@@ -101,7 +101,7 @@ def document(request: PageRequest, document_id: UUID) -> HttpResponse:
     """Show a document with a part of its passages; remove it on POST."""
     found = documents.find(document_id.hex)
     if request.method == "POST":
-        request.caller.require("control")
+        request.caller.require_for_knowledge("remove")
         documents.remove(document_id.hex, actor=request.caller.key)
         messages.success(request, f"{found.title} was removed.")
         return redirect("knowledge")

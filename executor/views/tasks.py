@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from executor.reads import lists
+from executor.reads.task_table import DETAILS
 from executor.storage import attempt_log
-from executor.views.columns import DETAILS
 from executor.views.commands import BULK_ACTIONS
 from executor.views.page import page, render_page
 
