@@ -1,13 +1,4 @@
-"""Settings of the site. Everything that differs between machines comes from the environment.
-
-BATCH_DATA       folder of all state (default `var`): database, secret key, artifacts, embedded Valkey
-DATABASE_URL     PostgreSQL (or another SQLite file); without it SQLite in BATCH_DATA
-REDIS_URL        Valkey or Redis; without it the embedded server of `manage.py up`
-BATCH_HOSTS      host names the site answers to besides the loopback ones, comma separated
-BATCH_ORIGINS    origins trusted for forms behind a proxy, comma separated, e.g. https://batch.example.org
-BATCH_HTTPS      1 when the site is served over TLS: secure cookies, HSTS
-SECRET_KEY       default: made once and kept in BATCH_DATA/secret-key
-"""
+"""Settings of the site. All that differs between machines comes from environment variables: docs/configuration.md."""
 
 import os
 import secrets
@@ -16,27 +7,16 @@ from pathlib import Path
 
 import dj_database_url
 
+from batchsite.environment import flag, integer, number, words
 from executor.processes.layout import ASSETS, PROJECT
 
 BASE_DIR = PROJECT
 DATA_DIR = Path(os.environ.get("BATCH_DATA", PROJECT / "var")).resolve()
-DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # params, results and sessions are nobody else's business
-
-
-def _number(name: str, default: float) -> float:
-    text = os.environ.get(name, "")
-    try:
-        return float(text) if text else default
-    except ValueError:
-        raise SystemExit(f"{name} must be a number, not {text!r}.") from None
-
-
-def _words(name: str, default: str = "") -> list[str]:
-    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds parameters, results and sessions
 
 
 def _secret_key() -> str:
-    """The key of the environment, or one made once for this data folder and readable by its owner alone."""
+    """Return the key of the environment, or that of this data folder, which is created once for its owner only."""
     if key := os.environ.get("SECRET_KEY"):
         return key
     path = DATA_DIR / "secret-key"
@@ -49,12 +29,13 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
-DEBUG = os.environ.get("DEBUG") == "1"
-ALLOWED_HOSTS = [*_words("BATCH_HOSTS"), "127.0.0.1", "localhost", "[::1]"]
-CSRF_TRUSTED_ORIGINS = _words("BATCH_ORIGINS")
+DEBUG = flag("DEBUG")
+HTTPS = flag("BATCH_HTTPS")
+ALLOWED_HOSTS = [*words("BATCH_HOSTS"), "127.0.0.1", "localhost", "[::1]"]
+CSRF_TRUSTED_ORIGINS = words("BATCH_ORIGINS")
 
 INSTALLED_APPS = [
-    "django.contrib.admin.apps.SimpleAdminConfig",  # its pages are found in batchsite/urls.py: workers have none
+    "django.contrib.admin.apps.SimpleAdminConfig",  # batchsite/urls.py discovers its pages: workers need none
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -63,10 +44,10 @@ INSTALLED_APPS = [
     "channels",
     "django_rq",
     "executor",
-    *_words("BATCH_APPS"),
+    *words("BATCH_APPS"),
 ]
 
-# Where the files of the API's documentation page are. As an app, ninja would be loaded into every worker, 11 MB each.
+# For templates and static files of the API's documentation. As an app, ninja would take 11 MB in every worker.
 _NINJA = Path(find_spec("ninja").origin).parent
 
 MIDDLEWARE = [
@@ -103,7 +84,7 @@ TEMPLATES = [
     }
 ]
 
-# --- the database: the truth -------------------------------------------------------------------
+# --- database -------------------------------------------------------------------------------------
 
 
 def _database() -> dict:
@@ -119,8 +100,8 @@ def _database() -> dict:
 
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# Request threads keep their connection (executor/web/asgi_handler.py). One to SQLite occupies no server slot, and
-# closing it would drop its page cache: keep it for the life of the process.
+# Request threads keep their connections (executor/web/asgi_handler.py). A connection to SQLite occupies no server, and
+# closing it would drop its page cache: it stays open as long as its thread.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["OPTIONS"] = {
@@ -133,16 +114,16 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # Plans of statements that come again are kept, for those that ask for it (executor/db/postgresql.py).
+    # Plans of repeated statements are kept, for statements that request it (executor/db/postgresql.py).
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
 
-# --- Valkey or Redis: tickets and the bell --------------------------------------------------------
+# --- Valkey or Redis: tickets and notifications ---------------------------------------------------
 
 
 def _redis_url() -> str:
     if url := os.environ.get("REDIS_URL"):
         return url
-    written = DATA_DIR / "redis-url"  # by `manage.py up`, where it had to choose another address
+    written = DATA_DIR / "redis-url"  # by `manage.py up`, when Valkey is not on the socket
     return written.read_text().strip() if written.exists() else f"unix://{DATA_DIR / 'valkey.sock'}"
 
 
@@ -154,7 +135,7 @@ RQ_QUEUES = {
 RQ = {
     "WORKER_CLASS": "executor.worker.batch_worker.BatchWorker",
     "JOB_CLASS": "executor.broker.tickets.TicketJob",
-    "COMMIT_MODE": "auto",  # tickets are issued after the commit by our own hand
+    "COMMIT_MODE": "auto",  # django_rq enqueues nothing: tickets are issued after the commit
 }
 RQ_SHOW_ADMIN_LINK = False
 CHANNEL_LAYERS = {
@@ -164,55 +145,61 @@ CHANNEL_LAYERS = {
     }
 }
 
-# --- Batch Executor -------------------------------------------------------------------------------
+# --- tasks ----------------------------------------------------------------------------------------
 
-BATCH_ARTIFACTS = DATA_DIR / "artifacts"
-BATCH_LOGS = DATA_DIR / "logs"
-BATCH_CONCURRENCY = int(_number("BATCH_CONCURRENCY", 20))  # tasks at once in one worker process
-# Child processes for plain functions; 0: as many as tasks, up to 32.
-BATCH_PROCESSES = int(_number("BATCH_PROCESSES", 0))
-BATCH_HEARTBEAT = _number("BATCH_HEARTBEAT", 5)  # seconds between a worker's heartbeats
-BATCH_HEARTBEAT_LIMIT = _number("BATCH_HEARTBEAT_LIMIT", 20)  # seconds of silence after which a worker is dead
-BATCH_TICKET_LIMIT = _number("BATCH_TICKET_LIMIT", 15)  # seconds after which a ticket that is in no queue is lost
-BATCH_GRACE = _number("BATCH_GRACE", 7)  # seconds that running tasks get after SIGTERM
-BATCH_TIMEOUT = _number("BATCH_TIMEOUT", 3600)  # seconds an attempt may take when its task says nothing
-BATCH_MAX_TASKS = int(_number("BATCH_MAX_TASKS", 100_000))  # tasks in one call
-BATCH_MAX_BODY = int(_number("BATCH_MAX_BODY", 256 * 1024 * 1024))  # bytes of one request
-BATCH_MAX_PARAMS = int(_number("BATCH_MAX_PARAMS", 1024 * 1024))  # bytes of one task's params, as JSON
-BATCH_FRAMES_DAYS = _number("BATCH_FRAMES_DAYS", 30)  # days that the log of a quiet batch is kept
-BATCH_INLINE_RESULT = int(_number("BATCH_INLINE_RESULT", 256 * 1024))  # bytes; a larger result becomes an artifact
-# code_execution: the least level of its sandbox (isolated, restricted, limits only); below it nothing is run.
-BATCH_CODE_MIN_LEVEL = os.environ.get("BATCH_CODE_MIN_LEVEL") or (
-    "isolated" if os.environ.get("BATCH_HTTPS") == "1" else "restricted"
-)
-BATCH_CODE_NETWORK = os.environ.get("BATCH_CODE_NETWORK") == "1"  # whether a program may ask for the network
-BATCH_CODE_MEMORY = int(_number("BATCH_CODE_MEMORY", 2048))  # MiB that a program may ask for
-BATCH_CODE_USER = int(_number("BATCH_CODE_USER", 60900))  # what a worker of root runs programs as: nobody else
-BATCH_CODE_PYTHON = os.environ.get("BATCH_CODE_PYTHON", "")  # interpreter for programs; default: the worker's own
-BATCH_CODE_NODE = os.environ.get("BATCH_CODE_NODE", "")
-BATCH_CODE_PATHS = _words("BATCH_CODE_PATHS")  # more folders that programs may read
+MIB = 1024 * 1024
 
-# What {"$secret": "NAME"} in a task's parameters stands for: on each worker, BATCH_SECRET_ and that name.
+BATCH_ARTIFACTS = DATA_DIR / "artifacts"  # large results
+BATCH_LOGS = DATA_DIR / "logs"  # live logs of tasks
+BATCH_TIMEOUT = number("BATCH_TIMEOUT", 3600, least=0.001)  # seconds of an attempt, unless its task sets it
+BATCH_MAX_TASKS = integer("BATCH_MAX_TASKS", 100_000, least=1)  # in one call
+BATCH_MAX_BODY = integer("BATCH_MAX_BODY", 256 * MIB, least=1024)  # bytes of one request
+BATCH_MAX_PARAMS = integer("BATCH_MAX_PARAMS", MIB, least=2)  # bytes of one task's parameters, as JSON
+BATCH_INLINE_RESULT = integer("BATCH_INLINE_RESULT", 256 * 1024)  # bytes; a larger result becomes an artifact
+BATCH_FRAMES_DAYS = number("BATCH_FRAMES_DAYS", 30)  # days until the frames of an unchanged batch are deleted
+
+# {"$secret": "NAME"} in a task's parameters is the value of the worker's variable BATCH_SECRET_ and NAME.
 BATCH_SECRETS = {
     name.removeprefix("BATCH_SECRET_"): value for name, value in os.environ.items() if name.startswith("BATCH_SECRET_")
 }
 
-# Who turns texts into vectors for the knowledge base and memories. Empty: wordllama, which needs no network;
-# `sentence-transformers:<model>`; or the address of a server with OpenAI's /embeddings.
+# --- workers --------------------------------------------------------------------------------------
+
+BATCH_CONCURRENCY = integer("BATCH_CONCURRENCY", 20, least=1, most=10_000)  # slots of one worker process
+BATCH_PROCESSES = integer("BATCH_PROCESSES", 0, most=1_000)  # for plain functions; 0: one a slot, up to 32
+BATCH_GRACE = number("BATCH_GRACE", 7)  # seconds for running tasks after SIGTERM
+BATCH_HEARTBEAT = number("BATCH_HEARTBEAT", 5, least=0.1)  # seconds between two heartbeats
+BATCH_HEARTBEAT_LIMIT = number("BATCH_HEARTBEAT_LIMIT", 20, least=0.3)  # seconds until a silent worker is dead
+BATCH_TICKET_LIMIT = number("BATCH_TICKET_LIMIT", 15, least=0.1)  # seconds until a ticket in no queue is lost
+BATCH_DEBUG_FAILPOINTS = os.environ.get("BATCH_DEBUG_FAILPOINTS", "")  # for tests only: executor/db/failpoints.py
+
+# --- programs of tasks (code_execution) -----------------------------------------------------------
+
+# The least level of the sandbox: isolated, restricted, limits only. Below it no program runs.
+BATCH_CODE_MIN_LEVEL = os.environ.get("BATCH_CODE_MIN_LEVEL") or ("isolated" if HTTPS else "restricted")
+BATCH_CODE_NETWORK = flag("BATCH_CODE_NETWORK")  # whether programs may request the network
+BATCH_CODE_MEMORY = integer("BATCH_CODE_MEMORY", 2048, least=1)  # MiB that a program may request
+BATCH_CODE_USER = integer("BATCH_CODE_USER", 60900, least=1, most=2**32 - 2)  # user id for programs, on a root worker
+BATCH_CODE_PYTHON = os.environ.get("BATCH_CODE_PYTHON", "")  # interpreter of programs; default: the worker's
+BATCH_CODE_NODE = os.environ.get("BATCH_CODE_NODE", "")  # default: `node` of the PATH
+BATCH_CODE_PATHS = words("BATCH_CODE_PATHS")  # further folders that programs may read
+
+# --- knowledge base and memories ------------------------------------------------------------------
+
+# Empty for wordllama, which needs no network; `sentence-transformers:<model>`; or the address of a server with
+# OpenAI's /embeddings.
 BATCH_EMBEDDER = os.environ.get("BATCH_EMBEDDER", "")
 BATCH_EMBEDDER_MODEL = os.environ.get("BATCH_EMBEDDER_MODEL", "")
 BATCH_EMBEDDER_KEY = os.environ.get("BATCH_EMBEDDER_KEY", "")
-BATCH_MAX_DOCUMENT = int(_number("BATCH_MAX_DOCUMENT", 50 * 1024 * 1024))  # bytes of one file
+BATCH_MAX_DOCUMENT = integer("BATCH_MAX_DOCUMENT", 50 * MIB, least=1)  # bytes
 
-# Tests alone: where a process dies, sleeps or fails (executor/db/failpoints.py).
-BATCH_DEBUG_FAILPOINTS = os.environ.get("BATCH_DEBUG_FAILPOINTS", "")
+# --- agents ---------------------------------------------------------------------------------------
 
-# Agents: a JSON file that names MCP servers and Agent Zero instances, and the same as a setting (docs/agents.md).
-BATCH_AGENT_TOOLS = os.environ.get("BATCH_AGENT_TOOLS", "")
-AGENT_TOOLS: dict = {}
-BATCH_PORT = int(_number("BATCH_PORT", 8000))  # where this site itself listens: no tool of an agent may be there
+BATCH_AGENT_TOOLS = os.environ.get("BATCH_AGENT_TOOLS", "")  # JSON file with MCP servers and Agent Zero instances
+AGENT_TOOLS: dict = {}  # the same, in a settings module (docs/agents.md)
+BATCH_PORT = integer("BATCH_PORT", 8000, least=1, most=65535)  # of this site: no agent tool may use it
 
-# --- the web --------------------------------------------------------------------------------------
+# --- web ------------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -220,7 +207,7 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [ASSETS / "static", _NINJA / "static"]
 STATIC_ROOT = DATA_DIR / "static"
-STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise complains where it is missing
+STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns when it is missing
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_MAX_AGE = 60  # seconds; then revalidated by ETag, so that an upgrade is seen within a minute
@@ -236,13 +223,12 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-if os.environ.get("BATCH_HTTPS") == "1":
+if HTTPS:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# The API reads bodies of up to BATCH_MAX_BODY itself; the outermost ASGI layer refuses larger ones before
-# anything is kept of them.
+# The API reads whole bodies. Daphne refuses larger ones while they arrive (executor/web/daphne_limits.py).
 DATA_UPLOAD_MAX_MEMORY_SIZE = BATCH_MAX_BODY
 FILE_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 
@@ -256,7 +242,7 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
-        "httpx2": {"level": "WARNING"},  # it logs whole addresses, and some hold a key
+        "httpx2": {"level": "WARNING"},  # it logs full URLs, and some contain a key
         "mcp": {"level": "WARNING"},
     },
 }

@@ -23,6 +23,7 @@ ORDER = _ROW.findall(_DOCUMENT.partition("## Packages of `executor/`")[2])
 # What a task function may know of the app: how to fail, what its parameters are made of, and whom it is the front of.
 FUNCTIONS_KNOW = {"functions", "domain", "storage", "knowledge", "sandbox", "agents"}
 TALKS_TO_RQ = {"broker", "worker"}
+USES_TESTBED = {("management", "commands", name) for name in ("benchmark", "chaos")}
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
 
 FILES = {
@@ -58,6 +59,11 @@ def upward(parts: tuple[str, ...], source: str) -> set[str]:
     """Return the imports of packages below in the table, or outside it."""
     own = ORDER.index(parts[0])
     return {module for module in neighbours(parts, source) if module not in ORDER or ORDER.index(module) > own}
+
+
+def uses_testbed(parts: tuple[str, ...], source: str) -> bool:
+    """Return whether a file of the product imports the test bed."""
+    return parts[0] != "testbed" and "testbed" in neighbours(parts, source)
 
 
 def moves(parts: tuple[str, ...], source: str) -> list[str]:
@@ -170,6 +176,11 @@ def test_a_task_function_knows_little_of_the_app():
     assert not faults(
         lambda parts, source: parts[0] == "functions" and neighbours(parts, source) - FUNCTIONS_KNOW
     )  # fmt: skip
+
+
+def test_testbed_is_imported_by_its_two_commands_only():
+    assert not faults(lambda parts, source: uses_testbed(parts, source) and parts not in USES_TESTBED)
+    assert {parts for parts, source in FILES.items() if uses_testbed(parts, source)} == USES_TESTBED
 
 
 def test_a_module_is_named_after_its_duty():

@@ -1,4 +1,7 @@
-"""System checks: what is wrong with this site is said when it starts, not when a task fails."""
+"""System checks: report faults of this site at its start, before a task fails.
+
+Ranges of single settings are checked where they are read (batchsite/environment.py).
+"""
 
 from django.conf import settings
 from django.core.checks import Error, register
@@ -7,16 +10,16 @@ from executor.functions import registration_errors
 
 
 @register("batch_functions")
-def task_functions(**_options) -> list[Error]:
-    """One error for each task function that could not be registered."""
+def check_task_functions(**_options) -> list[Error]:
+    """Return an error for each task function that could not be registered."""
     return [Error(error, id="executor.E001") for error in registration_errors()]
 
 
-@register
-def heartbeats(**_options) -> list[Error]:
-    """A worker that beats too seldom is taken for dead, or never judges who is."""
-    beat, limit = settings.BATCH_HEARTBEAT, settings.BATCH_HEARTBEAT_LIMIT
-    if limit >= 3 * beat:
+@register("batch_settings")
+def check_heartbeat(**_options) -> list[Error]:
+    """Return an error if the limit is so short that workers are declared dead while they work."""
+    interval, limit = settings.BATCH_HEARTBEAT, settings.BATCH_HEARTBEAT_LIMIT
+    if limit >= 3 * interval:
         return []
-    told = f"BATCH_HEARTBEAT_LIMIT is {limit:g} s, less than three times BATCH_HEARTBEAT, {beat:g} s."
-    return [Error(told, hint="Raise the limit, or let workers beat more often.", id="executor.E002")]
+    message = f"BATCH_HEARTBEAT_LIMIT is {limit:g} s, less than three times BATCH_HEARTBEAT, {interval:g} s."
+    return [Error(message, hint="Raise the limit, or shorten the interval.", id="executor.E002")]

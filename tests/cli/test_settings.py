@@ -1,4 +1,4 @@
-"""What the environment says wrongly is told in a sentence before anything starts."""
+"""Wrong environment variables are rejected in one sentence, before anything starts."""
 
 import os
 
@@ -9,35 +9,40 @@ from tests.support.processes import manage
 
 @pytest.fixture
 def check(tmp_path):
-    def run(**env: str):
-        return manage("check", env={**os.environ, "BATCH_DATA": str(tmp_path), **env})
+    def run(command: str = "check", **env: str):
+        return manage(command, env={**os.environ, "BATCH_DATA": str(tmp_path), **env})
 
     return run
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("DATABASE_URL", "mysql://someone:hush@host/name", "must be like postgresql://"),
         ("DATABASE_URL", "postgresql://someone:hush@host:many/name", "must be like postgresql://"),
         ("DATABASE_URL", "nothing", "must be like postgresql://"),
-        ("BATCH_HEARTBEAT", "soon", "must be a number, not 'soon'"),
+        ("BATCH_HEARTBEAT", "soon", "must be a number of at least 0.1, not 'soon'"),
+        ("BATCH_TIMEOUT", "nan", "must be a number of at least 0.001, not 'nan'"),
+        ("BATCH_GRACE", "-1", "must be a number of at least 0, not '-1'"),
+        ("BATCH_CONCURRENCY", "0", "must be a whole number from 1 to 10000, not '0'"),
+        ("BATCH_MAX_TASKS", "1.5", "must be a whole number of at least 1, not '1.5'"),
+        ("BATCH_PORT", "65536", "must be a whole number from 1 to 65535, not '65536'"),
     ],
 )
-def test_what_means_nothing_is_refused(check, name, value, told):
-    said = check(**{name: value})
-    assert said.returncode == 1
-    assert said.stderr.startswith(f"{name} {told}") and said.stderr.count("\n") == 1
-    assert "hush" not in said.stderr
+def test_invalid_value_is_rejected(check, name, value, message):
+    result = check(**{name: value})
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{name} {message}") and result.stderr.count("\n") == 1
+    assert "hush" not in result.stderr
 
 
-def test_a_limit_that_a_heartbeat_cannot_keep_is_refused(check):
-    said = check(BATCH_HEARTBEAT="5", BATCH_HEARTBEAT_LIMIT="10")
-    assert (
-        said.returncode == 1 and "BATCH_HEARTBEAT_LIMIT is 10 s, less than three times BATCH_HEARTBEAT" in said.stderr
-    )
+@pytest.mark.parametrize("command", ["check", "up"])
+def test_heartbeat_limit_under_three_heartbeats_is_rejected(check, command):
+    result = check(command, BATCH_HEARTBEAT="5", BATCH_HEARTBEAT_LIMIT="10")
+    assert result.returncode == 1
+    assert "BATCH_HEARTBEAT_LIMIT is 10 s, less than three times BATCH_HEARTBEAT" in result.stderr
 
 
-def test_empty_is_as_if_it_were_not_there(check, tmp_path):
-    said = check(DATABASE_URL="", REDIS_URL="", BATCH_HEARTBEAT="")
-    assert said.returncode == 0, said.stderr
+def test_empty_value_means_the_default(check):
+    result = check(DATABASE_URL="", REDIS_URL="", BATCH_HEARTBEAT="")
+    assert result.returncode == 0, result.stderr

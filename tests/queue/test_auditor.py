@@ -66,6 +66,27 @@ def test_missing_frame_is_found(batch):
     assert 6 in broken(batch)
 
 
+def test_wrong_execution_time_is_found(batch):
+    BatchStats.objects.filter(pk=batch.pk).update(total_execution_time=7.0)
+    assert 5 in broken(batch)
+
+
+def test_wrong_counts_in_the_last_frame_are_found(batch):
+    counts = {"queued": 0, "running": 0, "completed": 1, "failed": 1, "cancelled": 0}
+    change(batch, len(changes_of(batch)), counts=orjson.dumps(counts).decode())
+    assert broken(batch) == {6}
+
+
+@pytest.mark.parametrize(("letter", "attempt"), [("c", 1), ("f", 1), ("r", 2), ("x", 1)])
+def test_illegal_step_in_the_frames_is_found(batch, letter, attempt):
+    """Each replaces the first claim of task 1."""
+    frames = changes_of(batch)
+    seq = next(seq for seq, changes in enumerate(frames, 1) if any(one[:2] == [1, "r"] for one in changes))
+    changed = [[1, letter, attempt, *one[3:]] if one[:2] == [1, "r"] else one for one in frames[seq - 1]]
+    change(batch, seq, changes=orjson.dumps(changed).decode())
+    assert 2 in broken(batch)
+
+
 def test_second_outcome_of_an_attempt_is_found(batch):
     frames = changes_of(batch)
     frames[-1].append([2, "c", 1, None, None, 1.0, None, None])

@@ -66,7 +66,7 @@ class Command(BaseCommand):
             answer = {"database": database, "machine": machine, "workloads": results}
             self.stdout.write(orjson.dumps(answer).decode())
         else:
-            _show(results, database, self.stdout._out)
+            _print_tables(results, database)
 
 
 def _measure(workload: Workload, tasks: int | None, repeat: int, database: str, progress: Progress) -> dict:
@@ -104,7 +104,7 @@ def _progress() -> Progress:
     return Progress(*columns, console=Console(stderr=True), auto_refresh=False)
 
 
-def _show(results: dict[str, dict], database: str, out) -> None:
+def _print_tables(results: dict[str, dict], database: str) -> None:
     table = Table(title=f"{database}, {os.cpu_count()} processors", box=None, title_justify="left")
     table.add_column("workload")
     table.add_column("what")
@@ -118,4 +118,4 @@ def _show(results: dict[str, dict], database: str, out) -> None:
         for peer, value in result.get("peers", {}).items():
             ratio = result[workload.figure] / value if workload.best == "most" else value / result[workload.figure]
             table.add_row("", f"[dim]{peer}[/dim]", f"{value:,} {workload.unit}", f"ours is {ratio:.1f} times as good")
-    Console(file=out, width=None if out.isatty() else 160).print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)

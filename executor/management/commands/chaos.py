@@ -49,8 +49,7 @@ class Command(BaseCommand):
         if json:
             self.stdout.write(orjson.dumps({"seed": seed, "minutes": minutes, "database": database, **report}).decode())
         else:
-            out = self.stdout._out
-            _show(report, seed, minutes, database, Console(file=out, width=None if out.isatty() else 120))
+            _print_tables(report, seed, minutes, database)
         if report["breaches"]:
             self.stderr.write(f"Invariants were broken, with seed {seed}:")
             for breach in report["breaches"]:
@@ -63,7 +62,8 @@ def _progress() -> Progress:
     return Progress(*columns, console=Console(stderr=True), auto_refresh=False)
 
 
-def _show(report: dict, seed: int, minutes: float, database: str, console: Console) -> None:
+def _print_tables(report: dict, seed: int, minutes: float, database: str) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(f"seed {seed}, {minutes:g} min, {database}\n")
     rescue, settled = report["seconds_to_rescue"], report["seconds_to_settle"]
     outcomes = {name.replace("_", " "): f"{count:,}" for name, count in report["outcomes"].items()}
