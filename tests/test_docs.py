@@ -1,6 +1,8 @@
 """Tests of the documentation: completeness, links, named files, and the form of some pages."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,18 @@ def test_glossary_has_one_line_a_term_in_order() -> None:
     assert len(terms) >= 20
     assert terms == sorted(terms)
     assert all(len(meaning) <= 160 for _, meaning in rows)
+
+
+def test_example_of_an_action_works_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (PROJECT / "CONTRIBUTING.md").read_text()
+    [code] = re.findall(r'^```python\n("""describe: .*?)^```', text, re.M | re.S)
+    module = types.ModuleType("executor.actions.describe")
+    module.__package__ = "executor.actions"
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(ACTIONS, "describe", None)  # the entry that the module adds is removed after the test
+    exec(compile(code, "CONTRIBUTING.md", "exec"), module.__dict__)
+    assert set(ACTIONS["describe"].parameters.model_fields) == {"batch", "metadata"}
+    assert ACTIONS["describe"].summary == "Set the metadata of a batch."
 
 
 def test_code_in_the_guide_equals_the_example_app() -> None:
