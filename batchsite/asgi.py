@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from typing import Any
 
 import django
 
@@ -18,7 +19,7 @@ from executor.web.routing import websocket_urlpatterns  # noqa: E402
 
 from . import urls  # noqa: E402, F401 - loads every view now instead of with the first request
 
-http_application = ThreadedASGIHandler()
+http_application: Any = ThreadedASGIHandler()
 if "daphne.server" in sys.modules:
     from executor.web import daphne_limits
 

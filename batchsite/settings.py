@@ -4,6 +4,7 @@ import os
 import secrets
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 
@@ -48,7 +49,7 @@ INSTALLED_APPS = [
 ]
 
 # For templates and static files of the API's documentation. As an app, ninja would take 11 MB in every worker.
-_NINJA = Path(find_spec("ninja").origin).parent
+_NINJA = Path(find_spec("ninja").origin).parent  # type: ignore[union-attr, arg-type]  # it is a requirement
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -87,10 +88,10 @@ TEMPLATES = [
 # --- database -------------------------------------------------------------------------------------
 
 
-def _database() -> dict:
+def _database() -> dict[str, Any]:
     url = os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'batch.sqlite3'}"
     try:
-        database = dj_database_url.parse(url)
+        database: dict[str, Any] = {**dj_database_url.parse(url)}
     except ValueError:
         database = {}
     if not database.get("ENGINE", "").endswith(("sqlite3", "postgresql")):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from typing import IO, Any, cast
 
 from executor.processes.groups import kill_group
 from executor.processes.spawning import spawn
@@ -33,12 +34,12 @@ class Child:
         self.name = name
         self.log = log
         self.restart = restart
-        self.process: subprocess.Popen | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.exit_code: int | None = None
         self.failures = 0
         self.restart_at: float | None = None  # monotonic time
         self._command = command
-        self._options = {"env": env, "death_signal": death_signal, "pass_fds": tuple(pass_fds)}
+        self._options: dict[str, Any] = {"env": env, "death_signal": death_signal, "pass_fds": tuple(pass_fds)}
         self._lines = LineSplitter()
         self._started_at = 0.0
         log.reserve_prefix(name)
@@ -49,7 +50,12 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        return self.process and self.process.pid
+        return self.process.pid if self.process else None
+
+    @property
+    def output(self) -> IO[bytes]:
+        """The pipe from the process; there is one from its start until it is reaped."""
+        return cast(IO[bytes], cast("subprocess.Popen[bytes]", self.process).stdout)
 
     def start(self) -> None:
         self.restart_at = self.exit_code = None
@@ -57,12 +63,12 @@ class Child:
         self.process = spawn(
             self._command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0, **self._options
         )
-        os.set_blocking(self.process.stdout.fileno(), False)
+        os.set_blocking(self.output.fileno(), False)
 
     def read(self) -> bool:
         """Log what the process has written; return False at the end of its output."""
         try:
-            data = os.read(self.process.stdout.fileno(), 65536)
+            data = os.read(self.output.fileno(), 65536)
         except BlockingIOError:
             return True
         for line in self._lines.feed(data):
@@ -71,8 +77,9 @@ class Child:
 
     def reap(self, *, stopping: bool) -> None:
         """Collect the ended process, kill the rest of its session, and plan the restart."""
-        kill_group(self.process.pid)
-        self.exit_code = self.process.wait()
+        process = cast("subprocess.Popen[bytes]", self.process)
+        kill_group(process.pid)
+        self.exit_code = process.wait()
         self._read_rest()
         self.process = None
         if stopping or not self.restart:
@@ -84,7 +91,7 @@ class Child:
         self.log.line(self.name, f"{describe_exit(self.exit_code)}; restarting in {delay:g} s")
 
     def _read_rest(self) -> None:
-        with self.process.stdout as stdout:
+        with self.output as stdout:
             # At most what a pipe holds: a process that left the session may still have it open, and write.
             for _ in range(32):
                 data = stdout.read(65536)

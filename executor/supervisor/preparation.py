@@ -77,7 +77,7 @@ def _open_port(host: str, port: int) -> int | None:
         if isinstance(error, socket.gaierror):
             raise StartupError(f"{host!r} is not an address of this machine.") from None
         raise StartupError(
-            f"Cannot listen on {host} port {port}: {os.strerror(error.errno).lower()}. "
+            f"Cannot listen on {host} port {port}: {os.strerror(error.errno or 0).lower()}. "
             "Another program may use it; choose another port with --port."
         ) from None
     if family == socket.AF_INET:

@@ -102,7 +102,7 @@ class Site:
     # --- the parts ------------------------------------------------------------------------------
 
     def _start_valkey(self) -> None:
-        if self.plan.valkey is not None:
+        if self.plan.valkey is not None and self.plan.valkey_lock is not None:
             argv = self.plan.valkey.argv
             # Valkey inherits its lock: when this process is killed, the files stay locked until Valkey has saved them.
             child = Child("valkey", lambda: argv, self.log, env=self.environment, pass_fds=[self.plan.valkey_lock])

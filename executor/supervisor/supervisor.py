@@ -53,7 +53,7 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         child.start()
-        self._selector.register(child.process.stdout, selectors.EVENT_READ, child)
+        self._selector.register(child.output, selectors.EVENT_READ, child)
 
     # --- running --------------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ class Supervisor:
 
     def _read(self, child: Child) -> None:
         if child.alive and not child.read():  # the process closed its output, but may live on
-            self._selector.unregister(child.process.stdout)
+            self._selector.unregister(child.output)
 
     def _reap(self) -> None:
         """Collect all ended processes.
@@ -120,8 +120,8 @@ class Supervisor:
             if child is None:
                 os.waitpid(found.si_pid, 0)  # an adopted orphan
                 continue
-            if child.process.stdout in self._selector.get_map():
-                self._selector.unregister(child.process.stdout)
+            if child.output in self._selector.get_map():
+                self._selector.unregister(child.output)
             child.reap(stopping=self._stopping)
 
     # --- stopping -------------------------------------------------------------------------------

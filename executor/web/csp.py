@@ -21,7 +21,8 @@ class ContentSecurityMiddleware:
             nonces.append(secrets.token_urlsafe(16))
             return nonces[0]
 
-        request.csp_nonce = SimpleLazyObject(make_nonce)  # most pages use none, and their policy allows none
+        # Most pages use no nonce, and their policy allows none.
+        request.csp_nonce = SimpleLazyObject(make_nonce)  # type: ignore[attr-defined]  # for templates
         response = self.get_response(request)
         if "Content-Security-Policy" not in response:
             response["Content-Security-Policy"] = policy(request, *nonces)

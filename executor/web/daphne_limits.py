@@ -90,7 +90,7 @@ class LimitedRequest(http_protocol.WebRequest):
             b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
         )
         # Closing while the client still sends would reset the connection, and the client would lose the answer.
-        reactor.callLater(GRACE_PERIOD, self.transport.loseConnection)
+        reactor.callLater(GRACE_PERIOD, self.transport.loseConnection)  # type: ignore[arg-type]
 
     # --- the response's backpressure ---
 
@@ -107,10 +107,12 @@ class LimitedRequest(http_protocol.WebRequest):
             await self._writable.wait()
 
     def pauseProducing(self) -> None:
-        self._writable.clear()
+        if self._writable is not None:
+            self._writable.clear()
 
     def resumeProducing(self) -> None:
-        self._writable.set()
+        if self._writable is not None:
+            self._writable.set()
 
     stopProducing = resumeProducing  # the client has disconnected: the application goes on, and ends
 

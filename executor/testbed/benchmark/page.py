@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import IO, cast
 
 import orjson
+from websockets import Origin
 from websockets.asyncio.client import connect
 
 END_TIMEOUT = 10.0  # seconds from the end of a batch until its page must know
@@ -30,7 +32,8 @@ class Watcher:
         self._on_message = on_message
 
     async def watch(self, url: str, cookie: str, stay: bool = False) -> None:
-        async with connect(url, additional_headers={"Cookie": cookie}, origin=_origin(url), max_size=None) as socket:
+        origin = Origin(_origin(url))
+        async with connect(url, additional_headers={"Cookie": cookie}, origin=origin, max_size=None) as socket:
             async for text in socket:
                 message = orjson.loads(text)
                 if message["t"] != "tick":
@@ -49,10 +52,11 @@ def watching(port: str, batch_id: str, stay: bool = False) -> Iterator[None]:
     """Keep a page open. Unless it stays, exit when it has not seen the end of the batch."""
     argv = [sys.executable, "-m", __name__, stream_url(port, batch_id), *(["stay"] if stay else [])]
     page = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    to_page, from_page = cast(IO[str], page.stdin), cast(IO[str], page.stdout)
     try:
-        page.stdin.write(f"{session_cookie()}\n")
-        page.stdin.flush()
-        if page.stdout.readline() != "watching\n":
+        to_page.write(f"{session_cookie()}\n")
+        to_page.flush()
+        if from_page.readline() != "watching\n":
             sys.exit("The page could not watch the batch.")
         yield
         if not stay and page.wait(END_TIMEOUT):

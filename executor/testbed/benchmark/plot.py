@@ -52,9 +52,9 @@ def svg(rates: Rates) -> str:
         for database, line in rates.items():
             yield f'<g class="{database}">'
             yield f'<polyline points="{" ".join(f"{x},{y}" for x, y in (at(*point) for point in line.items()))}"/>'
-            for count, rate in line.items():
-                x, y = at(count, rate)
-                label = f"{NAMES[database]}: {count:,} tasks, {rate:,.0f} a second"
+            for count, measured in line.items():
+                x, y = at(count, measured)
+                label = f"{NAMES[database]}: {count:,} tasks, {measured:,.0f} a second"
                 yield f'<circle cx="{x}" cy="{y}" r="3.5" stroke="none"><title>{label}</title></circle>'
             yield f'<text x="{x + 8}" y="{y + 4}" stroke="none">{NAMES[database]}</text></g>'
         yield "</svg>"

@@ -28,7 +28,7 @@ class BenchmarkSite(TemporarySite):
         for number in range(1, workload.workers + 1):
             self.start_worker(f"worker-{number}", workload.concurrency)
 
-    def start_web(self) -> tuple[int, int]:
+    def start_web(self) -> tuple[int, int | None]:
         """Start a web server; return its port and pid when it answers."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         port, fd = listener.getsockname()[1], listener.fileno()

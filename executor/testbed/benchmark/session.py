@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import httpx
 import orjson
@@ -56,12 +57,12 @@ def _wait_for_end(batch_id: str, tasks: int, timeout: float, on_poll: Callable[[
 
     started = time.monotonic()
     while time.monotonic() - started < timeout:
-        stats = BatchStats.objects.get(pk=batch_id)
+        stats = BatchStats.objects.get(batch_id=UUID(batch_id))
         write_line(done=stats.completed, of=tasks)
         on_poll(time.monotonic() - started, stats.completed)
         if stats.failed or stats.cancelled:
             sys.exit(f"{stats.failed + stats.cancelled} tasks did not complete.")
-        if stats.end_time:
+        if stats.start_time and stats.end_time:
             return (stats.end_time - stats.start_time).total_seconds()
         time.sleep(POLL_INTERVAL)
     sys.exit(f"The batch did not end within {timeout:g} s.")

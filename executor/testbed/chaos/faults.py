@@ -131,11 +131,11 @@ class ChaosSite(TemporarySite):
 
     def _kill(self) -> bool:
         child = self._random_worker()
-        if child is None:
+        if child is None or (pid := child.pid) is None:
             return False
-        self._kills.append((child.pid, time.time()))
+        self._kills.append((pid, time.time()))
         (self.folder / KILLS_FILE).write_bytes(orjson.dumps(self._kills))
-        os.kill(child.pid, signal.SIGKILL)  # only the worker: its children must end without it
+        os.kill(pid, signal.SIGKILL)  # only the worker: its children must end without it
         return True
 
     def _stop(self) -> bool:

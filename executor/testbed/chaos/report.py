@@ -28,7 +28,8 @@ CHARGED = "failed"  # the outcome of an attempt that counts as a retry
 
 def build_report(callers: Callers, settled: float | None, folder: Path) -> dict:
     """Audit the site and return the report; `breaches` is empty when every invariant held."""
-    total, statuses = Findings(), Counter()
+    total = Findings()
+    statuses: Counter[str] = Counter()
     total.breaches += callers.breaches
     total.expect(1, settled is not None, "not every task became final in time")
     for batch_id, submission in callers.submissions.items():
@@ -81,7 +82,8 @@ def _audit_tasks(batch_id: str, submission: Submission, total: Findings) -> Coun
         TaskAttempt.objects.filter(task__batch_id=batch_id, outcome=CHARGED).values_list("task_id", flat=True)
     )
     fields = ("task_id", "custom_id", "status", "attempt", "retry_count", "max_retries", "result", "error")
-    seen, statuses = set(), Counter()
+    seen: set[str] = set()
+    statuses: Counter[str] = Counter()
     for pk, custom_id, status, attempt, retries, allowed, result, error in BatchTask.objects.filter(
         batch_id=batch_id
     ).values_list(*fields):
@@ -137,7 +139,7 @@ def _rescue_seconds(folder: Path) -> dict | None:
     lost = TaskAttempt.objects.filter(error_kind="worker_lost").values_list("worker", "ended_at")
     for worker, ended_at in lost:
         pid = pids.get(worker)
-        if pid in kills:
+        if pid is not None and pid in kills:
             last[pid] = max(last[pid], ended_at.timestamp())
     seconds = sorted(at - kills[pid] for pid, at in last.items() if at > kills[pid])
     if not seconds:

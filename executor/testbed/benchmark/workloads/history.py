@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from uuid import UUID
 
 import httpx
 import orjson
@@ -35,7 +36,11 @@ def history(tasks: int, port: str, pid: str) -> dict:
     listed = f"/api/batches/{batch_id}/tasks"
     for name, filters in _FILTERS.items():
         of_few = {**filters, "limit": 100}
-        read[f"list_{name}_"] = _latencies(lambda _, of_few=of_few: client.get(listed, params=of_few))
+
+        def listing(_: int, params: dict = of_few) -> httpx.Response:
+            return client.get(listed, params=params)
+
+        read[f"list_{name}_"] = _latencies(listing)
     read["search_"] = _latencies(lambda number: client.get(listed, params={**_TEXT, **_page(number, tasks)}))
     searched = _search_seconds(client, listed)
     rows = {}
@@ -102,7 +107,7 @@ def _last_to_first(batch_id: str, tasks: int) -> float:
     """Return the rate in the last tenth of all tasks in percent of the rate in the first, by the batch's log."""
     from executor.models import BatchFrame
 
-    frames = BatchFrame.objects.filter(batch=batch_id).order_by("seq").values_list("at", "counts")
+    frames = BatchFrame.objects.filter(batch_id=UUID(batch_id)).order_by("seq").values_list("at", "counts")
     path = [(at, orjson.loads(counts)["completed"]) for at, counts in frames.iterator()]
 
     def rate(start: float, end: float) -> float:

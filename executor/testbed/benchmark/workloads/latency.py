@@ -6,15 +6,12 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import timedelta
-from typing import TYPE_CHECKING
-from uuid import uuid4
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, cast
+from uuid import UUID, uuid4
 
 from executor.testbed.benchmark.page import watching
 from executor.testbed.benchmark.session import api_client, execute, percentiles, write_line
-
-if TYPE_CHECKING:
-    from executor.models import BatchTask
 
 PAUSE = 0.02  # seconds between two tasks
 CRITICAL = 100  # critical tasks
@@ -22,7 +19,7 @@ SLOTS = 40  # of all workers
 MIN_WAITING = 1_000  # low tasks, the work of a second or two
 POLL_INTERVAL = 0.005  # seconds
 # The function returns the time of its call.
-NOW = {"function": "moment", "start": True}
+NOW: dict[str, Any] = {"function": "moment", "start": True}
 
 
 def latency(tasks: int, port: str, pid: str) -> dict:
@@ -62,10 +59,12 @@ def critical(tasks: int, port: str, pid: str) -> dict:
 def _measure_critical(batch_id: str) -> dict:
     from executor.models import BatchStats, BatchTask
 
-    waits, freed, overtaken = [], [], 0
+    waits: list[float] = []
+    freed: list[float] = []
+    overtaken = 0
     for number in range(1, CRITICAL + 1):
         time.sleep(0.2)
-        if BatchStats.objects.get(pk=batch_id).queued < MIN_WAITING:
+        if BatchStats.objects.get(batch_id=UUID(batch_id)).queued < MIN_WAITING:
             break
         called = time.time()
         row = _completed(execute("add", batch=batch_id, function=NOW["function"], priority="critical"))
@@ -74,7 +73,8 @@ def _measure_critical(batch_id: str) -> dict:
         others = BatchTask.objects.filter(batch_id=batch_id, priority=1)
         overtaken += others.filter(started_at__gt=waiting[0], started_at__lt=waiting[1]).count()
         ended = others.filter(completed_at__range=waiting).values_list("started_at", "execution_time")
-        free = min((started + timedelta(seconds=spent) for started, spent in ended), default=row.created_at)
+        ends = [started + timedelta(seconds=spent) for started, spent in ended if started and spent is not None]
+        free = min(ends, default=row.created_at)
         freed.append((row.result - max(free, row.created_at).timestamp()) * 1000)
         write_line(done=number, of=CRITICAL)
     if not waits:
@@ -106,20 +106,26 @@ def _latencies(tasks: int, calls: dict[str, Callable[[], dict]]) -> dict:
             waits[f"{kind}claimed_"].append((row.started_at.timestamp() - called) * 1000)
             time.sleep(PAUSE)
         write_line(done=number, of=tasks)
-    figures = {"tasks": tasks}
+    figures: dict[str, float] = {"tasks": tasks}
     for kind, milliseconds in waits.items():
         figures |= percentiles(milliseconds, kind)
     return figures
 
 
-def _completed(added: dict) -> BatchTask:
-    """Wait for the task and return its row."""
+class _Completed(NamedTuple):
+    result: float
+    created_at: datetime
+    started_at: datetime
+
+
+def _completed(added: dict) -> _Completed:
+    """Wait for the task and return its times; its result is the time of the call."""
     from executor.models import BatchTask
 
     deadline = time.monotonic() + 30
     time.sleep(POLL_INTERVAL)  # an immediate query would take a processor from the measured processes
-    while (row := BatchTask.objects.get(pk=added["task_id"])).status != "completed":
+    while (task := BatchTask.objects.get(pk=added["task_id"])).status != "completed":
         if time.monotonic() > deadline:
             sys.exit("A task did not complete within 30 s.")
         time.sleep(POLL_INTERVAL)
-    return row
+    return _Completed(cast(Any, task.result), task.created_at, cast(datetime, task.started_at))

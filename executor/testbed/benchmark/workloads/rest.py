@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from statistics import median
+from typing import IO, cast
 
 import psutil
 
@@ -65,7 +66,7 @@ class _Up:
         )
 
     def __enter__(self) -> _Up:
-        for line in self._process.stdout:
+        for line in cast(IO[str], self._process.stdout):
             if line.startswith("ready:"):
                 return self
         sys.exit("`manage.py up` did not start.")
