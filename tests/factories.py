@@ -39,7 +39,7 @@ def new_task(**fields) -> NewTask:
     if "run_after" in fields:
         fields["run_at"] = fields.pop("run_after")
     item = TaskItem.model_construct(**{"function": "simulate", "retry_delay": 0.0, **fields})
-    return NewTask(new_id(), item, params)
+    return NewTask.of(new_id(), item, params)
 
 
 def add_tasks(batch: Batch, count: int = 1, **fields) -> list[BatchTask]:

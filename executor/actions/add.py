@@ -54,7 +54,7 @@ def add(call: Call, parameters: AddParameters) -> Response:
             call.require_start(queue.book(batch_id))
             queue.start(batch_id, parameters.max_concurrent)
         state = queue.book(batch_id).state
-    call.audit.update(tasks=1, function=task.item.function)
+    call.audit.update(tasks=1, function=parameters.function)
     next_action = (
         f'wait {{"batch": "{batch_id}", "timeout": 30}}'
         if state == BatchState.RUNNING
@@ -63,7 +63,7 @@ def add(call: Call, parameters: AddParameters) -> Response:
     where = f"batch {name}" if name else "the batch"
     return Response(
         True,
-        f"Task {number} ({task.item.function}) was added to {where}.",
+        f"Task {number} ({parameters.function}) was added to {where}.",
         {"task_id": str(task.task_id), "number": number, "batch_id": str(batch_id), "next": next_action},
     )
 

@@ -46,8 +46,8 @@ def validate_items(
         if index >= settings.BATCH_MAX_TASKS:
             raise BadTasks(f"A call takes at most {settings.BATCH_MAX_TASKS:,} tasks.", fix="Send more calls.")
         task, problems = _validate(item, defaults, caller, owner or caller.key)
-        if task is not None and task.item.custom_id is not None:
-            first = custom_ids.setdefault(task.item.custom_id, index)
+        if task is not None and task.custom_id is not None:
+            first = custom_ids.setdefault(task.custom_id, index)
             if first != index:
                 problems = [("custom_id", f"is also the custom_id of item {first}")]
         if problems:
@@ -70,7 +70,7 @@ def refused_item(item: dict[str, Any], error: ValidationError) -> BadTasks:
 
 def reject_taken_custom_ids(batch_id: UUID, tasks: Sequence[NewTask]) -> None:
     """Raise BadTasks when a custom id exists in the batch already. The batch must be locked."""
-    wanted = {task.item.custom_id: index for index, task in enumerate(tasks) if task.item.custom_id is not None}
+    wanted = {task.custom_id: index for index, task in enumerate(tasks) if task.custom_id is not None}
     errors = []
     ids = list(wanted)
     for start in range(0, len(ids), IDS_PER_QUERY):
@@ -102,7 +102,7 @@ def _validate(
     if problems := functions.validate(item.function, item.params):
         return None, problems
     _require_rights(item, caller, owner)
-    return NewTask(UUID(int=uuid_utils.uuid7().int), item, params), []
+    return NewTask.of(UUID(int=uuid_utils.uuid7().int), item, params), []
 
 
 def _require_rights(item: TaskItem, caller: Caller, owner: str) -> None:

@@ -36,7 +36,6 @@ WISH_CAP = 366 * 86_400.0  # seconds; no pause that an error asked for is longer
 
 _BEST_FIRST = sorted(Priority, reverse=True)
 _TASK = "executor_batchtask"
-_RUN_AFTER = NEW_TASK_COLUMNS.index("run_after") - 1  # behind the id
 # What every new task begins with.
 _FIRST_VALUES = {
     "status": TaskStatus.QUEUED.value,
@@ -126,9 +125,7 @@ _ENDED = ("uuid", "integer", "text", "text", "integer", "timestamptz", "text", "
 
 def _stored(task: NewTask) -> tuple:
     """Return the values of NEW_TASK_COLUMNS as the database takes them."""
-    task_id, *values = task.values()
-    values[_RUN_AFTER] = time_param(values[_RUN_AFTER])
-    return hex_of(task_id), *values
+    return (hex_of(task.task_id), *task[1:-1], time_param(task.run_after))
 
 
 class BatchQueue:
@@ -190,10 +187,10 @@ class BatchQueue:
         insert(_TASK, _NEW, rows)
         failpoint("add-uncommitted")
         for number, task in enumerate(tasks, first):
-            book.enters(TaskStatus.QUEUED, task.item.priority)
+            book.enters(TaskStatus.QUEUED, task.priority)
             book.note(number, TaskStatus.QUEUED, 0)
-            if len(tasks) <= CALLS and task.item.run_at is None:
-                self._new[book.batch_id].append(Waiting(task.task_id.hex, 0, task.item.priority, number))
+            if len(tasks) <= CALLS and task.run_after is None:
+                self._new[book.batch_id].append(Waiting(task.task_id.hex, 0, task.priority, number))
         book.counters["last_number"] += len(tasks)
         self.added += len(tasks)
         return list(range(first, first + len(tasks)))

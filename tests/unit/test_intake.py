@@ -1,6 +1,7 @@
 """The door for new tasks: everything that is wrong is said at once, in words; what passes is kept alike everywhere."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -9,6 +10,7 @@ from django.test import override_settings
 from executor.access import Caller, caller_of_shell
 from executor.actions.task_validation import validate_items
 from executor.domain.errors import BadTasks, NotAllowed
+from executor.domain.new_task import NEW_TASK_COLUMNS
 from executor.domain.states import Priority
 from executor.functions import registry, task_function
 
@@ -36,7 +38,8 @@ def _functions():
 
 
 def _check(*items, **more):
-    return validate_items(items, caller_of_shell(), **more)
+    tasks = validate_items(items, caller_of_shell(), **more)
+    return [SimpleNamespace(**dict(zip(NEW_TASK_COLUMNS, task, strict=True))) for task in tasks]
 
 
 def _refused(*items, **more) -> list[dict]:
@@ -238,26 +241,26 @@ def test_numbers_and_booleans_may_come_as_text():
             "timeout": "60",
         }
     )
-    assert (task.item.priority, task.item.max_retries, task.item.retry_delay, task.item.timeout) == (4, 7, 2.5, 60.0)
+    assert (task.priority, task.max_retries, task.retry_delay, task.timeout) == (4, 7, 2.5, 60.0)
 
 
 @pytest.mark.parametrize("priority", ["high", "HIGH", " High ", 3, "3", Priority.HIGH])
 def test_a_priority_by_name_or_number(priority):
     [task] = _check({"function": "free", "priority": priority})
-    assert task.item.priority == Priority.HIGH
+    assert task.priority == Priority.HIGH
 
 
 def test_what_is_not_said_has_its_default():
     [task] = _check({"function": "free"})
-    assert (task.params, task.item.name, task.item.custom_id, task.item.priority) == ("{}", "", None, Priority.MEDIUM)
-    assert (task.item.max_retries, task.item.retry_delay, task.item.timeout, task.item.run_at) == (3, 1.0, None, None)
+    assert (task.params, task.name, task.custom_id, task.priority) == ("{}", "", None, Priority.MEDIUM)
+    assert (task.max_retries, task.retry_delay, task.timeout, task.run_after) == (3, 1.0, None, None)
 
 
 @pytest.mark.parametrize("function", ["function", "tool_name", "tool"])
 @pytest.mark.parametrize("params", ["params", "tool_args", "args"])
 def test_agents_may_use_their_own_words(function, params):
     [task] = _check({function: "free", params: {"value": 1}})
-    assert (task.item.function, orjson.loads(task.params)) == ("free", {"value": 1})
+    assert (task.function, orjson.loads(task.params)) == ("free", {"value": 1})
 
 
 @pytest.mark.parametrize("nothing", [None, {}, "{}"])
@@ -271,12 +274,12 @@ def test_a_time_without_a_zone_is_utc(word):
     naive, zoned = _check(
         {"function": "free", word: "2030-01-02T03:04:05"}, {"function": "free", word: "2030-01-02T05:04:05+02:00"}
     )
-    assert naive.item.run_at == zoned.item.run_at == datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert naive.run_after == zoned.run_after == datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def test_a_number_as_custom_id_is_kept_as_text():
     [task] = _check({"function": "free", "custom_id": 17})
-    assert task.item.custom_id == "17"
+    assert task.custom_id == "17"
     assert _refused({"function": "free", "custom_id": 17}, {"function": "free", "custom_id": "17"})
 
 
@@ -286,8 +289,8 @@ def test_defaults_are_for_those_that_say_nothing_else():
         {"function": "simulate", "priority": "low"},
         defaults={"function": "free", "priority": "high", "max_retries": 0},
     )
-    assert (first.item.function, first.item.priority, first.item.max_retries) == ("free", Priority.HIGH, 0)
-    assert (second.item.function, second.item.priority, second.item.max_retries) == ("simulate", Priority.LOW, 0)
+    assert (first.function, first.priority, first.max_retries) == ("free", Priority.HIGH, 0)
+    assert (second.function, second.priority, second.max_retries) == ("simulate", Priority.LOW, 0)
 
 
 def test_an_item_in_an_agents_words_goes_before_the_defaults():
@@ -295,12 +298,12 @@ def test_an_item_in_an_agents_words_goes_before_the_defaults():
         {"tool_name": "simulate", "tool_args": {"duration": 0}},
         defaults={"function": "free", "params": {"value": 1}},
     )
-    assert (task.item.function, orjson.loads(task.params)) == ("simulate", {"duration": 0})
+    assert (task.function, orjson.loads(task.params)) == ("simulate", {"duration": 0})
 
 
 def test_defaults_in_an_agents_words_are_understood():
     [task] = _check({"function": "simulate"}, defaults={"tool_name": "free", "tool_args": {"duration": 0}})
-    assert (task.item.function, orjson.loads(task.params)) == ("simulate", {"duration": 0})
+    assert (task.function, orjson.loads(task.params)) == ("simulate", {"duration": 0})
 
 
 def test_ids_are_made_in_order():
@@ -323,4 +326,4 @@ def test_a_function_that_needs_a_scope_is_refused_without_it(item):
     with pytest.raises(NotAllowed, match="'code'"):
         validate_items([item], SUBMITTER)
     [task] = validate_items([item], caller_of_shell())
-    assert task.item.function == item["function"]
+    assert dict(zip(NEW_TASK_COLUMNS, task, strict=True))["function"] == item["function"]

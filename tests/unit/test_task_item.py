@@ -61,10 +61,11 @@ def test_each_field_is_in_the_schema_of_a_batch():
 
 def test_the_values_of_a_new_task_are_in_the_order_of_its_columns():
     item = TaskItem(tool_name="simulate", priority="high", custom_id=7, run_after="2030-01-01")
-    task = NewTask(new_id(), item, "{}")
-    stored = dict(zip(NEW_TASK_COLUMNS, task.values(), strict=True))
+    task = NewTask.of(new_id(), item, "{}")
+    stored = dict(zip(NEW_TASK_COLUMNS, task, strict=True))
     assert (stored["task_id"], stored["params"], stored["function"]) == (task.task_id, "{}", "simulate")
     assert (stored["priority"], stored["custom_id"], stored["run_after"].year) == (3, "7", 2030)
+    assert (task.priority, task.custom_id, task.run_after) == (3, "7", stored["run_after"])
 
 
 def test_other_names_of_a_field_lead_to_it():

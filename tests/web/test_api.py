@@ -191,7 +191,7 @@ def test_unknown_and_wrong_arguments_are_named_together_with_those_that_exist(ap
     assert "max_concurrent" in problem["errors"][0]["reason"] + problem["fix"]
     refused(post(api, "start", batch=str(uuid4())), 404, "not_found")
     refused(post(api, "status"), 400, "bad_request")  # no default batch yet
-    refused(post(api, "add", function="ok", params=[1]), 400, "bad_request")
+    refused(post(api, "add", function="ok", params=[1]), 400, "bad_tasks")
 
 
 def test_a_detailed_status_has_every_metric(api):

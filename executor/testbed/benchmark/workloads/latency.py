@@ -88,7 +88,7 @@ def _add_to_queue(batch_id: str) -> dict:
     from executor.domain.task_item import TaskItem
     from executor.queue.dispatch import open_batches
 
-    task = NewTask(uuid4(), TaskItem(function=NOW["function"]), "{}")
+    task = NewTask.of(uuid4(), TaskItem(function=NOW["function"]), "{}")
     with open_batches([batch_id]) as queue:
         queue.add(batch_id, [task])
         queue.start(batch_id)
