@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.html import format_html
 
+from executor.domain.formatting import duration
 from executor.domain.states import PRIORITIES, TaskStatus
 from executor.models import Batch, BatchStats
 from executor.reads import estimate
@@ -110,4 +111,4 @@ class BatchStatsAdmin(ReadOnly):
 
     @admin.display(description="average task time")
     def average(self, stats):
-        return display.seconds(estimate.average_task_time(stats))
+        return duration(estimate.average_task_time(stats))

@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from executor.domain.formatting import NOTHING
+
 LONGEST = 100_000  # characters of one value on a page
-NOTHING = "–"
 
 
 def text(value: str | None) -> SafeString | str:
@@ -29,10 +30,6 @@ def json(value: Any) -> SafeString | str:
     if value is None:
         return NOTHING
     return text(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
-
-
-def seconds(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:,.3f} s"
 
 
 def link(url_name: str, key: Any, label: str) -> SafeString:

@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from executor.access import caller_of_user
 from executor.actions import BatchExecutor, buttons
 from executor.domain.errors import ExecutorError
+from executor.domain.formatting import duration
 from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt
 
@@ -70,7 +71,7 @@ class TaskAdmin(ReadOnly):
     result_shown = display.column("result", display.json, "result")
     error_shown = display.column("error", display.text, "error")
     progress_shown = display.column("progress", display.json, "progress")
-    took = display.column("execution time", display.seconds, "execution_time")
+    took = display.column("execution time", duration, "execution_time")
 
     def get_queryset(self, request):
         tasks = super().get_queryset(request)

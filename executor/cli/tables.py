@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 
+from executor.domain.formatting import duration, megabytes
 from executor.domain.states import TaskStatus
 from executor.reads.task_table import MAX_CHARS, TERMINAL_COLUMNS
 
@@ -52,10 +53,10 @@ def _metrics(screen: Screen, metrics: dict) -> None:
     rows = [
         ("success rate", _percent(metrics["success_rate"])),
         ("failure rate", _percent(metrics["failure_rate"])),
-        ("average execution time", _seconds(metrics["average_execution_time"])),
-        ("average wait time", _seconds(metrics["average_wait_time"])),
+        ("average execution time", duration(metrics["average_execution_time"])),
+        ("average wait time", duration(metrics["average_wait_time"])),
         ("throughput", f"{metrics['throughput']:,.1f} tasks/s"),
-        ("time remaining", _seconds(metrics["estimated_time_remaining"])),
+        ("time remaining", duration(metrics["estimated_time_remaining"])),
     ]
     screen.table(("", ""), rows)
     screen.table(
@@ -67,7 +68,7 @@ def _metrics(screen: Screen, metrics: dict) -> None:
                 worker["running"],
                 worker["concurrency"],
                 f"{worker['cpu_percent']:.0f} %",
-                f"{worker['memory_bytes'] / 1e6:.0f} MB",
+                megabytes(worker["memory_bytes"]),
             )
             for worker in metrics["active_workers"]
         ],
@@ -104,7 +105,3 @@ def _minute(moment: str | None) -> str | None:
 
 def _percent(share: float | None) -> str | None:
     return None if share is None else f"{100 * share:.1f} %"
-
-
-def _seconds(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{seconds:,.3f} s"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from executor.actions.status import sentence
+from executor.domain.formatting import whole_duration
 from executor.domain.states import FINAL, BatchState, TaskStatus
 from executor.reads.feed import feed
 
@@ -96,14 +97,8 @@ def _outlook(batch: dict, rate: float | None) -> str:
     parts = [f"{rate:,.1f}/s"] if rate is not None else []
     seconds = left / rate if rate else batch["stats"]["estimated_time_remaining"]
     if seconds is not None and left:
-        parts.append(f"{_duration(seconds)} left")
+        parts.append(f"{whole_duration(seconds)} left")
     return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _bar(screen: Screen) -> Callable[[dict | None], None]:

@@ -7,7 +7,7 @@ format; with scripts a function of the column's name in `static/executor/js/batc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -50,10 +50,6 @@ class Column:
     end: bool = False
     media: tuple[Medium, ...] = ("page", "terminal")
 
-    @property
-    def css(self) -> str:
-        return f"c-{self.name} num" if self.end else f"c-{self.name}"
-
     def text(self, task: dict, now: datetime) -> str:
         """Return the text of the cell; empty without a value."""
         if self.format in TASK_FORMATS:
@@ -61,10 +57,6 @@ class Column:
         value = task.get(self.name)
         has_value = bool(value) or (value == 0 and self.format == "duration")
         return FORMATS[self.format](value) if has_value else ""
-
-    def as_dict(self) -> dict:
-        """Return the column as the scripts use it."""
-        return {**asdict(self), "css": self.css}
 
 
 def _outcome(task: dict) -> str:

@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from executor.actions import BatchExecutor, task_formats
 from executor.domain.errors import ExecutorError
-from executor.reads import lists
+from executor.reads.batches import get_batch
+from executor.reads.functions import list_functions
 from executor.views.forms import BatchForm, ManyForm, TaskForm
 from executor.views.page import PageRequest, page, render_page, sentence
 from executor.views.schema_form import filled_params, params_form
@@ -30,7 +31,7 @@ def batch_new(request: PageRequest) -> HttpResponse:
 @page
 def task_add(request: PageRequest, batch_id: UUID) -> HttpResponse:
     """Show and process the form that adds tasks to a batch."""
-    return _add(request, lists.batch(batch_id))
+    return _add(request, get_batch(batch_id))
 
 
 def _add(request: PageRequest, batch: dict | None) -> HttpResponse:
@@ -41,7 +42,7 @@ def _add(request: PageRequest, batch: dict | None) -> HttpResponse:
 
 def _one(request: PageRequest, batch: dict | None) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
-    functions = lists.functions()
+    functions = list_functions()
     function = _chosen(functions, request.POST.get("function") or request.GET.get("function"))
     schema = function["parameters"] if function else {}
     batch_form, task, params = BatchForm(posted, prefix="batch"), TaskForm(posted), params_form(schema, posted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -11,23 +12,25 @@ from django.utils import timezone
 from executor import functions
 from executor.domain.states import BatchState, TaskStatus
 from executor.models import BatchTask
-from executor.reads import lists
+from executor.reads.batches import get_batch, recent_progress
 from executor.reads.task_table import COLUMNS, DETAILS
-from executor.views.commands import BULK_ACTIONS
+from executor.reads.tasks import Page, list_tasks
+from executor.views.buttons import batch_buttons, task_buttons
 from executor.views.filters import PRIORITIES, Filter
 from executor.views.page import PageRequest, page, render_page
 
 ROWS = 50
 MAX_OFFSET = 1_000_000
+EXPORT_FORMATS = (("json", "JSON"), ("jsonl", "JSON Lines"), ("csv", "CSV"))
 
 
 @page
 def batch(request: PageRequest, batch_id: UUID) -> HttpResponse:
     """Show a batch and a page of its tasks."""
     task_filter = Filter(request.GET)
-    found = lists.batch(batch_id)
+    found = get_batch(batch_id)
     offset, cursor = _offset(request.GET.get("offset")), request.GET.get("cursor") or None
-    tasks = lists.tasks(batch_id, task_filter.for_reading(), ROWS, cursor, offset)
+    tasks = list_tasks(batch_id, task_filter.for_reading(), ROWS, cursor, offset)
     now = timezone.now()
     return render_page(
         request,
@@ -52,12 +55,15 @@ def batch(request: PageRequest, batch_id: UUID) -> HttpResponse:
         ],
         priorities=PRIORITIES,
         functions=functions.names(),
-        bulk_actions=BULK_ACTIONS,
+        export_formats=EXPORT_FORMATS,
+        head_buttons=batch_buttons(found, request.caller.scopes, "head"),
+        menu_buttons=batch_buttons(found, request.caller.scopes, "menu"),
+        task_buttons=task_buttons(request.caller.scopes),
         island=_island(request, found, task_filter, tasks, offset),
     )
 
 
-def _island(request: PageRequest, batch: dict, task_filter: Filter, tasks: lists.Page, offset: int) -> dict:
+def _island(request: PageRequest, batch: dict, task_filter: Filter, tasks: Page, offset: int) -> dict:
     """Return the data that the scripts start with: the same as on the page."""
     batch_id = batch["batch_id"]
     number, task_id = _opened(batch_id, request.GET.get("task", ""))
@@ -67,11 +73,11 @@ def _island(request: PageRequest, batch: dict, task_filter: Filter, tasks: lists
         "tasks": tasks.items,
         "matching": tasks.matching,
         "offset": offset,
-        "pace": lists.pace(batch) if batch["state"] in (BatchState.RUNNING, BatchState.STOPPING) else [],
+        "pace": recent_progress(batch) if batch["state"] in (BatchState.RUNNING, BatchState.STOPPING) else [],
         "whole": tasks.searched_to is None and not request.GET.get("cursor"),
-        "columns": [column.as_dict() for column in COLUMNS],
-        "details": [detail.as_dict() for detail in DETAILS],
-        "bulk_actions": BULK_ACTIONS,
+        "columns": [asdict(column) for column in COLUMNS],
+        "details": [asdict(detail) for detail in DETAILS],
+        "buttons": [asdict(button) for button in task_buttons(request.caller.scopes)],
         "scopes": sorted(request.caller.scopes),
         "open": number,
         "open_id": task_id,
@@ -86,7 +92,7 @@ def _island(request: PageRequest, batch: dict, task_filter: Filter, tasks: lists
     }
 
 
-def _next_page(tasks: lists.Page, offset: int, cursor: str | None) -> str:
+def _next_page(tasks: Page, offset: int, cursor: str | None) -> str:
     """Return the query of the next page without the filter; empty on the last page."""
     if not tasks.next_cursor:
         return ""

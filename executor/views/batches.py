@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 
 from executor.domain.states import BatchState, TaskStatus
-from executor.reads import lists
+from executor.reads.batches import list_batches
 from executor.views.page import page, render_page
 
 ROWS = 50
@@ -29,7 +29,7 @@ def batches(request: HttpRequest) -> HttpResponse:
     """Show a page of the batches, newest first, by state and name."""
     state = request.GET.get("state") if request.GET.get("state") in BatchState.values else None
     cursor, q = request.GET.get("cursor") or None, request.GET.get("q", "")
-    found, next_cursor = lists.batches(limit=ROWS, cursor=cursor, state=state or "", q=q.strip())
+    found, next_cursor = list_batches(limit=ROWS, cursor=cursor, state=state or "", q=q.strip())
     return render_page(
         request,
         "executor/batches.html",

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 
 from executor.actions import BatchExecutor
 from executor.domain.states import FINAL, TaskStatus
-from executor.reads import lists
+from executor.reads.batches import get_batch
 from executor.views.page import PageRequest, execute, render_page
 
 AGES = {"": "of any age", "1": "older than 1 day", "7": "older than 7 days", "30": "older than 30 days"}
@@ -19,7 +19,7 @@ DAY_SECONDS = 86_400
 
 def clear(request: PageRequest, batch_id: UUID) -> HttpResponse:
     """Show the number of tasks that would be deleted; delete them on POST."""
-    batch = lists.batch(batch_id)
+    batch = get_batch(batch_id)
     form = request.POST if request.method == "POST" else request.GET
     statuses = [str(status) for status in FINAL if status in form.getlist("statuses")] or [str(TaskStatus.COMPLETED)]
     days = form.get("days") if form.get("days") in AGES else ""

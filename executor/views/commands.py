@@ -1,4 +1,4 @@
-"""The buttons of a batch as plain forms: start, stop, update, cancel, retry, clear."""
+"""The address that the buttons of a batch and of its tasks post to."""
 
 from __future__ import annotations
 
@@ -8,63 +8,37 @@ from django.http import Http404, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from executor.actions import ACTIONS
-from executor.domain.states import MOVES
+from executor.actions import ACTIONS, Action
 from executor.views.clearing import clear
 from executor.views.filters import Filter
 from executor.views.page import PageRequest, execute, page
 
-# The actions on selected tasks, in the order of their buttons.
-BULK_ACTIONS = [
-    {
-        "name": name,
-        "label": name.capitalize(),
-        "style": style,
-        "summary": ACTIONS[name].summary,
-        "sources": [str(status) for status in MOVES[name].sources],
-    }
-    for name, style in (("retry", ""), ("cancel", "danger"))
-]
-
 
 @page
 def batch_action(request: PageRequest, batch_id: UUID, action: str) -> HttpResponse:
-    """Run an action on a batch or on its selected tasks, and return to the page it was sent from."""
+    """Run an action on a batch or on its selected tasks, and return to the page with its button."""
+    entry = ACTIONS.get(action)
+    if entry is None or not entry.buttons:
+        raise Http404(f"There is no action {action!r} for a batch.")
     if action == "clear":
         return clear(request, batch_id)
-    if action not in ARGUMENTS:
-        raise Http404(f"There is no action {action!r} for a batch.")
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    execute(request, action, **ARGUMENTS[action](request.POST, str(batch_id)))
+    execute(request, action, **_arguments(entry, request.POST, str(batch_id)))
     return redirect(_origin(request, batch_id))
 
 
-def _start(form: QueryDict, batch: str) -> dict:
-    return {"batch": batch, **_filled(form, "max_concurrent")}
-
-
-def _stop(form: QueryDict, batch: str) -> dict:
-    return {"batch": batch, "force": "force" in form}
-
-
-def _update(form: QueryDict, batch: str) -> dict:
-    return {"batch": batch, **_filled(form, "max_concurrent", "name")}
-
-
-def _selected(form: QueryDict, batch: str) -> dict:
-    """Return the parameters for the checked tasks, or for all that match the list's filter."""
-    if form.get("scope") == "all":
-        return {"batch": batch, **Filter(QueryDict(form.get("filter", ""))).selectors()}
-    return {"task_ids": form.getlist("task_ids")}
-
-
-def _filled(form: QueryDict, *names: str) -> dict:
-    filled = {name: form.get(name, "").strip() for name in names}
-    return {name: text for name, text in filled.items() if text}
-
-
-ARGUMENTS = {"start": _start, "stop": _stop, "update": _update, "cancel": _selected, "retry": _selected}
+def _arguments(entry: Action, form: QueryDict, batch: str) -> dict:
+    """Return the parameters of an action: the filled-in fields, and the batch or the selected tasks."""
+    names = entry.parameters.model_fields.keys() - {"batch", "task_ids", *Filter.KEYS}
+    if entry.buttons[0].target == "batch":
+        names |= {field for button in entry.buttons for field in button.fields}
+        selected: dict = {"batch": batch}
+    elif form.get("scope") == "all":
+        selected = {"batch": batch, **Filter(QueryDict(form.get("filter", ""))).as_parameters()}
+    else:
+        selected = {"task_ids": form.getlist("task_ids")}
+    return {**{name: form[name].strip() for name in names if form.get(name, "").strip()}, **selected}
 
 
 def _origin(request: PageRequest, batch_id: UUID) -> str:

@@ -16,6 +16,8 @@ PRIORITIES = [priority.label for priority in states.PRIORITIES]
 class Filter:
     """The filter that an address contains, without unknown statuses and priorities."""
 
+    KEYS = ("status", "priority", "function", "q")
+
     def __init__(self, query: QueryDict):
         self.status = _known(query, "status", STATUSES)
         self.priority = _known(query, "priority", PRIORITIES)
@@ -27,16 +29,15 @@ class Filter:
 
     def for_reading(self) -> TaskFilter:
         """Return the filter of the reads."""
-        return TaskFilter(status=self.status, priority=self.priority, function=self.function, q=self.q)
+        return TaskFilter(**self.as_dict())
 
-    def selectors(self) -> dict:
-        """Return the filter as parameters of cancel and retry."""
-        values = {"filter_status": self.status, "priority_is": self.priority, "function": self.function, "q": self.q}
-        return {name: value for name, value in values.items() if value}
+    def as_parameters(self) -> dict:
+        """Return the parts that are set, as parameters of an action."""
+        return {name: value for name, value in self.as_dict().items() if value}
 
     def as_dict(self) -> dict:
         """Return the filter as the scripts use it."""
-        return {"status": self.status, "priority": self.priority, "function": self.function, "q": self.q}
+        return {name: getattr(self, name) for name in self.KEYS}
 
     def query(self, **changes: object) -> str:
         """Return the query string of this filter with some parts changed."""

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from executor.actions.task_formats import FORMATS
-from executor.domain import states
+from executor.domain.task_item import TaskItem
+from executor.views.schema_form import model_form
 
-PRIORITIES = [(priority.label, priority.label.capitalize()) for priority in states.PRIORITIES]
+_SCHEMA = TaskItem.model_json_schema()
 
 
 class TaskForm(forms.Form):
     """The fields of a task besides its function and parameters."""
 
-    name = forms.CharField(max_length=200, required=False)
-    priority = forms.ChoiceField(choices=PRIORITIES, initial="medium")
-    custom_id = forms.CharField(max_length=200, required=False, label="Custom id", help_text="Unique in the batch.")
-    max_retries = forms.IntegerField(min_value=0, initial=3, label="Retries")
-    retry_delay = forms.FloatField(
-        min_value=0,
-        required=False,
-        label="Retry delay",
-        help_text="Seconds before the first retry; 1 by default, 0 for none.",
-    )
-    timeout = forms.FloatField(
-        min_value=0.001,
-        required=False,
-        help_text="Seconds an attempt may take; the workers' limit by default.",
-    )
-    run_at = forms.DateTimeField(
-        required=False,
-        label="Not before",
-        help_text="Date and time, UTC.",
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
-    )
+    def __init__(self, data: QueryDict | None = None):
+        super().__init__(data)
+        names = [name for name in TaskItem.model_fields if name not in ("function", "params")]
+        self.fields.update(model_form(_SCHEMA, names).fields)
 
     def filled(self) -> dict:
         """Return the fields that were filled in."""
         values = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
-        if "run_at" in values:
-            values["run_at"] = values["run_at"].isoformat()
-        return values
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 class ManyForm(forms.Form):

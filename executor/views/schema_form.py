@@ -1,13 +1,15 @@
-"""Forms made from JSON Schema: the parameters of a task function."""
+"""Forms made from JSON Schema: the parameters of a task function, and fields of a pydantic model."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.http import QueryDict
 
+_MINUTE = "%Y-%m-%dT%H:%M"
 _LONG_TEXTS = ("code", "text", "content", "stdin", "query")
 
 
@@ -32,11 +34,26 @@ class JSONField(forms.JSONField):
 
 
 def params_form(schema: dict, data: QueryDict | None = None) -> forms.Form:
-    """Return a form with a field `p_<parameter>` for each parameter of the schema."""
-    form = forms.Form(data, prefix=None)
+    """Return a form with a field `p_<parameter>` for each parameter of a task function."""
+    form = forms.Form(data)
     required = schema.get("required", [])
-    for name, raw in schema.get("properties", {}).items():
-        form.fields[f"p_{name}"] = schema_field(name, _resolved(raw, schema), name in required)
+    for name, part in schema.get("properties", {}).items():
+        form.fields[f"p_{name}"] = schema_field(name, resolved(part, schema), name in required)
+    return form
+
+
+def model_form(schema: dict, names: Iterable[str], data: QueryDict | None = None) -> forms.Form:
+    """Return a form with these properties of a pydantic model, labelled by their titles.
+
+    A property that may be a text among others is typed as text.
+    """
+    form = forms.Form(data)
+    for name in names:
+        part = resolved(schema["properties"][name], schema)
+        part = {**part, **next((each for each in part.get("anyOf", []) if each.get("type") == "string"), {})}
+        field = schema_field(name, part, name in schema.get("required", []))
+        field.label = part.get("title", name)
+        form.fields[name] = field
     return form
 
 
@@ -45,18 +62,18 @@ def filled_params(form: forms.Form, schema: dict) -> dict:
     params = {}
     for name, raw in schema.get("properties", {}).items():
         value = form.cleaned_data.get(f"p_{name}")
-        part = _resolved(raw, schema)
+        part = resolved(raw, schema)
         if value in (None, "") or (value is False and not part.get("default")):
             continue
         params[name] = value
     return params
 
 
-def _resolved(part: dict, schema: dict) -> dict:
+def resolved(part: dict, schema: dict) -> dict:
     """Return a property's schema without references and without the `null` of optional parameters."""
     if reference := part.get("$ref"):
         part = {**schema.get("$defs", {}).get(reference.rpartition("/")[2], {}), **part}
-    options = [_resolved(option, schema) for option in part.get("anyOf", []) if option.get("type") != "null"]
+    options = [resolved(option, schema) for option in part.get("anyOf", []) if option.get("type") != "null"]
     return {**options[0], **part} if len(options) == 1 else part
 
 
@@ -80,6 +97,9 @@ def schema_field(name: str, part: dict, required: bool) -> forms.Field:
             return forms.IntegerField(**bounds, **common)
         case "number":
             return forms.FloatField(**bounds, widget=forms.NumberInput(attrs={"step": "any"}), **common)
+        case "string" if part.get("format") == "date-time":
+            widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_MINUTE)
+            return forms.DateTimeField(widget=widget, input_formats=[_MINUTE, f"{_MINUTE}:%S"], **common)
         case "string":
             long = part.get("format") == "multiline" or name in _LONG_TEXTS
             widget = forms.Textarea(attrs={"rows": 6}) if long else forms.TextInput()

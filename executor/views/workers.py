@@ -2,7 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 
-from executor.reads import lists
+from executor.reads.workers import list_workers
 from executor.views.page import page, render_page
 
 # The script of the page copies this row for each worker.
@@ -12,4 +12,4 @@ BLANK = {"state": "active", "concurrency": 1, "running": 0, "cpu_percent": 0, "s
 @page
 def workers(request: HttpRequest) -> HttpResponse:
     """Show the workers that reported lately."""
-    return render_page(request, "executor/workers.html", workers=lists.workers(), blank=BLANK)
+    return render_page(request, "executor/workers.html", workers=list_workers(), blank=BLANK)

@@ -6,15 +6,13 @@ from django import template
 from django.utils.html import json_script
 from django.utils.safestring import SafeString
 
-from executor.domain.states import CLEARED, MOVES, PRIORITIES, STATUS_SPECS, TaskStatus
+from executor.domain.states import CLEARED, PRIORITIES, STATUS_SPECS, TaskStatus
 
 register = template.Library()
 
-_VERBS = ("retry", "cancel")  # the moves that people make
-
 
 def states_data() -> dict:
-    """Return what scripts need to know of statuses, priorities and moves."""
+    """Return the registry of statuses and priorities for the scripts."""
     return {
         "statuses": [
             {
@@ -28,7 +26,6 @@ def states_data() -> dict:
         ],
         "cleared": CLEARED,
         "priorities": [priority.label for priority in PRIORITIES],
-        "moves": {verb: [str(status) for status in MOVES[verb].sources] for verb in _VERBS},
     }
 
 
@@ -42,12 +39,6 @@ def states_json() -> SafeString:
 def tone(status: str) -> str:
     """Return the tone of a task's status: the value of `data-tone` in status.css."""
     return STATUS_SPECS[TaskStatus(status)].tone
-
-
-@register.simple_tag
-def sources_of(verb: str) -> list[str]:
-    """Return the statuses of the tasks that a verb applies to."""
-    return [str(status) for status in MOVES[verb].sources]
 
 
 @register.inclusion_tag("executor/_bar.html")

@@ -1,6 +1,6 @@
-/** Statuses, priorities and moves of tasks, from the registry in executor/domain/states.py. */
+/** The statuses of tasks, from the registry in executor/domain/states.py. */
 
-const { statuses, cleared, moves } = JSON.parse(document.getElementById("states").textContent);
+const { statuses, cleared } = JSON.parse(document.getElementById("states").textContent);
 
 /** The name that scripts give to deleted tasks, and its tone in status.css. */
 export const CLEARED = "cleared";
@@ -14,9 +14,6 @@ export const statusOfLetter = (letter) => nameOfLetter.get(letter);
 export const toneOf = (status) => byName.get(status)?.tone ?? CLEARED;
 
 export const isFinal = (status) => Boolean(byName.get(status)?.final);
-
-/** The verb that a button beside a task of this status offers: "retry", "cancel" or none. */
-export const verbFor = (status) => Object.keys(moves).find((verb) => moves[verb].includes(status));
 
 /** @param {Record<string, number>} counts by status @param {boolean} final @returns {number} */
 export const countTasks = (counts, final) =>

@@ -1,14 +1,13 @@
-import { countTasks, isFinal, statusOfLetter, toneOf, verbFor } from "/static/executor/js/states.js";
+import { countTasks, isFinal, statusOfLetter, toneOf } from "/static/executor/js/states.js";
 import { equal, test } from "./harness.js";
 
 test("letters of frames are statuses, and the letter of deleted tasks is cleared", () => {
   equal([..."qrcfx-"].map(statusOfLetter), ["queued", "running", "completed", "failed", "cancelled", "cleared"]);
 });
 
-test("final statuses, tones and verbs come from the registry", () => {
+test("final statuses and tones come from the registry", () => {
   equal(["queued", "running", "completed", "failed", "cancelled"].map(isFinal), [false, false, true, true, true]);
   equal(["failed", "cleared"].map(toneOf), ["failed", "cleared"]);
-  equal(["queued", "running", "failed", "cancelled", "completed"].map(verbFor), ["cancel", "cancel", "retry", "retry", undefined]);
 });
 
 test("tasks are counted by whether their status is final", () => {

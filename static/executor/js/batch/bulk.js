@@ -6,7 +6,7 @@ import { confirmed } from "./confirm.js";
 import { html } from "./html.js";
 import { rows } from "./rows.js";
 import * as selection from "./selection.js";
-import { cursor, island, may, openedTask } from "./state.js";
+import { cursor, island, openedTask } from "./state.js";
 
 export function BulkBar() {
   if (!selection.some.value) return null;
@@ -17,24 +17,25 @@ export function BulkBar() {
     <span><b>${all.value ? `All ${selected} matching` : selected}</b> selected</span>
     ${!all.value && matching !== count.value && html`<button type="button" class="link" onClick=${selection.selectAll}>
       Select all ${matching == null ? "" : `${plural(matching, "task")} `}matching</button>`}
-    ${island.bulk_actions.map(({ name, label, style }) => html`<button type="button" class=${`button ${style}`} onClick=${() => run(name)}>${label}</button>`)}
+    ${island.buttons.map((button) => html`<button type="button" class=${button.is_destructive ? "button danger" : "button"}
+      onClick=${() => run(button.action)}>${button.label}</button>`)}
     <button type="button" class="button quiet" onClick=${selection.clear} aria-label="Clear the selection">✕</button>
   </div>`;
 }
 
-/** Run an action on the selection; without one on the task in the drawer or at the keyboard's row. @param {string} name */
-export async function run(name) {
-  if (!may("control")) return;
+/** Run an action on the selection; without one on the task in the drawer or at the keyboard's row. @param {string} action */
+export async function run(action) {
+  const button = island.buttons.find((each) => each.action === action);
+  if (!button) return;
   const hasSelection = selection.some.value;
   const single = rows.byNumber(openedTask.value) || rows.at(cursor.value);
   if (!hasSelection && !single) return;
-  if (selection.all.value && !(await isConfirmed(name))) return;
-  const done = await showOutcome(act(name, hasSelection ? selection.selectors() : { task_ids: [single.task_id] }));
+  if (selection.all.value && !(await isConfirmed(button))) return;
+  const done = await showOutcome(act(action, { ...button.arguments, ...(hasSelection ? selection.selectors() : { task_ids: [single.task_id] }) }));
   if (done && hasSelection) selection.clear();
 }
 
-function isConfirmed(name) {
-  const { label, summary } = island.bulk_actions.find((action) => action.name === name);
+function isConfirmed({ label, effect }) {
   const tasks = rows.matching.value == null ? "all tasks" : plural(rows.matching.value, "task");
-  return confirmed(`${label} ${tasks} that match?`, summary, label);
+  return confirmed(`${label} ${tasks} that match?`, effect, label);
 }

@@ -1,9 +1,9 @@
-/** The cells of the task list and the fields of a task. Their names, labels and formats: executor/views/columns.py. */
+/** The cells of the task list and the fields of a task. Their names, labels and formats: executor/reads/task_table.py. */
 import { attempts, count, duration, elapsed, moment, note, outlook, progress } from "../formatting.js";
 import { toneOf } from "../states.js";
 import { html } from "./html.js";
 
-/** @typedef {{name: string, label: string, format: string, css: string}} Column */
+/** @typedef {{name: string, label: string, format: string, end: boolean}} Column */
 
 export const Status = ({ status }) => html`<span class="status" data-status=${status} data-tone=${toneOf(status)}>${status}</span>`;
 
@@ -41,6 +41,9 @@ export function cellOf(task, column, now) {
   const value = task[column.name];
   return value || (value === 0 && column.format === "duration") ? FORMATS[column.format](value) : "";
 }
+
+/** The CSS classes of a cell. */
+export const classOf = ({ name, end }) => (end ? `c-${name} num` : `c-${name}`);
 
 /** The tooltip of a cell: a text that may be cut off. */
 export function titleOf(task, column) {

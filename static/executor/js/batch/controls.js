@@ -13,11 +13,8 @@ export function startControls() {
 }
 
 async function submit(form) {
-  const values = Object.fromEntries(new FormData(form));
-  const parameters = { batch: batch.value.batch_id };
-  if (values.max_concurrent) parameters.max_concurrent = Number(values.max_concurrent);
-  if (values.name) parameters.name = values.name;
-  if (values.force) parameters.force = true;
+  const { csrfmiddlewaretoken, filter, ...values } = Object.fromEntries(new FormData(form));
+  const parameters = { ...values, batch: batch.value.batch_id };
   const button = form.querySelector("button");
   button.disabled = true;
   const done = await showOutcome(act(form.dataset.action, parameters));

@@ -1,13 +1,12 @@
 /** The drawer beside the table. It is not modal: the table stays usable. */
 import { useEffect, useRef } from "preact/hooks";
 import { act } from "../http.js";
-import { verbFor } from "../states.js";
 import { showOutcome } from "../toast.js";
 import { Status } from "./cells.js";
 import { Detail } from "./detail.js";
 import { html } from "./html.js";
 import { detail, problem } from "./opened_task.js";
-import { island, may, now, openedTask } from "./state.js";
+import { island, now, openedTask } from "./state.js";
 
 export function Drawer() {
   const dialog = useRef();
@@ -32,7 +31,7 @@ export function Drawer() {
       <h2 id="drawer-title" tabindex="-1"><span class="dim">#${number}</span> ${task && (task.name || task.function)}</h2>
       ${task && html`<${Status} status=${task.status} />`}
       <span class="end">
-        ${task && may("control") && html`<${Action} task=${task} />`}
+        ${task && island.buttons.map((button) => html`<${Action} button=${button} task=${task} />`)}
         ${task && html`<a class="button quiet small" href=${`/tasks/${task.task_id}/`}>Page</a>`}
         <button type="button" class="button quiet small" onClick=${close} aria-label="Close">✕</button>
       </span>
@@ -44,11 +43,10 @@ export function Drawer() {
   </dialog>`;
 }
 
-function Action({ task }) {
-  const action = island.bulk_actions.find(({ name }) => name === verbFor(task.status));
-  if (!action) return null;
-  const run = () => showOutcome(act(action.name, { task_ids: [task.task_id] }));
-  return html`<button type="button" class="button small" onClick=${run}>${action.label}</button>`;
+function Action({ button, task }) {
+  if (!button.statuses.includes(task.status)) return null;
+  const run = () => showOutcome(act(button.action, { ...button.arguments, task_ids: [task.task_id] }));
+  return html`<button type="button" class="button small" onClick=${run}>${button.label}</button>`;
 }
 
 const close = () => {

@@ -76,7 +76,7 @@ function showFilter() {
 
 function showExports(statuses) {
   for (const link of document.querySelectorAll("[data-export]")) {
-    const only = statuses.length ? `&filter_status=${statuses.join(",")}` : "";
+    const only = statuses.length ? `&status=${statuses.join(",")}` : "";
     link.href = `${island.urls.export}?format=${link.dataset.export}${only}`;
   }
   const note = document.querySelector("[data-export-note]");

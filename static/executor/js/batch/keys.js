@@ -4,7 +4,7 @@ import { showHelp } from "./help.js";
 import { rows } from "./rows.js";
 import { clear, some, toggle } from "./selection.js";
 import { lettersAreOn } from "./shortcuts.js";
-import { cursor, may, openedTask } from "./state.js";
+import { cursor, island, openedTask } from "./state.js";
 import { reveal } from "./window.js";
 
 const KEYS = {
@@ -13,7 +13,7 @@ const KEYS = {
   k: () => move(-1),
   ArrowDown: () => cursor.value >= 0 && move(1),
   ArrowUp: () => cursor.value >= 0 && move(-1),
-  x: (event) => may("control") && toggle(cursor.value, event.shiftKey),
+  x: (event) => island.buttons.length > 0 && toggle(cursor.value, event.shiftKey),
   Enter: () => open(),
   r: () => run("retry"),
   c: () => run("cancel"),

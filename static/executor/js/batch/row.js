@@ -1,7 +1,7 @@
 /** One row of the table. */
 import { Component } from "preact";
 import { toneOf } from "../states.js";
-import { cellOf, titleOf } from "./cells.js";
+import { cellOf, classOf, titleOf } from "./cells.js";
 import { html } from "./html.js";
 import { island } from "./state.js";
 
@@ -24,7 +24,7 @@ export class Row extends Component {
           <input type="checkbox" checked=${picked} aria-label=${`Select task ${task.number}`}
                  onClick=${(event) => onPick(event, index)} />
         </td>`}
-        ${island.columns.map((column) => html`<td class=${column.css} title=${titleOf(task, column)}>${cellOf(task, column, now)}</td>`)}
+        ${island.columns.map((column) => html`<td class=${classOf(column)} title=${titleOf(task, column)}>${cellOf(task, column, now)}</td>`)}
       </tr>`;
   }
 }

@@ -1,6 +1,7 @@
 /** The table of all matching tasks, of which only the rows in view are drawn. */
 import { useEffect } from "preact/hooks";
 import { CLEARED } from "../states.js";
+import { classOf } from "./cells.js";
 import { html } from "./html.js";
 import { Row } from "./row.js";
 import { rows } from "./rows.js";
@@ -17,7 +18,7 @@ export function Table() {
   const { first, last, above, below } = drawn.value;
   const { columns } = island;
   const length = rows.length.value;
-  const pickable = may("control");
+  const pickable = island.buttons.length > 0;
   rows.version.value; // subscribes to changes of rows
 
   useEffect(() => setLength(length), [length]);
@@ -32,7 +33,7 @@ export function Table() {
     <table class="list tasks-table" role="table" aria-label="Tasks" aria-rowcount=${length + 1} onClick=${clicked}>
       <thead><tr aria-rowindex="1">
         ${pickable && html`<th class="c-pick"><span class="visually-hidden">Select</span></th>`}
-        ${columns.map(({ css, label }) => html`<th class=${css} scope="col">${label}</th>`)}
+        ${columns.map((column) => html`<th class=${classOf(column)} scope="col">${column.label}</th>`)}
       </tr></thead>
       <tbody ref=${place}>
         <${Space} key="above" height=${above} columns=${columns.length + 1} />
@@ -52,7 +53,7 @@ function drawRow(index, pickable) {
 }
 
 const Blank = ({ index, pickable }) => html`<tr class="blank" aria-rowindex=${index + 2} aria-busy="true">
-  ${pickable && html`<td class="c-pick"></td>`}${island.columns.map(({ css }) => html`<td class=${css}></td>`)}</tr>`;
+  ${pickable && html`<td class="c-pick"></td>`}${island.columns.map((column) => html`<td class=${classOf(column)}></td>`)}</tr>`;
 
 const Failure = () => html`<div class="notice" role="alert">The list could not be read: ${rows.failure.value}
   <button type="button" class="button small" onClick=${() => rows.reload()}>Try again</button></div>`;

@@ -37,8 +37,8 @@ export function toggleStatus(filter, status) {
 export function selectedBy({ status, priority, function: name, q }, batch) {
   return {
     batch,
-    ...(status.length && { filter_status: status }),
-    ...(priority.length && { priority_is: priority }),
+    ...(status.length && { status }),
+    ...(priority.length && { priority }),
     ...(name && { function: name }),
     ...(q && { q }),
   };

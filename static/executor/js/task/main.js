@@ -5,7 +5,7 @@ import { Detail } from "../batch/detail.js";
 import { html } from "../batch/html.js";
 import { get } from "../http.js";
 import { delay } from "../live/backoff.js";
-import { isFinal, verbFor } from "../states.js";
+import { isFinal } from "../states.js";
 
 const POLL_INTERVAL = 1000;
 const place = document.getElementById("task");
@@ -16,7 +16,7 @@ let { task } = island;
 function show() {
   render(html`<${Detail} task=${task} fields=${details} now=${Date.now()} />`, place);
   render(html`<${Status} status=${task.status} />`, head.querySelector("#task-status"));
-  for (const form of head.querySelectorAll("[data-verb]")) form.hidden = form.dataset.verb !== verbFor(task.status);
+  for (const form of head.querySelectorAll("[data-statuses]")) form.hidden = !form.dataset.statuses.split(" ").includes(task.status);
 }
 
 async function follow() {
