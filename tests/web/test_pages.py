@@ -13,9 +13,9 @@ from executor.access import login_link_path
 from executor.models import Batch, BatchTask
 from executor.queue.batch_queue import Progress
 from executor.queue.dispatch import open_batches
-from executor.reads.columns import DETAILS, FORMATS, TASK_FORMATS, Column
+from executor.reads.task_table import COLUMNS, DETAILS, FORMATS, TASK_FORMATS, Column
 from executor.storage.attempt_log import AttemptLog
-from executor.views.batch import COLUMNS, ROWS
+from executor.views.batch import ROWS
 from tests.factories import FakeWorker, add_tasks, make_batch, running_batch, start, task_in
 from tests.support.batches import NOBODYS
 from tests.support.page import Page
