@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -45,7 +45,7 @@ class AddParameters(TaskItem, Parameters):
 def add(call: Call, parameters: AddParameters) -> Response:
     """Add one task to a batch."""
     named = call.batch(parameters.batch) if parameters.batch else None
-    [task] = task_validation.validate_items([parameters], call.caller, owner=named and named.owner)
+    [task] = task_validation.validate_items([parameters], call.caller, owner=named.owner if named else None)
     batch_id, name = (named.batch_id, named.name) if named else _default_batch(call)
     with open_batches([batch_id]) as queue:
         task_validation.reject_taken_custom_ids(batch_id, [task])
@@ -77,6 +77,6 @@ def _default_batch(call: Call) -> tuple[UUID, str]:
             with transaction.atomic():
                 found = new_batch(call, name=name, is_default=True).batch_id, name
         except IntegrityError:  # a concurrent call of the same caller created it
-            found = default_batch(call.caller.key)
+            found = cast("tuple[UUID, str]", default_batch(call.caller.key))
     call.batch_id = found[0]
     return found

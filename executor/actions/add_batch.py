@@ -90,7 +90,8 @@ def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
         errors = [{"field": name, "reason": "is for a new batch; `batch` names one that exists"} for name in lost]
         raise BadRequest(f"With `batch`, {' and '.join(lost)} would be lost.", fix="Use `update`.", errors=errors)
     named = call.batch(parameters.batch) if parameters.batch else None
-    tasks = task_validation.validate_items(items, call.caller, parameters.defaults, owner=named and named.owner)
+    owner = named.owner if named else None
+    tasks = task_validation.validate_items(items, call.caller, parameters.defaults, owner=owner)
     batch = named or new_batch(call, parameters.name, parameters.metadata, parameters.max_concurrent)
     with open_batches([batch.batch_id]) as queue:
         task_validation.reject_taken_custom_ids(batch.batch_id, tasks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, cast
 
 from django.db.models import Count
 from pydantic import AfterValidator, Field
@@ -26,10 +26,11 @@ CHUNK = 5_000  # tasks deleted in one transaction: others get their turn in betw
 
 def _moment_or_age(value: str | float | None) -> datetime | float | None:
     if isinstance(value, str):
+        text = value
         try:
-            value = float(value)
+            value = float(text)
         except ValueError:
-            return in_utc(datetime.fromisoformat(value))  # a ValueError of its own says what is wrong
+            return in_utc(datetime.fromisoformat(text))  # a ValueError of its own says what is wrong
     if value is not None and not 0 <= value <= OLDEST:
         raise ValueError(f"must be an age of 0 to {OLDEST:,} seconds, or a time (ISO 8601)")
     return value
@@ -62,7 +63,7 @@ def clear(call: Call, parameters: ClearParameters) -> Response:
         raise BadRequest(f"Tasks that are {' or '.join(live)} cannot be cleared.", fix=fix)
     chosen = BatchTask.objects.filter(batch_id=batch.batch_id, status__in=parameters.statuses or [*FINAL])
     if parameters.older_than is not None:
-        chosen = chosen.filter(completed_at__lt=_before(parameters.older_than))
+        chosen = chosen.filter(completed_at__lt=_before(cast(datetime | float, parameters.older_than)))
     would_delete = _by_status(chosen)
     total = _by_status(BatchTask.objects.filter(batch_id=batch.batch_id))
     kept = {status: count - would_delete.get(status, 0) for status, count in total.items()}

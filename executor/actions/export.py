@@ -44,7 +44,7 @@ def export(call: Call, parameters: ExportParameters) -> Response:
         url += f"&status={','.join(parameters.status)}"
     return Response(
         True,
-        f"{counted(count, 'task')} as {parameters.format}.",
+        f"{counted(count or 0, 'task')} as {parameters.format}.",
         {"batch_id": str(row.batch_id), "format": parameters.format, "count": count, "url": url},
         stream=write(rows),
         content_type=CONTENT_TYPES[parameters.format],
@@ -93,7 +93,7 @@ def _csv(chunks: Iterator[list[tuple]]) -> Iterator[bytes]:
 def _each_once(spell: Callable[[str], str], texts: Sequence[str | None]) -> list[str | None]:
     """Spell a column of texts, most of which repeat; None stays, it is an empty cell."""
     spelled = {text: spell(text) for text in set(texts) if text}
-    return [spelled.get(text, text) for text in texts]
+    return [spelled[text] if text else text for text in texts]
 
 
 def cell(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from executor.domain.states import BatchState, TaskStatus
 
-from .call import Call, Parameters, Response
+from .call import Call, Parameters
 
 Target = Literal["batch", "tasks"]
 
@@ -52,7 +52,7 @@ class Action:
     """
 
     name: str
-    run: Callable[[Call, Any], Response]
+    run: Callable[[Call, Any], Any]
     parameters: type[Parameters]
     scope: str
     summary: str

@@ -1,5 +1,7 @@
 """retry: run tasks again that failed or were cancelled."""
 
+from typing import Any
+
 from executor.domain.states import MOVES, BatchState, TaskStatus
 from executor.domain.wording import counted
 from executor.queue.dispatch import open_batches
@@ -35,7 +37,7 @@ def retry(call: Call, parameters: Selector) -> Response:
     message = f"{counted(retried, 'task')} {'is' if retried == 1 else 'are'} queued again."
     if skipped := seen - retried:
         message += f" {counted(skipped, 'task')} had not failed and {'was' if skipped == 1 else 'were'} not cancelled."
-    data = {"retried": retried, "skipped": skipped}
+    data: dict[str, Any] = {"retried": retried, "skipped": skipped}
     if retried and waiting:
         data["next"] = f'start {{"batch": "{waiting[0]}"}}'
         message += " Their batch is not running: start it."

@@ -165,7 +165,7 @@ def _header_problem(header: list[str]) -> str:
 
 def _task_of_row(row: dict[str, str]) -> dict:
     """Known columns are fields of the task, all others its parameters. An empty cell says nothing."""
-    task = {name: row[name].strip() for name in TASK_COLUMNS if row.get(name, "").strip()}
+    task: dict[str, Any] = {name: row[name].strip() for name in TASK_COLUMNS if row.get(name, "").strip()}
     task["params"] = {name: _value(cell) for name, cell in row.items() if name not in TASK_COLUMNS and cell != ""}
     return task
 

@@ -71,13 +71,14 @@ def refused_item(item: dict[str, Any], error: ValidationError) -> BadTasks:
 def reject_taken_custom_ids(batch_id: UUID, tasks: Sequence[NewTask]) -> None:
     """Raise BadTasks when a custom id exists in the batch already. The batch must be locked."""
     wanted = {task.custom_id: index for index, task in enumerate(tasks) if task.custom_id is not None}
-    errors = []
+    errors: list[dict[str, Any]] = []
     ids = list(wanted)
     for start in range(0, len(ids), IDS_PER_QUERY):
         taken = BatchTask.objects.filter(batch_id=batch_id, custom_id__in=ids[start : start + IDS_PER_QUERY])
         for custom_id, number in taken.values_list("custom_id", "number"):
             reason = f"task {number} of the batch has this custom_id"
-            errors.append({"index": wanted[custom_id], "custom_id": custom_id, "field": "custom_id", "reason": reason})
+            index = wanted[str(custom_id)]
+            errors.append({"index": index, "custom_id": custom_id, "field": "custom_id", "reason": reason})
     if errors:
         errors.sort(key=lambda error: error["index"])
         raise BadTasks(f"{len(errors)} custom ids exist in the batch already.", errors=errors[:MAX_REPORTED])

@@ -1,7 +1,7 @@
 """wait: answer when something happened."""
 
 import asyncio
-from typing import Literal
+from typing import Literal, cast
 
 from asgiref.sync import sync_to_async
 from pydantic import Field
@@ -9,7 +9,7 @@ from pydantic import Field
 from executor.db.dialect import let_go
 from executor.domain.parameter_types import BatchName, Number, Whole
 from executor.domain.states import BatchState
-from executor.reads.feed import feed
+from executor.reads.feed import Update, feed
 
 from .call import Call, Parameters, Response
 from .registry import action
@@ -34,8 +34,7 @@ async def wait(call: Call, parameters: WaitParameters) -> Response:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + parameters.timeout
     async with feed().watch(row.batch_id) as watcher:
-        update = await watcher.next(0.001)  # the snapshot is there already
-        batch = update.batch
+        batch = cast(Update, await watcher.next(0.001)).batch  # the snapshot is there already
         seen = batch["seq"] if parameters.after is None else parameters.after
         while not _over(batch, parameters.until, seen) and (left := deadline - loop.time()) > 0:
             update = await watcher.next(left)

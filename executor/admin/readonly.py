@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -17,7 +20,8 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def reached(self) -> int:
-        return self.object_list.order_by().values("pk")[: REACH + 1].count()
+        rows = cast(QuerySet, self.object_list)
+        return rows.order_by().values("pk")[: REACH + 1].count()
 
     @cached_property
     def count(self) -> int:
@@ -32,7 +36,7 @@ class BoundedPaginator(Paginator):
 class IndexedList(ChangeList):
     """Keeps the order that an index serves, whatever the address asks for."""
 
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet) -> list[str]:
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet) -> list:
         return list(self.model_admin.get_ordering(request))
 
 
@@ -63,5 +67,5 @@ class ReadOnly(admin.ModelAdmin):
 
     def get_readonly_fields(self, request, obj=None):
         """Whatever a page names is shown and no more."""
-        named = admin.utils.flatten_fieldsets(self.fieldsets) if self.fieldsets else self.fields
+        named = flatten_fieldsets(self.fieldsets) if self.fieldsets else self.fields
         return tuple(named or ())

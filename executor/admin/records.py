@@ -24,8 +24,10 @@ class WorkerAdmin(ReadOnly):
     list_filter = ("state",)
     ordering = ("-heartbeat_at", "name")
     search_fields = ("name", "host")
-    fields = ("name", "host", "pid", "state", "queues", "running", "concurrency", "cpu", "memory")
-    fields = (*fields, "started_at", "heartbeat_at", "info_shown")
+    fields = (
+        *("name", "host", "pid", "state", "queues", "running", "concurrency", "cpu", "memory"),
+        *("started_at", "heartbeat_at", "info_shown"),
+    )
     info_shown = display.column("info", display.json, "info")
 
     @admin.display(description="CPU")
@@ -40,8 +42,7 @@ class WorkerAdmin(ReadOnly):
 class ActionFilter(WordFilter):
     title = parameter_name = "action"
 
-    @property
-    def words(self):
+    def words(self) -> tuple[str, ...]:
         return tuple(name for name, action in ACTIONS.items() if action.audited)
 
     def chosen(self, tasks, word):

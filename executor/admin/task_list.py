@@ -71,13 +71,13 @@ def search(request: HttpRequest, tasks: QuerySet, text: str) -> QuerySet:
     if not text:
         return tasks
     if task_id := uuid_or_none(text):
-        request.found_by_id = True
+        request.found_by_id = True  # type: ignore[attr-defined]
         return tasks.filter(task_id=task_id)
     if not request.GET.get("batch"):
         # One look into the index for each batch: the custom ids of all batches together have none.
         everywhere = BatchTask.objects.filter(batch_id__in=Batch.objects.values("batch_id"), custom_id=text)
         if ids := list(everywhere.values_list("task_id", flat=True)[:500]):
-            request.found_by_id = True
+            request.found_by_id = True  # type: ignore[attr-defined]
             return tasks.filter(task_id__in=ids)
     return TaskFilter(q=text).apply(tasks)
 
@@ -105,29 +105,34 @@ class BatchFilter(admin.SimpleListFilter):
 class WordFilter(admin.SimpleListFilter):
     """One of a fixed set of words."""
 
-    words: tuple[str, ...] = ()
+    def words(self) -> tuple[str, ...]:
+        raise NotImplementedError
 
     def lookups(self, request, model_admin):
-        return [(word, word) for word in self.words]
+        return [(word, word) for word in self.words()]
 
     def queryset(self, request, queryset):
         word = self.value()
         if not word:
             return queryset
-        return self.chosen(queryset, word) if word in self.words else queryset.none()
+        return self.chosen(queryset, word) if word in self.words() else queryset.none()
 
     def chosen(self, tasks: QuerySet, word: str) -> QuerySet:
-        return tasks.filter(**{self.parameter_name: word})
+        return tasks.filter(**{str(self.parameter_name): word})
 
 
 class StatusFilter(WordFilter):
     title = parameter_name = "status"
-    words = tuple(TaskStatus.values)
+
+    def words(self) -> tuple[str, ...]:
+        return tuple(TaskStatus.values)
 
 
 class PriorityFilter(WordFilter):
     title = parameter_name = "priority"
-    words = tuple(PRIORITY_NAMES)
+
+    def words(self) -> tuple[str, ...]:
+        return tuple(PRIORITY_NAMES)
 
     def chosen(self, tasks, word):
         return tasks.filter(priority=Priority[word.upper()])
@@ -136,6 +141,5 @@ class PriorityFilter(WordFilter):
 class FunctionFilter(WordFilter):
     title = parameter_name = "function"
 
-    @property
-    def words(self):
+    def words(self) -> tuple[str, ...]:
         return tuple(functions.names())

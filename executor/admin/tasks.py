@@ -32,8 +32,10 @@ class AttemptInline(admin.StackedInline):
     extra = max_num = 0
     can_delete = False
     ordering = ("number",)
-    fields = ("outcome", "error_kind", "error_shown", "traceback_shown", "output_shown", "worker", "started_at")
-    fields = readonly_fields = (*fields, "ended_at")
+    fields = readonly_fields = (
+        *("outcome", "error_kind", "error_shown", "traceback_shown", "output_shown"),
+        *("worker", "started_at", "ended_at"),
+    )
     error_shown = display.column("error", display.text, "error")
     traceback_shown = display.column("traceback", display.text, "traceback")
     output_shown = display.column("output", display.json, "output")
@@ -104,7 +106,8 @@ class TaskAdmin(ReadOnly):
         return display.link("admin:executor_batch_change", task.batch_id, str(task.batch))
 
     def change_view(self, request, object_id, form_url="", extra_context=None):
-        status = BatchTask.objects.filter(pk=uuid_or_none(object_id)).values_list("status", flat=True).first()
+        task_id = uuid_or_none(object_id)
+        status = task_id and BatchTask.objects.filter(pk=task_id).values_list("status", flat=True).first()
         commands = [{**button, "has_effect": status in button["statuses"]} for button in self._buttons(request)]
         return super().change_view(request, object_id, form_url, {"commands": commands, **(extra_context or {})})
 
@@ -128,11 +131,11 @@ class TaskAdmin(ReadOnly):
             for button in self._buttons(request)
         }
 
-    def response_action(self, request, queryset):
+    def response_action(self, request, queryset, *args, **kwargs):
         if not all(map(uuid_or_none, request.POST.getlist(ACTION_CHECKBOX_NAME))):
             messages.error(request, "These are not ids of tasks.")
             return None
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *args, **kwargs)
 
 
 def _act(page: TaskAdmin, request: HttpRequest, tasks: QuerySet, button: dict) -> HttpResponse | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpResponseRedirect
@@ -36,7 +38,8 @@ class TokenForm(forms.ModelForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         offered = [scope for scope in SCOPES if scope in self.allowed]
-        self.fields["scopes"].choices = [(scope, f"{scope}: {MEANING[scope]}") for scope in offered]
+        field = cast(forms.MultipleChoiceField, self.fields["scopes"])
+        field.choices = [(scope, f"{scope}: {MEANING[scope]}") for scope in offered]
 
     def clean_expires_at(self):
         expires_at = self.cleaned_data["expires_at"]

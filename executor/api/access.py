@@ -7,6 +7,12 @@ from ninja.security.session import SessionAuth
 from executor.access import Caller, caller_of_token, caller_of_user
 
 
+class ApiRequest(HttpRequest):
+    """A request whose caller ninja has authenticated."""
+
+    auth: Caller
+
+
 class TokenCaller(HttpBearer):
     """`Authorization: Bearer bx_…`. A wrong token is refused; the cookie beside it is not looked at."""
 

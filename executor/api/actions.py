@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
-from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException, UnreadablePostError
+from django.http.response import HttpResponseBase
 from ninja import NinjaAPI
 
 from executor.actions import ACTIONS, Action, BatchExecutor
+from executor.api.access import ApiRequest
 from executor.domain.errors import BadRequest
 from executor.domain.json_text import kind_of, read_lines
 
@@ -38,7 +39,7 @@ def add_action_routes(api: NinjaAPI) -> None:
         tags=["actions"],
         openapi_extra={"requestBody": _body({"type": "object", "required": ["action"]}, {"action": "status"})},
     )
-    def execute(request: HttpRequest) -> HttpResponse:
+    def execute(request: ApiRequest) -> HttpResponseBase:
         arguments = _arguments(request)
         action = arguments.pop("action", None)
         if not isinstance(action, str):
@@ -47,7 +48,7 @@ def add_action_routes(api: NinjaAPI) -> None:
 
 
 def _route(entry: Action) -> Callable:
-    def route(request: HttpRequest) -> HttpResponse:
+    def route(request: ApiRequest) -> HttpResponseBase:
         if entry.lines and request.content_type == JSONL:
             values = (value for _, value in read_lines(_body_lines(request)))
             arguments: dict[str, Any] = {**request.GET.dict(), entry.lines: values}
@@ -59,7 +60,7 @@ def _route(entry: Action) -> Callable:
     return route
 
 
-def _arguments(request: HttpRequest) -> dict[str, Any]:
+def _arguments(request: ApiRequest) -> dict[str, Any]:
     """The JSON object of the body; no body is no arguments."""
     if request.GET:
         fix = "Send them as one JSON object."
@@ -85,14 +86,14 @@ def _arguments(request: HttpRequest) -> dict[str, Any]:
     return arguments
 
 
-def _body_lines(request: HttpRequest) -> Iterator[bytes]:
+def _body_lines(request: ApiRequest) -> Iterator[bytes]:
     try:
         yield from request
     except UnreadablePostError:
         raise BadRequest("The body ended too early.", fix="Send all of it.") from None
 
 
-def _with_key(request: HttpRequest, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def _with_key(request: ApiRequest, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
     key = request.headers.get("Idempotency-Key")
     entry = ACTIONS.get(action)
     if key and entry is not None and entry.keyed:

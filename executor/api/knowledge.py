@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import orjson
 from django.db.models import Sum
-from django.http import HttpRequest
 from ninja import Field, Query, Schema
 from pydantic import ConfigDict
 
+from executor.api.access import ApiRequest
 from executor.domain.errors import BadRequest
 from executor.knowledge import documents
 from executor.knowledge.expressions import BadExpression, Filter
@@ -71,7 +71,7 @@ class TextDocument(Schema):
 
 
 @router.post("/documents", summary="Add documents: files of a form, or one text as JSON.", openapi_extra=_BODY)
-def add(request: HttpRequest):
+def add(request: ApiRequest):
     """`status` says of each: added, replaced, or unchanged, when the same content is there already. Of several files
     the wrong ones are in `errors`, and the others are added."""
     request.auth.require_for_knowledge("add")
@@ -90,10 +90,11 @@ def add(request: HttpRequest):
         raise BadRequest("There is no file in the form.", fix="Send one or more files in the field `file`.")
     replace = request.POST.get("replace", "").lower() in ("1", "true", "on", "yes")
     how = {"area": request.POST.get("area") or "main", "metadata": _metadata(request.POST.get("metadata", ""))}
-    done, errors = [], []
+    done: list[dict] = []
+    errors: list[dict] = []
     for file in files:
         try:
-            added = documents.add(file.name, file.read(), owner=request.auth.key, replace=replace, **how)
+            added = documents.add(file.name or "", file.read(), owner=request.auth.key, replace=replace, **how)
             done.append({**shown(added.document), "status": added.status})
         except BadRequest as error:
             errors.append({"field": file.name, "reason": error.message})
@@ -105,7 +106,7 @@ def add(request: HttpRequest):
 
 @router.get("/documents", summary="Documents, the newest first.")
 def listed(
-    request: HttpRequest,
+    request: ApiRequest,
     area: str = "",
     q: str = "",
     limit: int = Query(50, ge=1, le=500),
@@ -118,7 +119,7 @@ def listed(
 
 @router.get("/documents/{document_id}", summary="One document with its chunks.")
 def document(
-    request: HttpRequest,
+    request: ApiRequest,
     document_id: str,
     after: int = Query(0, ge=0, le=2**31 - 1, description="The number of the last chunk you have."),
     limit: int = Query(100, ge=1, le=500),
@@ -134,14 +135,14 @@ def document(
 
 
 @router.delete("/documents/{document_id}", summary="Remove a document.")
-def remove(request: HttpRequest, document_id: str):
+def remove(request: ApiRequest, document_id: str):
     request.auth.require_for_knowledge("remove")
     return {"removed": shown(documents.remove(document_id, actor=request.auth.key))}
 
 
 @router.get("/search", summary="Passages that answer a question, the best first; see the function knowledge_search.")
 def search(
-    request: HttpRequest,
+    request: ApiRequest,
     query: str = Query("", max_length=10_000),
     question: str = Query("", max_length=10_000, description="Another name for query."),
     limit: int = Query(10, ge=1, le=100),
@@ -168,7 +169,7 @@ def search(
 
 
 @router.get("", summary="How much there is.")
-def summary(request: HttpRequest):
+def summary(request: ApiRequest):
     request.auth.require_for_knowledge("read")
     counted = Document.objects.aggregate(chunks=Sum("chunk_count"), characters=Sum("characters"))
     return {
@@ -179,7 +180,7 @@ def summary(request: HttpRequest):
     }
 
 
-def _text_document(request: HttpRequest) -> TextDocument:
+def _text_document(request: ApiRequest) -> TextDocument:
     try:
         given = orjson.loads(request.body)
     except orjson.JSONDecodeError as error:
@@ -188,7 +189,7 @@ def _text_document(request: HttpRequest) -> TextDocument:
     try:
         return TextDocument.model_validate(given)
     except ValueError as error:
-        wrong = getattr(error, "errors", lambda **_: [])(include_url=False)
+        wrong: list[dict] = getattr(error, "errors", lambda **_: [])(include_url=False)
         errors = [{"field": ".".join(map(str, each["loc"])), "reason": each["msg"]} for each in wrong]
         fix = "Correct what `errors` names; nothing was added."
         raise BadRequest("The document is wrong.", fix=fix, errors=errors) from None

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from ninja.renderers import BaseRenderer
 
 from executor.actions import Response
@@ -23,7 +24,7 @@ class Renderer(BaseRenderer):
         return orjson.dumps(data)
 
 
-def answer(response: Response) -> HttpResponse:
+def answer(response: Response) -> HttpResponseBase:
     """The HTTP form of an action's answer: JSON, or the stream of an export as a file."""
     if response.stream is None:
         return HttpResponse(orjson.dumps(response.as_dict()), content_type="application/json")

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpResponse
 from ninja import Query
 
 from executor.actions import ACTIONS, BatchExecutor, Response
+from executor.api.access import ApiRequest
 from executor.db.dialect import let_go
 from executor.domain.errors import NotFound
 from executor.domain.states import TaskStatus
@@ -40,7 +41,7 @@ def _words(text: str | None) -> list[str]:
 
 @router.get("/batches", tags=["batches"], summary="Batches, the newest first.")
 def batches(
-    request: HttpRequest,
+    request: ApiRequest,
     limit: int = Query(50, ge=1, le=500),
     cursor: str | None = None,
     state: str = "",
@@ -52,14 +53,14 @@ def batches(
 
 
 @router.get("/batches/{batch_id}", tags=["batches"], summary="One batch, by id or name.")
-def batch(request: HttpRequest, batch_id: str):
+def batch(request: ApiRequest, batch_id: str):
     request.auth.require("read")
     return get_batch(batch_id)
 
 
 @router.get("/batches/{batch_id}/tasks", tags=["batches"], summary="Tasks of a batch, without their results.")
 def tasks(
-    request: HttpRequest,
+    request: ApiRequest,
     batch_id: str,
     status: str = "",
     priority: str = "",
@@ -88,7 +89,7 @@ def tasks(
     openapi_extra=documented_query(ACTIONS["results"].parameters, "batch"),
 )
 @query_of(ACTIONS["results"].parameters)
-def results(request: HttpRequest, batch_id: str):
+def results(request: ApiRequest, batch_id: str):
     return _call(request, "results", batch_id).data
 
 
@@ -99,11 +100,11 @@ def results(request: HttpRequest, batch_id: str):
     openapi_extra=documented_query(ACTIONS["export"].parameters, "batch"),
 )
 @query_of(ACTIONS["export"].parameters)
-def export(request: HttpRequest, batch_id: str):
+def export(request: ApiRequest, batch_id: str):
     return answer(_call(request, "export", batch_id))
 
 
-def _call(request: HttpRequest, action: str, batch_id: str) -> Response:
+def _call(request: ApiRequest, action: str, batch_id: str) -> Response:
     """Call an action with the arguments of the query; an empty one is left out."""
     arguments = {name: value for name, value in request.GET.items() if value != ""}
     return BatchExecutor(request.auth).call(action, {**arguments, "batch": batch_id})
@@ -111,7 +112,7 @@ def _call(request: HttpRequest, action: str, batch_id: str) -> Response:
 
 @router.get("/batches/{batch_id}/events", tags=["batches"], summary="The batch's log after a frame; may wait for news.")
 def events(
-    request: HttpRequest,
+    request: ApiRequest,
     batch_id: str,
     after: int = _FROM,
     wait: float = Query(0, ge=0, le=MAX_WAIT),
@@ -145,13 +146,13 @@ async def _next_frame(batch_id: UUID, after: int, wait: float) -> None:
 
 
 @router.get("/tasks/{task_id}", tags=["tasks"], summary="One task with its parameters and attempts.")
-def task(request: HttpRequest, task_id: str):
+def task(request: ApiRequest, task_id: str):
     request.auth.require("read")
     return get_task(task_id)
 
 
 @router.get("/tasks/{task_id}/log", tags=["tasks"], summary="The live log of the task's last attempt.")
-def log(request: HttpRequest, task_id: str, after: int = _FROM, attempt: int | None = Query(None, ge=1, le=2**31 - 1)):
+def log(request: ApiRequest, task_id: str, after: int = _FROM, attempt: int | None = Query(None, ge=1, le=2**31 - 1)):
     """Text from byte `after` on; ask on with `after=next`. `skipped` bytes before it are not kept. `done` says that
     nothing more will come."""
     request.auth.require("read")
@@ -163,7 +164,7 @@ def log(request: HttpRequest, task_id: str, after: int = _FROM, attempt: int | N
 
 
 @router.get("/tasks/{task_id}/artifact", tags=["tasks"], summary="The whole of a large result.")
-def artifact(request: HttpRequest, task_id: str):
+def artifact(request: ApiRequest, task_id: str):
     request.auth.require("read")
     found = find_task(task_id, "batch_id", "number", "attempt")
     path = artifact_path(found.batch_id.hex, found.number, found.attempt)
@@ -173,12 +174,12 @@ def artifact(request: HttpRequest, task_id: str):
 
 
 @router.get("/functions", tags=["service"], summary="What a task can do, with the parameters of each.")
-def functions(request: HttpRequest):
+def functions(request: ApiRequest):
     request.auth.require("read")
     return {"functions": list_functions()}
 
 
 @router.get("/workers", tags=["service"], summary="Worker processes and what they use.")
-def workers(request: HttpRequest):
+def workers(request: ApiRequest):
     request.auth.require("read")
     return {"workers": list_workers()}

@@ -28,7 +28,7 @@ def query_of(parameters: type[BaseModel]) -> Callable[[Callable], Callable]:
     """Declare that a route takes the parameters of a model in its query, and hands them on without a look at them."""
 
     def declare(route: Callable) -> Callable:
-        route.query_model = parameters
+        route.query_model = parameters  # type: ignore[attr-defined]  # read by _strict
         return route
 
     return declare
@@ -63,7 +63,8 @@ def _strict(route: Callable, path: str) -> Callable:
             raise BadRequest(f"There is no query parameter {unknown[0]!r}.", fix=fix, errors=errors)
         return route(request, *args, **kwargs)
 
-    checked.__signature__ = signature  # ninja could not find the names of the route behind the wrapper
+    # ninja could not find the names of the route behind the wrapper.
+    checked.__signature__ = signature  # type: ignore[attr-defined]
     return checked
 
 

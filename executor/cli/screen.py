@@ -105,7 +105,7 @@ def typed(call: str) -> str:
         arguments = orjson.loads(match[2]) if match else None
     except orjson.JSONDecodeError:
         return ""
-    if not isinstance(arguments, dict):
+    if match is None or not isinstance(arguments, dict):
         return ""
     options = [f"--{name.replace('_', '-')} {value}" for name, value in arguments.items()]
     verb = match[1].replace("_", "-")

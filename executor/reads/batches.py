@@ -48,7 +48,7 @@ def list_batches(
     return [present_batch(row, now) for row in found[:limit]], next_cursor
 
 
-def _batch_cursor(text: str) -> tuple[datetime, str]:
+def _batch_cursor(text: str) -> tuple[datetime, UUID]:
     try:
         created_at, batch_id = base64.urlsafe_b64decode(text.encode()).decode().split(" ")
         return datetime.fromisoformat(created_at).astimezone(UTC), uuid_of(batch_id, "batch")

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -180,7 +180,7 @@ def _now() -> str:
 async def _listen(group: str, heard: asyncio.Event) -> None:
     """Set `heard` at every notification of this group; while Redis is unavailable, keep trying."""
     layer = get_channel_layer()
-    me = asyncio.current_task()
+    me = cast(asyncio.Task, asyncio.current_task())
     # The Redis client swallows a cancellation that comes while it connects: without asking, we would listen for ever.
     while not me.cancelling():
         try:

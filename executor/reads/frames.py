@@ -34,7 +34,8 @@ def frames_after(batch_id, after: int, max_bytes: int = MAX_BYTES, last: int | N
         raise NotFound(f"There is no batch {batch_id}.", fix="`GET /api/batches` lists what exists.")
     if after >= last:
         return Frames([], last, gone=after > last)
-    found, size = [], 0
+    found: list[tuple] = []
+    size = 0
     rows = BatchFrame.objects.filter(batch_id=batch_id, seq__gt=after, seq__lte=last).order_by("seq")
     for frame in rows.values_list("seq", "at", "changes", "counts").iterator(500):
         if not found and frame[0] != after + 1:

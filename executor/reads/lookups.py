@@ -46,7 +46,7 @@ def find_batch(batch: UUID | str) -> Batch:
     try:
         found = batches.filter(batch_id=batch if isinstance(batch, UUID) else UUID(batch)).first()
     except ValueError:
-        named = batches.filter(name=batch) if is_storable(batch) else Batch.objects.none()
+        named = batches.filter(name=batch) if is_storable(str(batch)) else Batch.objects.none()
         found = named.order_by("-created_at", "-batch_id").first()
     if found is None:
         raise NotFound(f"There is no batch {str(batch)!r}.", fix="`GET /api/batches` lists what exists.")
@@ -101,7 +101,8 @@ def tasks_by_custom_ids(batch: Batch, custom_ids: Sequence[str]) -> list[UUID]:
     rows: dict[str, UUID] = {}
     for start in range(0, len(custom_ids), IDS_PER_QUERY):
         chunk = [word for word in custom_ids[start : start + IDS_PER_QUERY] if is_storable(word)]
-        rows.update(BatchTask.objects.filter(batch=batch, custom_id__in=chunk).values_list("custom_id", "task_id"))
+        found = BatchTask.objects.filter(batch=batch, custom_id__in=chunk).values_list("custom_id", "task_id")
+        rows.update((custom_id, task_id) for custom_id, task_id in found if custom_id is not None)
     missing = [word for word in custom_ids if word not in rows]
     if missing:
         errors = [{"field": "custom_ids", "value": word, "reason": "no such task in the batch"} for word in missing]

@@ -6,6 +6,7 @@ They consist of JSON values. Times are ISO 8601 in UTC.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import overload
 from uuid import UUID
 
 from executor.domain.states import PRIORITIES, STATUS_SPECS, BatchState
@@ -17,6 +18,12 @@ from .columns import DETAIL_COLUMNS, EMPTY_IS_NONE, RESULT_COLUMNS, TIME_COLUMNS
 PRIORITY_LABEL = {int(priority): priority.label for priority in PRIORITIES}
 
 
+@overload
+def moment(value: datetime) -> str: ...
+@overload
+def moment(value: None) -> None: ...
+@overload
+def moment(value: datetime | None) -> str | None: ...
 def moment(value: datetime | None) -> str | None:
     """Return a time as text: `2026-01-31T12:00:00.123456Z`."""
     return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")

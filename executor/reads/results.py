@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -17,7 +18,7 @@ from .tasks import Page, after_cursor
 
 
 def list_results(
-    batch_id: str,
+    batch_id: UUID | str,
     statuses: Sequence[str] = (),
     task_ids: Sequence | None = None,
     cursor: str | None = None,

@@ -84,7 +84,7 @@ TABLE = (
 COLUMNS = tuple(column for column in TABLE if "page" in column.media)
 TERMINAL_COLUMNS = tuple(column for column in TABLE if "terminal" in column.media)
 
-DETAILS = (
+DETAILS: tuple[Column, ...] = (
     Column("outlook", "Now", format="outlook"),
     Column("function", "Function", format="code"),
     Column("priority", "Priority"),

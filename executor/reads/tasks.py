@@ -40,7 +40,7 @@ class Page:
 
 
 def list_tasks(
-    batch_id: str,
+    batch_id: UUID | str,
     filters: TaskFilter | None = None,
     limit: int = 100,
     cursor: str | None = None,

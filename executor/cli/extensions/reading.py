@@ -46,13 +46,13 @@ def export(screen: Screen, options: Options) -> None:
     response = execute_given("export", options)
     target = options.get("output")
     if not target:
-        screen.write(response.stream)
+        screen.write(response.stream or ())
         return
     # Written beside it and renamed: a file of that name is always a whole export.
     path, part = Path(target), Path(f"{target}.part")
     try:
         with open(part, "wb") as file:
-            file.writelines(response.stream)
+            file.writelines(response.stream or ())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
