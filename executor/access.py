@@ -58,7 +58,10 @@ class Caller:
 
 
 def caller_of_user(user: User | AnonymousUser) -> Caller:
-    """A person who is logged in; their groups say what they may do."""
+    """Return the caller for a logged-in user, with the scopes of their groups.
+
+    Raises NotAuthenticated.
+    """
     if not user.is_authenticated or not user.is_active:
         raise NotAuthenticated("Nobody is logged in.", fix="Log in first.")
     if user.is_superuser:
@@ -70,7 +73,10 @@ def caller_of_user(user: User | AnonymousUser) -> Caller:
 
 
 def caller_of_token(text: str) -> Caller:
-    """An agent, by the bearer token it sent."""
+    """Return the caller for a bearer token.
+
+    Raises NotAuthenticated.
+    """
     # Asked for by every request, so in words of our own.
     found = ApiToken.objects.raw("SELECT * FROM executor_apitoken WHERE prefix = %s", [_prefix(text)])
     token = next(iter(found), None)
@@ -93,7 +99,10 @@ def caller_of_shell() -> Caller:
 
 
 def create_token(name: str, scopes: Iterable[str], expires_at: datetime | None = None) -> tuple[ApiToken, str]:
-    """A new token and its text, which nobody can see again: only its digest is kept."""
+    """Create a token and return it with its text, of which only a digest is stored.
+
+    Raises BadRequest and Conflict.
+    """
     scopes = [scope for scope in SCOPES if scope in _known(scopes)]
     if not name or len(name) > 100:
         raise BadRequest("A token needs a name of 1 to 100 characters.", fix="Give it one that says who uses it.")
@@ -139,7 +148,7 @@ _login_links = _LoginLinks()
 
 
 def login_link_path(user: User) -> str:
-    """The path of a link that logs this user in, once, within 24 hours."""
+    """Return the path of a link that logs this user in, once, within 24 hours."""
     uid = urlsafe_base64_encode(str(user.pk).encode())
     return f"/login/once/{uid}/{_login_links.make_token(user)}/"
 

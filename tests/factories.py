@@ -26,7 +26,7 @@ _serial = count(1)
 
 
 def make_batch(name: str = "", max_concurrent: int = 5, caller: Caller | None = None) -> Batch:
-    """An open batch without tasks."""
+    """Return an open batch without tasks."""
     return new_batch(Call(caller or caller_of_shell()), name or f"batch {next(_serial)}", max_concurrent=max_concurrent)
 
 
@@ -61,7 +61,7 @@ def stop(batch: Batch, force: bool = False) -> None:
 
 
 def running_batch(*priorities: int, max_concurrent: int = 5, **fields) -> tuple[Batch, list[BatchTask]]:
-    """A batch that was started, with one task of each of these priorities."""
+    """Return a started batch with one task of each of these priorities."""
     batch = make_batch(max_concurrent=max_concurrent)
     tasks = [add_tasks(batch, priority=priority, **fields)[0] for priority in priorities or (Priority.MEDIUM,)]
     start(batch)
@@ -69,7 +69,7 @@ def running_batch(*priorities: int, max_concurrent: int = 5, **fields) -> tuple[
 
 
 def task_in(status: str, batch: Batch | None = None, worker: FakeWorker | None = None, **fields) -> BatchTask:
-    """A task that came to this status by the verbs which lead there."""
+    """Return a task in this status, brought there by the queue's own operations."""
     batch = batch or make_batch(max_concurrent=100)
     worker = worker or FakeWorker()
     [task] = add_tasks(batch, **{"max_retries": 0, **fields})
@@ -109,12 +109,12 @@ def prioritise(priority: int, *tasks: BatchTask) -> int:
 
 
 def these(tasks: Iterable[BatchTask]):
-    """The queryset of these tasks, as a selector would give it."""
+    """Return the queryset of these tasks, as a selector gives it."""
     return BatchTask.objects.filter(pk__in=[task.pk for task in tasks])
 
 
 def now_of(task: BatchTask | Claimed) -> BatchTask:
-    """The task as the database has it now."""
+    """Return the task as it is in the database now."""
     return BatchTask.objects.get(pk=task.pk if isinstance(task, BatchTask) else task.task_id)
 
 
@@ -122,13 +122,13 @@ def now_of(task: BatchTask | Claimed) -> BatchTask:
 
 
 def ticket_for(task: BatchTask) -> Ticket:
-    """The ticket for the next attempt of a task."""
+    """Return the ticket for the next attempt of a task."""
     task = now_of(task)
     return Ticket(hex_of(task.pk), task.attempt + 1, hex_of(task.batch_id), task.priority)
 
 
 def tickets_out(*batches: Batch) -> list[Ticket]:
-    """The tickets that are out, in the order in which a worker would pop them."""
+    """Return the outstanding tickets in the order in which workers take them."""
     out = BatchTask.objects.filter(batch__in=batches, status=TaskStatus.QUEUED, dispatched_at__isnull=False)
     return [ticket_for(task) for task in out.order_by("-priority", "dispatched_at", "number")]
 

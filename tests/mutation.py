@@ -1,4 +1,4 @@
-"""Does a test turn red when a guard is taken away? `python -m tests.mutation [WORD …]`
+"""Mutation tests: each guard must have a test that fails without it. `python -m tests.mutation [WORD …]`.
 
 Each guard is removed in a copy of the project, and the tests that must notice are run there. Prints a table, and ends
 with code 1 when a guard's removal was not noticed. Words choose the guards whose names have them.
@@ -163,7 +163,7 @@ def main(words: list[str]) -> int:
 
 
 def _check_that_all_is_green(tests: list[str], folder: Path) -> None:
-    """What is red with all guards in place notices nothing."""
+    """Refuse tests that fail with all guards in place: they notice nothing."""
     done = run(tests, folder)
     if done.returncode:
         raise SystemExit(f"The tests are red with all guards in place:\n{done.stdout[-3000:]}{done.stderr[-2000:]}")

@@ -1,5 +1,4 @@
-"""Four task functions: a plain one, one that tells how far it is, one with a parameter model, and one that talks to
-another service."""
+"""Four task functions: a plain one, one with progress, one with a parameter model, one that calls a service."""
 
 from collections import Counter
 from decimal import Decimal

@@ -42,7 +42,7 @@ class AddBatchParameters(Parameters):
     @model_validator(mode="before")
     @classmethod
     def _one_list(cls, values: Any) -> Any:
-        """The tasks may be called `tool_calls`, `calls` or `items`, as agents do."""
+        """Accept `tool_calls`, `calls` or `items` as names of the tasks, as agents use them."""
         if isinstance(values, dict):
             given = [name for name in ("tasks", "tool_calls", "calls", "items") if name in values]
             if len(given) > 1:

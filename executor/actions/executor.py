@@ -109,7 +109,7 @@ class BatchExecutor:
 
 
 def _fingerprint(entry: Action, parameters: Parameters) -> str:
-    """What makes a call the same as an earlier one: the action and what its arguments mean.
+    """Return what identifies a repeated call: the action and its validated arguments.
 
     Raises BadRequest for arguments that are no JSON.
     """

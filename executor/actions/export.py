@@ -97,12 +97,12 @@ def _each_once(spell: Callable[[str], str], texts: Sequence[str | None]) -> list
 
 
 def cell(text: str) -> str:
-    """A text as a CSV cell: what a spreadsheet would take for a formula is quoted."""
+    """Return a text as a CSV cell, with a quote before what a spreadsheet would take for a formula."""
     return f"'{text}" if text.startswith(FORMULA) or text.lstrip().startswith(FORMULA) else text
 
 
 def json_cell(text: str) -> str:
-    """A JSON value as a CSV cell: a string as its text, nothing for null, everything else as JSON."""
+    """Return a JSON value as a CSV cell: a string as its text, nothing for null, all else as JSON."""
     if text == "null":
         return ""
     return cell(orjson.loads(text)) if text.startswith('"') else text

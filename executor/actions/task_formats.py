@@ -30,12 +30,12 @@ class Line:
 
 
 def parse(text: str | bytes, format: str | None = None) -> list:
-    """The tasks in `text`."""
+    """Return the tasks in `text`."""
     return [line.task for line in read(text, format)]
 
 
 def read(text: str | bytes, format: str | None = None) -> list[Line]:
-    """The tasks with the line each stands on.
+    """Return the tasks with their line numbers.
 
     Raises BadTasks where the text as a whole cannot be read. What is wrong with a line is told with what is wrong with
     the tasks of the others, by whoever checks them.
@@ -50,8 +50,11 @@ def read(text: str | bytes, format: str | None = None) -> list[Line]:
 
 
 def detect(text: str) -> str:
-    """Which of the formats `text` is in. A text that starts like JSON is JSON Lines if its first line is whole, or was
-    meant to be: then all bad lines are told, and not only that this is no JSON document."""
+    """Return the format of `text`.
+
+    A text that starts like JSON is JSON Lines if its first line is a whole object, or was meant to be one: then every
+    bad line is reported, not only that the text is not a JSON document.
+    """
     start = text.lstrip()
     if start[:1] == "[":
         return "json"
@@ -103,7 +106,7 @@ def _read_json(text: str) -> list[Line]:
 
 
 def _items_of(document: object) -> tuple[list, dict]:
-    """The list of tasks in a JSON document, and the values that all of them share."""
+    """Return the list of tasks in a JSON document, and the values that all of them share."""
     if isinstance(document, list):
         return document, {}
     if not isinstance(document, dict):
@@ -178,7 +181,7 @@ def _value(cell: str) -> object:
 
 
 def _as_task(item: object) -> object:
-    """An agent's tool call in the words of a task; everything else as it is."""
+    """Return an agent's tool call as a task, and everything else unchanged."""
     if not isinstance(item, dict) or "tool_name" not in item:
         return item
     task = {key: value for key, value in item.items() if key not in ("tool_name", "tool_args")}

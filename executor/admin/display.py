@@ -26,7 +26,7 @@ def text(value: str | None) -> SafeString | str:
 
 
 def json(value: Any) -> SafeString | str:
-    """A value as indented JSON; text inside of it keeps its line breaks escaped, so that it can be copied."""
+    """Return a value as indented JSON. Line breaks in its texts stay escaped, so that it can be copied."""
     if value is None:
         return NOTHING
     return text(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
@@ -37,7 +37,7 @@ def link(url_name: str, key: Any, label: str) -> SafeString:
 
 
 def column(label: str, show: Callable, name: str) -> Callable:
-    """A read-only field of an admin page that shows the attribute `name` by `show`."""
+    """Return a read-only field of an admin page that shows the attribute `name` by `show`."""
 
     @admin.display(description=label)
     def field(admin_page, row):

@@ -70,7 +70,7 @@ class AuditAdmin(ReadOnly):
 
     @admin.display
     def batch(self, entry):
-        """The batch may be gone; what was done to it is still told."""
+        """Return a link to the batch; entries of a deleted batch remain, without a link."""
         return display.link("batch", entry.batch_id, str(entry.batch_id)) if entry.batch_id else display.NOTHING
 
     @admin.display(description="detail")

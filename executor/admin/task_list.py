@@ -26,7 +26,7 @@ NARROWING = ("status", "priority", "function")
 
 
 def newest_batches() -> tuple[list[UUID], bool]:
-    """The newest batches, as many as hold `WINDOW` tasks together, and whether there are older ones."""
+    """Return the newest batches that hold `WINDOW` tasks together, and whether there are older ones."""
     rows = BatchStats.objects.filter(total_tasks__gt=0).order_by("-batch_id")
     newest = list(rows.values_list("batch_id", "total_tasks")[: MOST_BATCHES + 1])
     chosen, tasks = [], 0

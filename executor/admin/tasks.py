@@ -47,7 +47,7 @@ class AttemptInline(admin.StackedInline):
         return False
 
     def has_view_permission(self, request, obj=None):
-        """Attempts are part of their task."""
+        """Permit users who may view tasks: attempts are part of them."""
         return request.user.has_perm("executor.view_batchtask")
 
 

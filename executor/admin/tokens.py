@@ -89,7 +89,7 @@ class TokenAdmin(ReadOnly):
             setattr(obj, field.attname, getattr(made, field.attname))
 
     def response_add(self, request, obj, post_url_continue=None):
-        """The only answer that ever holds the token; nothing keeps it, no message and no session."""
+        """Show the token in this response alone; no message and no session stores it."""
         context = {
             **self.admin_site.each_context(request),
             "title": f"Token {obj.name}",

@@ -43,7 +43,7 @@ api.add_router("", router)
 
 
 def _for_callers(view: Callable) -> Callable:
-    """The description of the API, also for those who come with a token."""
+    """Serve the description of the API to callers with a token as well as to users."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
@@ -58,14 +58,14 @@ def _for_callers(view: Callable) -> Callable:
 
 @csrf_exempt
 def nowhere(request: HttpRequest) -> HttpResponse:
-    """An address that the API does not have."""
+    """Answer an unknown path with a problem."""
     asked = request.path.rstrip("/").rpartition("/")[2]
     hint = did_you_mean(asked, ACTIONS, "`POST /api/{}`") if request.method == "POST" else ""
     return problem(NotFound("There is nothing at this address.", fix=f"{hint}See /api/docs."))
 
 
 def _in_words(view: Callable) -> Callable:
-    """The view, answering a method that it does not have as a problem too."""
+    """Return the view with a problem document for methods that it does not allow."""
 
     @wraps(view)
     def answered(request: HttpRequest, *args, **kwargs) -> HttpResponse:
@@ -83,7 +83,7 @@ def _in_words(view: Callable) -> Callable:
 
 
 def _open_to_tokens(urls: tuple) -> tuple:
-    """The site's views need a login by default; the API checks its callers itself, but for its documentation page."""
+    """Exempt the API from the site's login requirement, except its documentation page: it authenticates by itself."""
     patterns, app, namespace = urls
     for pattern in patterns:
         if pattern.name == "openapi-json":

@@ -61,7 +61,7 @@ def _route(entry: Action) -> Callable:
 
 
 def _arguments(request: ApiRequest) -> dict[str, Any]:
-    """The JSON object of the body; no body is no arguments."""
+    """Return the JSON object of the body; an empty body has no arguments."""
     if request.GET:
         fix = "Send them as one JSON object."
         raise BadRequest("The arguments of an action stand in the body, not in the address.", fix=fix)

@@ -72,8 +72,10 @@ class TextDocument(Schema):
 
 @router.post("/documents", summary="Add documents: files of a form, or one text as JSON.", openapi_extra=_BODY)
 def add(request: ApiRequest):
-    """`status` says of each: added, replaced, or unchanged, when the same content is there already. Of several files
-    the wrong ones are in `errors`, and the others are added."""
+    """Add documents and return each with its `status`: added, replaced, or unchanged for the same content.
+
+    Of several files the invalid ones are listed in `errors`, and the others are added.
+    """
     request.auth.require_for_knowledge("add")
     if request.content_type == "application/json":
         given = _text_document(request)

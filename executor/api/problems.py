@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def problem(error: ExecutorError) -> HttpResponse:
-    """The problem document of an error."""
+    """Return the problem document of an error."""
     response = HttpResponse(orjson.dumps(error.problem()), status=error.status, content_type="application/problem+json")
     if error.status == 401:
         response["WWW-Authenticate"] = "Bearer"
@@ -30,7 +30,7 @@ def problem(error: ExecutorError) -> HttpResponse:
 
 
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """What Django itself refuses: as a problem to callers of the API, as its page to the others."""
+    """Answer a request that Django refuses: a problem for the API, Django's page elsewhere."""
     if not request.path.startswith("/api/"):
         return bad_request(request, exception)
     if isinstance(exception, DisallowedHost):

@@ -25,7 +25,7 @@ class Renderer(BaseRenderer):
 
 
 def answer(response: Response) -> HttpResponseBase:
-    """The HTTP form of an action's answer: JSON, or the stream of an export as a file."""
+    """Return an action's response over HTTP: JSON, or the stream of an export as a file."""
     if response.stream is None:
         return HttpResponse(orjson.dumps(response.as_dict()), content_type="application/json")
     http = StreamingHttpResponse(_pieces(response.stream), content_type=response.content_type)
@@ -35,8 +35,10 @@ def answer(response: Response) -> HttpResponseBase:
 
 
 async def _pieces(stream: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """A plain iterator as an asynchronous one: Django would collect a plain one in memory before it sends it. All of
-    it is read in one thread, with one database connection."""
+    """Yield the items of a plain iterator, which Django would collect in memory before it sends the first.
+
+    One thread with one database connection reads all of them.
+    """
     loop = asyncio.get_running_loop()
     reader = ThreadPoolExecutor(1, "export")
     try:

@@ -117,8 +117,11 @@ def events(
     after: int = _FROM,
     wait: float = Query(0, ge=0, le=MAX_WAIT),
 ):
-    """`seq` is the last frame of this answer: ask on with `after=seq`. `more` says that there are more already. Where
-    the frames are gone, `snapshot` has the batch as it is now: read its tasks, and ask on with `after=seq`."""
+    """Return the frames after `after`. `seq` is the last one: continue with `after=seq`.
+
+    `more` is true when there are further ones already. If the frames have been deleted, `snapshot` is the batch as it
+    is now: read its tasks, and continue with `after=seq`.
+    """
     request.auth.require("read")
     key = find_batch(batch_id).batch_id
     frames = frames_after(key, after)
@@ -153,8 +156,10 @@ def task(request: ApiRequest, task_id: str):
 
 @router.get("/tasks/{task_id}/log", tags=["tasks"], summary="The live log of the task's last attempt.")
 def log(request: ApiRequest, task_id: str, after: int = _FROM, attempt: int | None = Query(None, ge=1, le=2**31 - 1)):
-    """Text from byte `after` on; ask on with `after=next`. `skipped` bytes before it are not kept. `done` says that
-    nothing more will come."""
+    """Return the text from byte `after` on; continue with `after=next`.
+
+    `skipped` is the number of bytes before it that were not kept. `done` is true at the end of the log.
+    """
     request.auth.require("read")
     found = find_task(task_id, "batch_id", "number", "attempt", "status")
     wanted = attempt or found.attempt

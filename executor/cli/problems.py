@@ -11,7 +11,7 @@ _NO_TABLES = ("no such table", "no such column", "does not exist", "has no colum
 
 
 def explained(error: Exception) -> ExecutorError:
-    """The error as one that can be shown to people."""
+    """Return the error as one with a message and a fix for users."""
     cause = error.__cause__ if isinstance(error.__cause__, DatabaseError) else error
     told = str(cause).split("\n")[0].strip()
     if isinstance(cause, DatabaseError) and any(word in told for word in _NO_TABLES):

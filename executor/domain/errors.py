@@ -53,7 +53,7 @@ class ExecutorError(Exception):
         self.errors = errors or []
 
     def problem(self) -> dict:
-        """The RFC 9457 problem document of this error."""
+        """Return the RFC 9457 problem document of this error."""
         return {
             "type": f"/api/docs#{self.code}",  # relative to the address of the call (RFC 9457)
             "title": self.code.replace("_", " ").capitalize(),

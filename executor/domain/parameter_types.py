@@ -21,7 +21,7 @@ def _storable(text: str) -> str:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """A moment in UTC; one without a zone is taken for that.
+    """Return a time in UTC; one without a zone is taken as UTC.
 
     Raises ValueError within hours of the first or the last moment that there is.
     """
@@ -32,7 +32,7 @@ def in_utc(moment: datetime) -> datetime:
 
 
 def _words(value: Any) -> Any:
-    """A list, also from text: `failed,cancelled`."""
+    """Return a list, also from a text such as `failed,cancelled`."""
     if isinstance(value, str):
         return [word.strip() for word in value.split(",") if word.strip()]
     return value
@@ -71,7 +71,7 @@ def _number(value: Any) -> Any:
 
 
 def _base64(value: Any) -> Any:
-    """Checked here: the standard decoder passes over what is none."""
+    """Refuse invalid base64, which the standard decoder skips."""
     if isinstance(value, str):
         try:
             base64.b64decode("".join(value.split()), validate=True)

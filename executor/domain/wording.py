@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 task`, `2 tasks`, `10,000 tasks`"""
+    """Return a number with its noun: `1 task`, `2 tasks`, `10,000 tasks`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

@@ -201,5 +201,5 @@ _feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = WeakKeyDictionary()
 
 
 def feed() -> Feed:
-    """The feed of the running event loop."""
+    """Return the feed of the running event loop."""
     return _feeds.setdefault(asyncio.get_running_loop(), Feed())

@@ -27,8 +27,10 @@ class TaskFilter:
 
     @property
     def needs_search(self) -> bool:
-        """Whether no index serves the filter. An index serves one status, one function, or one priority other than
-        medium, which most tasks have."""
+        """Whether no index serves the filter.
+
+        An index serves one status, one function, or one priority other than medium, which most tasks have.
+        """
         words = [*self.status, *self.priority, *filter(None, [self.function])]
         return bool(self.q) or len(words) > 1 or Priority.MEDIUM.label in map(str.lower, self.priority)
 

@@ -19,8 +19,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
-    """A loop in a single thread: forking beside other threads is unsafe, and children die with the thread that
-    started them."""
+    """A loop in a single thread.
+
+    Forking beside other threads is unsafe, and children die with the thread that started them.
+    """
 
     def __init__(self, log: Log):
         self.log = log

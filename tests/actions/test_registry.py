@@ -22,7 +22,7 @@ from executor.domain.parameter_types import BatchName
 
 @pytest.fixture
 def pause(monkeypatch):
-    """An action that exists for one test."""
+    """Register an action for one test."""
     monkeypatch.setattr("executor.actions.registry.ACTIONS", ACTIONS)
     before = dict(ACTIONS)
 

@@ -290,7 +290,6 @@ def test_every_offset_gives_its_part_of_the_list(execute, mixed, statuses, newes
 
 def test_results_go_on_although_tasks_move_while_they_are_read(mixed):
     """One that is over since it was found is left out of its page, and the pages after it still come."""
-
     statements = count(1)
 
     def meanwhile(execute, *how):

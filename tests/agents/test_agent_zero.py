@@ -37,7 +37,7 @@ def _key():
 
 @pytest.fixture(scope="module")
 def workers(start_worker, tools):
-    """The workers of this module; the last one is alive."""
+    """Give the workers of this module; the last one is alive."""
     started = []
 
     def more():
@@ -86,7 +86,7 @@ def tell(message: str, **more) -> dict:
 
 
 def failed(message: str, **more) -> dict:
-    """The task of a message that fails."""
+    """Return the task of a message that fails."""
     task = submit(tell(message, max_retries=2, **more)).wait().task()
     assert task["status"] == "failed" and KEY not in json.dumps(task)
     return task

@@ -173,7 +173,7 @@ class _Endless(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endless():
-    """A real server whose answers have no end."""
+    """Run a server with endless responses."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Endless)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()

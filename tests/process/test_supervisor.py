@@ -164,7 +164,7 @@ finally:
 
 @pytest.fixture(params=[1])
 def supervising(request):
-    """A supervisor with a grace period of `request.param` seconds."""
+    """Run a supervisor with a grace period of `request.param` seconds."""
     process = subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR_PROGRAM, str(request.param)],
         cwd=PROJECT,

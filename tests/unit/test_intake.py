@@ -19,12 +19,12 @@ NAN, INFINITY = float("nan"), float("inf")
 
 @pytest.fixture(autouse=True)
 def _functions():
-    """A function that takes anything, one for which a scope is needed, one that cannot run here."""
+    """Register a function that takes anything, one that needs a scope, and one that cannot run here."""
     with registry.temporary_registrations():
 
         @task_function("free")
         def free(value=None):
-            """Takes anything."""
+            """Take anything."""
 
         @task_function("secret", scope="code")
         def secret():
