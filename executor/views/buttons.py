@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,9 +10,6 @@ from django import forms
 
 from executor.actions import ACTIONS, Button
 from executor.views.schema_form import model_form
-
-BATCH_BUTTONS = tuple(button for entry in ACTIONS.values() for button in entry.buttons if button.target == "batch")
-TASK_BUTTONS = tuple(button for entry in ACTIONS.values() for button in entry.buttons if button.target == "tasks")
 
 
 @dataclass(frozen=True)
@@ -35,11 +33,16 @@ class BatchButton:
         return form
 
 
-def batch_buttons(batch: dict, scopes: set[str] | frozenset[str], place: str) -> list[BatchButton]:
+def batch_buttons(batch: dict, scopes: Collection[str], place: str) -> list[BatchButton]:
     """Return the buttons at a place of the page that the scopes permit."""
-    return [BatchButton(each, batch) for each in BATCH_BUTTONS if each.place == place and each.scope in scopes]
+    return [BatchButton(button, batch) for button in _buttons("batch", scopes) if button.place == place]
 
 
-def task_buttons(scopes: set[str] | frozenset[str]) -> list[Button]:
+def task_buttons(scopes: Collection[str]) -> list[Button]:
     """Return the buttons for selected tasks that the scopes permit."""
-    return [button for button in TASK_BUTTONS if button.scope in scopes]
+    return _buttons("tasks", scopes)
+
+
+def _buttons(target: str, scopes: Collection[str]) -> list[Button]:
+    buttons = [button for entry in ACTIONS.values() for button in entry.buttons]
+    return [button for button in buttons if button.target == target and button.scope in scopes]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -10,12 +11,15 @@ from django.test import Client
 from django.urls import reverse
 
 from executor.access import login_link_path
+from executor.actions import ACTIONS, Button
+from executor.domain.task_item import TaskItem
 from executor.models import Batch, BatchTask
 from executor.queue.batch_queue import Progress
 from executor.queue.dispatch import open_batches
 from executor.reads.task_table import COLUMNS, DETAILS, FORMATS, TASK_FORMATS, Column
 from executor.storage.attempt_log import AttemptLog
 from executor.views.batch import ROWS
+from executor.views.forms import TaskForm
 from tests.factories import FakeWorker, add_tasks, make_batch, running_batch, start, task_in
 from tests.support.batches import NOBODYS
 from tests.support.page import Page
@@ -339,6 +343,15 @@ def test_batch_is_started_and_stopped(operator):
     assert now(batch).state == "stopping" and stopped.has_button("Start")
 
 
+def test_buttons_come_from_the_registry_of_actions(operator, mixed, monkeypatch):
+    own = {"action": "update", "scope": "control"}
+    buttons = (Button("Call it X", arguments={"name": "X"}, **own), Button("Hidden", states=("running",), **own))
+    monkeypatch.setitem(ACTIONS, "update", replace(ACTIONS["update"], buttons=buttons))
+    page = look(operator, batch_url(mixed))
+    assert not page.has_button("Rename") and not page.has_button("Hidden")
+    assert page.submit(button="Call it X").heading == "X"
+
+
 def test_stop_now_forces_the_stop(operator):
     batch, _ = running_batch()
     FakeWorker().take(batch)
@@ -469,6 +482,10 @@ def test_form_adds_one_task(operator):
     assert task.get_priority_display() == "high" and task.timeout == 60
     assert f"{task.run_after:%Y-%m-%d %H:%M}" == "2030-01-31 12:30"
     assert task.params["duration"] == 2.5 and task.params["fail_times"] == 1 and "seed" not in task.params
+
+
+def test_task_form_has_the_fields_of_a_task():
+    assert {"function", "params", *TaskForm().fields} == set(TaskItem.model_fields)
 
 
 def test_form_offers_another_task_of_the_same_function(operator):
