@@ -118,10 +118,10 @@ import argparse, json
 parser = argparse.ArgumentParser()
 for word in "kwro":
     parser.add_argument(f"-{word}", nargs="*" if word == "k" else None)
-asked = parser.parse_args()
-with open(asked.o, "a") as out:
-    for name in asked.k:
-        out.write(json.dumps({"name": name, "wl": asked.w, "rate": 10.0}) + "\\n")
+arguments = parser.parse_args()
+with open(arguments.o, "a") as out:
+    for name in arguments.k:
+        out.write(json.dumps({"name": name, "wl": arguments.w, "rate": 10.0}) + "\\n")
 """
 
 
@@ -129,10 +129,10 @@ def test_peers_are_measured_in_the_same_run(environment, tmp_path):
     (tmp_path / "venv" / "bin").mkdir(parents=True)
     (tmp_path / "venv" / "bin" / "python").symlink_to(sys.executable)
     (tmp_path / "bench.py").write_text(PEERS)
-    words = ("benchmark", "noop", "--tasks", "50", "--against", str(tmp_path), "--peers", "one", "two")
-    done = manage(*words, "--json", env=environment, timeout=240)
+    command = ("benchmark", "noop", "--tasks", "50", "--against", str(tmp_path), "--peers", "one", "two")
+    done = manage(*command, "--json", env=environment, timeout=240)
     assert json.loads(done.stdout)["workloads"]["noop"]["peers"] == {"one": 10.0, "two": 10.0}, done.stderr
-    assert "times as good" in manage(*words, env=environment, timeout=240).stdout
+    assert "times as good" in manage(*command, env=environment, timeout=240).stdout
     done = manage(
         "benchmark", "noop", "--tasks", "1", "--against", str(tmp_path / "venv"), env=environment, timeout=240
     )

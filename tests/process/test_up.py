@@ -31,13 +31,13 @@ STOP_TIMEOUT = 30  # seconds; `up` kills what has not ended after 10
 class Up:
     """A running `up` and its output."""
 
-    def __init__(self, data, *words, env=None):
+    def __init__(self, data, *arguments, env=None):
         self.data = data
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "up", "--data", str(data), "--port", str(self.port), *words],
+            [sys.executable, "manage.py", "up", "--data", str(data), "--port", str(self.port), *arguments],
             cwd=PROJECT,
             env={**clean_environment(), **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -80,8 +80,8 @@ class Up:
                 pass
         return found
 
-    def one(self, words) -> int:
-        return next(pid for pid, line in self.descendants().items() if words in line)
+    def one(self, text) -> int:
+        return next(pid for pid, line in self.descendants().items() if text in line)
 
     def end(self):
         """Kill everything, also after a test that failed midway."""
@@ -103,8 +103,8 @@ def up():
     started = []
     with tempfile.TemporaryDirectory(prefix="up-", dir="/tmp") as folder:  # short enough for a socket
 
-        def start(*words, data=None, env=None):
-            started.append(Up(data or Path(folder), "--workers", "1", *words, env=env))
+        def start(*arguments, data=None, env=None):
+            started.append(Up(data or Path(folder), "--workers", "1", *arguments, env=env))
             return started[-1]
 
         yield start
@@ -128,10 +128,10 @@ def test_site_starts_serves_and_stops(up):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE((site.data / "valkey.sock").stat().st_mode) == 0o700
     assert site.text.count(str(path)) == 1
-    asked = urllib.request.Request(
+    request = urllib.request.Request(
         f"{site.url}/api/batches", headers={"Authorization": f"Bearer {path.read_text().strip()}"}
     )
-    with urllib.request.urlopen(asked, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.status == 200
 
     link = site.wait_for_line(r"^login: (http://\S+)$")[1]
@@ -263,10 +263,10 @@ def test_configured_servers_are_used(up, surroundings, valkey, shared_db):
 
 
 @pytest.mark.parametrize(
-    "words", [("--port", "0"), ("--port", "http"), ("--workers", "0"), ("--host", "no.such.host.")]
+    "arguments", [("--port", "0"), ("--port", "http"), ("--workers", "0"), ("--host", "no.such.host.")]
 )
-def test_invalid_arguments_are_rejected(tmp_path, words):
-    port = () if words[0] == "--port" else ("--port", str(free_port()))
-    result = manage("up", "--data", str(tmp_path), *port, *words, env=clean_environment())
+def test_invalid_arguments_are_rejected(tmp_path, arguments):
+    port = () if arguments[0] == "--port" else ("--port", str(free_port()))
+    result = manage("up", "--data", str(tmp_path), *port, *arguments, env=clean_environment())
     assert result.returncode != 0 and "Traceback" not in result.stderr
-    assert words[1] in result.stderr
+    assert arguments[1] in result.stderr

@@ -99,8 +99,8 @@ def test_socket_without_a_login_is_closed_with_its_code(watch):
 
 def test_user_without_a_role_is_rejected(watch):
     batch = submit(item("ok"), start=False)
-    nobody = cookie(User.objects.create_user("nobody"))
-    assert watch(batch.id, user_cookie=nobody).closed_with() == 4403
+    own_cookie = cookie(User.objects.create_user("no-role"))
+    assert watch(batch.id, user_cookie=own_cookie).closed_with() == 4403
 
 
 @pytest.mark.parametrize(

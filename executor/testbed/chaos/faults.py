@@ -81,7 +81,7 @@ class ChaosSite(TemporarySite):
             while lines:
                 text = lines.popleft()
                 if not text.startswith("{"):
-                    self.log.line("callers", text)  # shown if there is no report
+                    self.log.line("callers", text)  # printed if there is no report
                     continue
                 line = orjson.loads(text)
                 report.update(line.get("report", {}))
