@@ -1,4 +1,4 @@
-"""Who calls, and what they may do. People come with a Django login, agents with a bearer token."""
+"""Callers and their rights. People have a Django login, agents a bearer token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from django.utils.http import base36_to_int, urlsafe_base64_decode, urlsafe_base
 from executor.domain.errors import BadRequest, Conflict, NotAllowed, NotAuthenticated
 from executor.models import ApiToken
 
-# What a caller may be allowed: to see, to hand in tasks, to start, stop and change, to run code of their own.
+# The rights: to see; to add tasks; to start, stop and change; to run code.
 SCOPES = ("read", "submit", "control", "code")
 
 # The groups of people. Only admins manage users and tokens, in Django's admin.
@@ -36,13 +36,14 @@ _TOKEN = re.compile(r"bx_([0-9a-f]{8})_")
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever asks for something: `key` is `user:<id>`, `token:<id>` or `cli`."""
+    """A person or program that calls: `key` is `user:<id>`, `token:<id>` or `cli`."""
 
     key: str
     name: str
     scopes: frozenset[str]
 
     def require(self, scope: str) -> None:
+        """Raise NotAllowed unless the caller has a scope."""
         if scope not in self.scopes:
             raise NotAllowed(
                 f"{self.name} may not do this: it needs the scope {scope!r}.",
@@ -63,7 +64,7 @@ def caller_of_user(user: User | AnonymousUser) -> Caller:
     Raises NotAuthenticated.
     """
     if not user.is_authenticated or not user.is_active:
-        raise NotAuthenticated("Nobody is logged in.", fix="Log in first.")
+        raise NotAuthenticated("You are not logged in.", fix="Log in first.")
     if user.is_superuser:
         scopes = frozenset(SCOPES)
     else:
@@ -77,10 +78,10 @@ def caller_of_token(text: str) -> Caller:
 
     Raises NotAuthenticated.
     """
-    # Asked for by every request, so in words of our own.
+    # Part of every request: raw SQL costs half of what the ORM does.
     found = ApiToken.objects.raw("SELECT * FROM executor_apitoken WHERE prefix = %s", [_prefix(text)])
     token = next(iter(found), None)
-    # Compared in constant time, and also when there is no such token.
+    # Compared in constant time, and also if there is no such token.
     matches = hmac.compare_digest(_digest(text), token.digest if token else _digest(""))
     if token is None or not matches:
         raise NotAuthenticated("This token is not known.")
@@ -94,7 +95,7 @@ def caller_of_token(text: str) -> Caller:
 
 
 def caller_of_shell() -> Caller:
-    """Whoever may run commands on this machine with its settings may do everything."""
+    """Return the caller for the command line, which has all rights: it can read the settings and the database."""
     return Caller("cli", "command line", frozenset(SCOPES))
 
 
@@ -105,7 +106,7 @@ def create_token(name: str, scopes: Iterable[str], expires_at: datetime | None =
     """
     scopes = [scope for scope in SCOPES if scope in _known(scopes)]
     if not name or len(name) > 100:
-        raise BadRequest("A token needs a name of 1 to 100 characters.", fix="Give it one that says who uses it.")
+        raise BadRequest("A token needs a name of 1 to 100 characters.", fix="Name it after its user.")
     if ApiToken.objects.filter(name=name).exists():
         raise Conflict(f"There is a token named {name!r} already.", fix="Choose another name.")
     prefix = secrets.token_hex(4)
@@ -117,7 +118,7 @@ def create_token(name: str, scopes: Iterable[str], expires_at: datetime | None =
 
 
 def ensure_roles(**_signal) -> None:
-    """Make the groups of `ROLES` where they are missing; after every migration. Admins get the admin's rights then."""
+    """Create the missing groups of `ROLES`, after every migration. A new group `admin` gets all permissions."""
     for name in ROLES:
         group, made = Group.objects.get_or_create(name=name)
         if made and name == "admin":
@@ -129,12 +130,12 @@ def ensure_roles(**_signal) -> None:
 
 
 class _LoginLinks(PasswordResetTokenGenerator):
-    """Signed over the time of the user's last login, so that a link is void as soon as it was used."""
+    """Login links, signed over the time of the user's last login: a link is void as soon as it was used."""
 
     key_salt = "executor.access.LoginLinks"
 
     def _make_hash_value(self, user, timestamp):
-        # To the microsecond: the inherited value is cut to seconds, in which a link could be used twice.
+        # To the microsecond: the inherited value has whole seconds, within which a link could be used twice.
         return f"{super()._make_hash_value(user, timestamp)}{user.last_login and user.last_login.isoformat()}"
 
     def check_token(self, user, token):
@@ -154,10 +155,10 @@ def login_link_path(user: User) -> str:
 
 
 def user_of_login_link(uid: str, token: str) -> User | None:
-    """Whose link it is; None when it was used or has expired. `django.contrib.auth.login` makes it void."""
+    """Return the user of a login link; None if it was used or has expired. `django.contrib.auth.login` makes it void."""
     try:
         user = User.objects.filter(pk=int(urlsafe_base64_decode(uid)), is_active=True).first()
-    except (ValueError, OverflowError):  # somebody made the link up
+    except (ValueError, OverflowError):  # a forged link
         return None
     return user if user is not None and _login_links.check_token(user, token) else None
 
@@ -190,7 +191,7 @@ def _known(scopes: Iterable[str]) -> set[str]:
 
 
 def _note_use(token: ApiToken, now: datetime) -> None:
-    """At most once a minute, so that an agent that polls does not write."""
+    """Store the time of use, at most once a minute: polling agents must not write with every request."""
     if token.last_used_at is None or now - token.last_used_at >= TOKEN_USE_NOTED:
         fresh = Q(last_used_at=None) | Q(last_used_at__lte=now - TOKEN_USE_NOTED)
         ApiToken.objects.filter(fresh, pk=token.pk).update(last_used_at=now)

@@ -26,13 +26,15 @@ METADATA_BYTES = 16 * 1024
 
 
 class AddBatchParameters(Parameters):
+    """The tasks, and the batch that they are added to."""
+
     tasks: Annotated[Any, WithJsonSchema({"type": "array", "items": TaskItem.model_json_schema()})] = Field(
         description="The tasks: a list of objects with the fields of a task, or the same as JSON or JSON Lines text."
     )
     name: Line = Field("", description="A name for the new batch.")
     batch: BatchName
     defaults: dict[str, Any] = Field(
-        default_factory=dict, description="Fields that every task has unless it says other."
+        default_factory=dict, description="Fields of every task that does not give them itself."
     )
     start: bool = Field(False, description="Also start the batch.")
     max_concurrent: Concurrency | None = None
@@ -58,7 +60,9 @@ class AddBatchParameters(Parameters):
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         if isinstance(value, Iterator):
-            return list(islice(value, settings.BATCH_MAX_TASKS + 1))  # one too many is enough to refuse it
+            return list(
+                islice(value, settings.BATCH_MAX_TASKS + 1)
+            )  # one more than permitted is enough to refuse the call
         if not isinstance(value, str):
             return value
         try:
@@ -66,7 +70,7 @@ class AddBatchParameters(Parameters):
                 return orjson.loads(value)
         except orjson.JSONDecodeError as error:
             raise ValueError(f"as text they must be a JSON list, or one JSON object a line ({error})") from None
-        # At line feeds alone: `splitlines` also cuts at characters that may stand in a JSON string as they are.
+        # At line feeds only: `splitlines` also splits at characters that a JSON string may contain.
         tasks = [task for _, task in read_lines(value.split("\n"))]
         if tasks and all(isinstance(task, BadLine) for task in tasks):
             raise ValueError(f"as text they must be a JSON list, or one JSON object a line (this {tasks[0].reason})")
@@ -85,10 +89,10 @@ def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
     items = parameters.tasks
     if isinstance(items, dict | bytes) or not hasattr(items, "__iter__"):
         errors = [{"field": "tasks", "reason": "must be a list"}]
-        raise BadRequest("`tasks` must be a list of tasks.", fix="One task goes into a list too.", errors=errors)
-    if parameters.batch and (lost := [name for name in ("name", "metadata") if getattr(parameters, name)]):
-        errors = [{"field": name, "reason": "is for a new batch; `batch` names one that exists"} for name in lost]
-        raise BadRequest(f"With `batch`, {' and '.join(lost)} would be lost.", fix="Use `update`.", errors=errors)
+        raise BadRequest("`tasks` must be a list of tasks.", fix="Put a single task into a list too.", errors=errors)
+    if parameters.batch and (ignored := [name for name in ("name", "metadata") if getattr(parameters, name)]):
+        errors = [{"field": name, "reason": "is for a new batch; `batch` names an existing one"} for name in ignored]
+        raise BadRequest(f"With `batch`, {' and '.join(ignored)} would be ignored.", fix="Use `update`.", errors=errors)
     named = call.batch(parameters.batch) if parameters.batch else None
     owner = named.owner if named else None
     tasks = task_validation.validate_items(items, call.caller, parameters.defaults, owner=owner)
@@ -121,7 +125,7 @@ def new_batch(
     max_concurrent: int | None = None,
     is_default: bool = False,
 ) -> Batch:
-    """Make an empty batch of this caller.
+    """Create an empty batch of this caller.
 
     Raises BadRequest for metadata that cannot be kept.
     """
@@ -129,7 +133,7 @@ def new_batch(
     if problem or len(text) > METADATA_BYTES:
         problem = problem or f"has {len(text):,} bytes; at most {METADATA_BYTES:,} are allowed"
         errors = [{"field": "metadata", "reason": problem}]
-        raise BadRequest(f"The metadata {problem}.", fix="They are notes: a small JSON object.", errors=errors)
+        raise BadRequest(f"The metadata {problem}.", fix="Metadata are notes: give a small JSON object.", errors=errors)
     batch = Batch.objects.create(
         name=name,
         owner=call.caller.key,

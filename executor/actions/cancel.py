@@ -1,4 +1,4 @@
-"""cancel: end tasks that are not over."""
+"""cancel: end queued and running tasks."""
 
 from executor.domain.states import MOVES
 from executor.queue.dispatch import open_batches
@@ -23,7 +23,7 @@ from .selector import Selector
     ),
 )
 def cancel(call: Call, parameters: Selector) -> Response:
-    """Cancel queued tasks at once, and kill running ones; those that are over stay as they are."""
+    """Cancel queued tasks at once, and kill running ones; final tasks stay unchanged."""
     selected = parameters.selected(call)
     cancelled = cancelling = seen = 0
     with open_batches({batch_id for batch_id, _ in selected}) as queue:
@@ -33,7 +33,7 @@ def cancel(call: Call, parameters: Selector) -> Response:
             cancelled, cancelling = cancelled + queued, cancelling + running
     call.audit.update(cancelled=cancelled, cancelling=cancelling)
     skipped = seen - cancelled - cancelling
-    told = [("Cancelled", cancelled), ("Running, being killed", cancelling), ("Over already", skipped)]
-    message = ". ".join(f"{what}: {count:,}" for what, count in told if count) or "No task matched"
+    parts = [("Cancelled", cancelled), ("Running, being killed", cancelling), ("Over already", skipped)]
+    message = ". ".join(f"{what}: {count:,}" for what, count in parts if count) or "No task matched"
     data = {"cancelled": cancelled, "cancelling": cancelling, "skipped": skipped}
     return Response(True, f"{message}.", data)

@@ -1,4 +1,4 @@
-"""clear: delete tasks that are over."""
+"""clear: delete final tasks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from executor.queue.retention import forget_files
 from .call import Call, Parameters, Response
 from .registry import Button, action
 
-OLDEST = 100 * 366 * 86_400  # seconds
-CHUNK = 5_000  # tasks deleted in one transaction: others get their turn in between
+MAX_AGE = 100 * 366 * 86_400  # seconds
+CHUNK = 5_000  # tasks deleted in one transaction; other writers run in between
 
 
 def _moment_or_age(value: str | float | None) -> datetime | float | None:
@@ -30,13 +30,15 @@ def _moment_or_age(value: str | float | None) -> datetime | float | None:
         try:
             value = float(text)
         except ValueError:
-            return in_utc(datetime.fromisoformat(text))  # a ValueError of its own says what is wrong
-    if value is not None and not 0 <= value <= OLDEST:
-        raise ValueError(f"must be an age of 0 to {OLDEST:,} seconds, or a time (ISO 8601)")
+            return in_utc(datetime.fromisoformat(text))  # its ValueError names the mistake
+    if value is not None and not 0 <= value <= MAX_AGE:
+        raise ValueError(f"must be an age of 0 to {MAX_AGE:,} seconds, or a time (ISO 8601)")
     return value
 
 
 class ClearParameters(Parameters):
+    """The final tasks to delete."""
+
     batch: BatchName
     statuses: Statuses = Field(
         default_factory=lambda: [TaskStatus.COMPLETED.value], description="Which final statuses to delete."
@@ -44,7 +46,7 @@ class ClearParameters(Parameters):
     older_than: Annotated[str | float | None, AfterValidator(_moment_or_age)] = Field(
         None, description="Only tasks that ended before: seconds ago, or a time (ISO 8601)."
     )
-    dry_run: bool = Field(False, description="Only say what would be deleted.")
+    dry_run: bool = Field(False, description="Only report what would be deleted.")
 
 
 @action(
@@ -55,11 +57,11 @@ class ClearParameters(Parameters):
     buttons=(Button("Clear finished tasks…", fields=("statuses", "older_than"), is_destructive=True, preview=True),),
 )
 def clear(call: Call, parameters: ClearParameters) -> Response:
-    """Delete tasks of a batch that are over; running and queued ones never. `dry_run` says what would go."""
+    """Delete final tasks of a batch, never queued or running ones. `dry_run` reports what would be deleted."""
     batch = call.batch(parameters.batch)
     live = [status for status in parameters.statuses if status not in FINAL]
     if live:
-        fix = "Statuses that can be cleared: completed, failed, cancelled. `cancel` tasks first."
+        fix = f"Statuses that can be cleared: {', '.join(FINAL)}. `cancel` tasks first."
         raise BadRequest(f"Tasks that are {' or '.join(live)} cannot be cleared.", fix=fix)
     chosen = BatchTask.objects.filter(batch_id=batch.batch_id, status__in=parameters.statuses or [*FINAL])
     if parameters.older_than is not None:

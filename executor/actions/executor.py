@@ -1,4 +1,4 @@
-"""BatchExecutor: the one door to the actions."""
+"""BatchExecutor: the entry point to the actions for every adapter."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from executor.queue import dispatch
 from .call import Call, Parameters, Response
 from .registry import ACTIONS, Action
 
-# Every `add` leaves one: the ORM's way takes three times as long.
+# Every `add` writes one; the ORM takes three times as long.
 _AUDIT = "INSERT INTO executor_auditentry (at, actor, action, batch_id, detail) VALUES (%s, %s, %s, %s, %s)"
 
 
 class BatchExecutor:
-    """Runs actions for one caller. Every error that it raises is an ExecutorError and has changed nothing."""
+    """The actions for one caller. Their errors are ExecutorErrors, after which nothing has changed."""
 
-    def __init__(self, caller: Caller):
+    def __init__(self, caller: Caller) -> None:
         self.caller = caller
 
     def execute(self, /, action: str, **kwargs) -> Response:
@@ -37,7 +37,7 @@ class BatchExecutor:
         return self.call(action, kwargs)
 
     def call(self, action: str, arguments: dict[str, Any]) -> Response:
-        """Run an action with arguments from outside, whatever their names.
+        """Run an action with arguments that come from outside.
 
         Raises BadRequest for an unknown action or wrong arguments, NotAllowed, and what the action raises.
         """
@@ -74,7 +74,7 @@ class BatchExecutor:
         return response
 
     def _once(self, entry: Action, call: Call, parameters: Parameters) -> Response:
-        """Run the action, or give the answer that the same call with the same key was given before."""
+        """Run the action, or return the stored answer of an earlier call with the same key and arguments."""
         key = getattr(parameters, "idempotency_key", None) if entry.keyed else None
         if not key:
             response = entry.run(call, parameters)
@@ -84,7 +84,7 @@ class BatchExecutor:
         record = IdempotentCall(owner=self.caller.key, key=key, fingerprint=fingerprint, answer="")
         try:
             with transaction.atomic():
-                # Written first: of two calls at the same time, the second waits here for the first one's answer.
+                # Inserted first: of two concurrent calls the second one waits here until the first has its answer.
                 record.save(force_insert=True)
         except IntegrityError:
             earlier = IdempotentCall.objects.get(owner=self.caller.key, key=key)
@@ -111,12 +111,12 @@ class BatchExecutor:
 def _fingerprint(entry: Action, parameters: Parameters) -> str:
     """Return what identifies a repeated call: the action and its validated arguments.
 
-    Raises BadRequest for arguments that are no JSON.
+    Raises BadRequest for arguments that cannot be written as JSON.
     """
-    said = {name: getattr(parameters, name) for name in parameters.model_fields_set - {"idempotency_key"}}
+    arguments = {name: getattr(parameters, name) for name in parameters.model_fields_set - {"idempotency_key"}}
     try:
-        text = orjson.dumps([entry.name, said], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
+        text = orjson.dumps([entry.name, arguments], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
     except (TypeError, ValueError, RecursionError) as error:
-        fix = "Give texts, numbers, booleans, null, lists and objects alone."
+        fix = "Use texts, numbers, booleans, null, lists and objects only."
         raise BadRequest(f"The arguments cannot be written as JSON: {error}.", fix=fix) from None
     return hashlib.sha256(text).hexdigest()

@@ -1,4 +1,4 @@
-"""export: all results of a batch as one file, made while it is sent."""
+"""export: all results of a batch as one file, written while it is sent."""
 
 import csv
 import io
@@ -18,14 +18,16 @@ from .call import Call, Parameters, Response
 from .registry import action
 
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
-# A cell that begins like this is run as a formula by spreadsheets.
+# Spreadsheets run a cell that begins like this as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # fmt: skip
-LINES = 1000  # of one piece
+ROWS_PER_PIECE = 1000
 _FOREIGN = [RESULT_COLUMNS.index(name) for name in FOREIGN_TEXT]
 _JSON = [RESULT_COLUMNS.index(name) for name in JSON_COLUMNS]
 
 
 class ExportParameters(Parameters):
+    """The tasks, and the format of the file."""
+
     batch: BatchName
     format: Literal["json", "csv", "jsonl"] = "json"
     status: StatusFilter
@@ -33,11 +35,11 @@ class ExportParameters(Parameters):
 
 @action("read", {"format": "csv"}, atomic=False)
 def export(call: Call, parameters: ExportParameters) -> Response:
-    """Give all tasks of a batch with their results as JSON (a list), JSON Lines or CSV."""
+    """Return all tasks of a batch with their results as JSON (a list), JSON Lines or CSV."""
     row = call.batch(parameters.batch)
     count = list_tasks(row.batch_id, TaskFilter(status=parameters.status), limit=1).matching
     statuses = [status.lower() for status in parameters.status]
-    rows = export_rows(row.batch_id, statuses, LINES)
+    rows = export_rows(row.batch_id, statuses, ROWS_PER_PIECE)
     write = {"json": _json, "csv": _csv, "jsonl": _jsonl}[parameters.format]
     url = f"/api/batches/{row.batch_id}/export?format={parameters.format}"
     if parameters.status:
@@ -66,11 +68,11 @@ def _json(chunks: Iterator[list[tuple]]) -> Iterator[bytes]:
 
 
 def _object(row: tuple) -> bytes:
-    shown = dict(zip(RESULT_COLUMNS, row, strict=True))
+    task = dict(zip(RESULT_COLUMNS, row, strict=True))
     for name in JSON_COLUMNS:
-        if shown[name] is not None:
-            shown[name] = orjson.Fragment(shown[name])
-    return orjson.dumps(shown)
+        if task[name] is not None:
+            task[name] = orjson.Fragment(task[name])
+    return orjson.dumps(task)
 
 
 def _csv(chunks: Iterator[list[tuple]]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""results: what the tasks of a batch gave back, a page at a time."""
+"""results: the tasks of a batch with their results, page by page."""
 
 from typing import Any
 
@@ -18,6 +18,8 @@ from .registry import action
 
 
 class ResultsParameters(Parameters):
+    """The tasks, the page, and the fields of the answer."""
+
     batch: BatchName
     status: StatusFilter
     custom_ids: Ids | None = Field(None, description="Only these tasks.")
@@ -26,12 +28,14 @@ class ResultsParameters(Parameters):
     cursor: str | int | None = Field(None, description="The `next_cursor` of the page before.")
     limit: Whole = Field(100, ge=1, le=10_000, description="Tasks of one page.")
     fields: Ids | None = Field(None, description="Only these fields of each task.")
-    max_chars: Whole | None = Field(None, ge=0, description="Cut a result that is longer as JSON, and say so.")
+    max_chars: Whole | None = Field(
+        None, ge=0, description="Shorten a result whose JSON is longer; `result_truncated` is its length."
+    )
 
 
 @action("read", {"status": TaskStatus.FAILED, "limit": 20}, atomic=False)
 def results(call: Call, parameters: ResultsParameters) -> Response:
-    """Give the tasks of a batch with their results, in the order they were added; any time, not only at the end."""
+    """Return the tasks of a batch with their results, in the order they were added; also while it runs."""
     row = call.batch(parameters.batch)
     unknown = [name for name in parameters.fields or () if name not in RESULT_COLUMNS]
     if unknown:
@@ -45,7 +49,7 @@ def results(call: Call, parameters: ResultsParameters) -> Response:
     page = list_results(row.batch_id, parameters.status, wanted, cursor, parameters.limit)
     items = [_cut(item, parameters) for item in page.items]
     data: dict[str, Any] = {"batch_id": str(row.batch_id), "results": items, "next_cursor": page.next_cursor}
-    more = f'; go on with cursor "{page.next_cursor}"' if page.next_cursor else ""
+    more = f'; continue with cursor "{page.next_cursor}"' if page.next_cursor else ""
     return Response(True, f"{counted(len(items), 'task')}{more}.", data)
 
 

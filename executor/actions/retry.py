@@ -1,4 +1,4 @@
-"""retry: run tasks again that failed or were cancelled."""
+"""retry: queue failed and cancelled tasks again."""
 
 from typing import Any
 

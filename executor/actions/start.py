@@ -1,4 +1,4 @@
-"""start: let a batch's tasks run."""
+"""start: run the tasks of a batch."""
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ STARTABLE = (BatchState.OPEN.value, BatchState.STOPPED.value, BatchState.STOPPIN
 
 
 class StartParameters(Parameters):
+    """The batch, and its limit."""
+
     batch: BatchName
     max_concurrent: Concurrency | None = Field(None, description="How many of its tasks may run at once (default 5).")
     idempotency_key: Key
@@ -27,7 +29,7 @@ class StartParameters(Parameters):
     buttons=(Button("Start", place="head", states=STARTABLE, is_primary=True),),
 )
 def start(call: Call, parameters: StartParameters) -> Response:
-    """Start a batch, or let a stopped one go on."""
+    """Start a batch, or resume a stopped one."""
     batch = call.batch(parameters.batch)
     with open_batches([batch.batch_id]) as queue:
         book = queue.start(batch.batch_id, parameters.max_concurrent)

@@ -1,4 +1,4 @@
-"""status: how a batch stands."""
+"""status: the state and the counters of a batch."""
 
 from pydantic import Field
 
@@ -15,13 +15,15 @@ LIVE = tuple(status for status, spec in reversed(STATUS_SPECS.items()) if not sp
 
 
 class StatusParameters(Parameters):
+    """The batch, and the level of detail."""
+
     batch: BatchName
     detailed: bool = Field(False, description="Also every metric: rates, times, queue depth, workers, throughput.")
 
 
 @action("read", {"detailed": True}, atomic=False)
 def status(call: Call, parameters: StatusParameters) -> Response:
-    """Say how a batch stands: its state, its counts, how far it is, and the call that comes next."""
+    """Return the status of a batch: its state, its counts, its progress, and the call that comes next."""
     row = call.batch(parameters.batch)
     data = batch_of(row)
     if parameters.detailed:

@@ -1,4 +1,4 @@
-"""stop: start nothing more of a batch."""
+"""stop: start no more tasks of a batch."""
 
 from pydantic import Field
 
@@ -12,8 +12,10 @@ from .registry import Button, action
 
 
 class StopParameters(Parameters):
+    """The batch, and what happens to its running tasks."""
+
     batch: BatchName
-    force: bool = Field(False, description="Kill running tasks and put them back; otherwise they go on to their end.")
+    force: bool = Field(False, description="Kill running tasks and queue them again; otherwise they run to their end.")
 
 
 @action(
@@ -37,7 +39,7 @@ class StopParameters(Parameters):
     ),
 )
 def stop(call: Call, parameters: StopParameters) -> Response:
-    """Stop a batch at once: no task of it starts any more until it is started again."""
+    """Stop a batch at once: none of its tasks starts until the batch is started again."""
     batch = call.batch(parameters.batch)
     with open_batches([batch.batch_id]) as queue:
         book = queue.stop(batch.batch_id, parameters.force)

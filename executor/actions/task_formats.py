@@ -1,7 +1,6 @@
-"""Tasks as people paste or upload them: JSON, JSON Lines and CSV, told apart by looking.
+"""Reading of pasted or uploaded tasks: JSON, JSON Lines and CSV; the format is detected.
 
-A bad line takes the place of its task, so that it is reported together with the others' mistakes: nobody wants to find
-the second one only after mending the first.
+A malformed line takes the place of its task, so that it is reported together with the mistakes in the other tasks.
 """
 
 from __future__ import annotations
@@ -18,27 +17,23 @@ from executor.domain.json_text import BadLine, kind_of, read_lines
 
 FORMATS = ("json", "jsonl", "csv")
 LIST_KEYS = ("tasks", "tool_calls", "calls", "items")
+# Other columns are parameters, some of which have the name of a task's field, as `timeout`.
 TASK_COLUMNS = ("function", "name", "priority", "custom_id", "max_retries")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One task and the line of the text it stands on; BadLine, or a value that is no object, where it is none."""
+    """A task and the number of its line. `task` is a BadLine, or not an object, where the line is malformed."""
 
     number: int
     task: Any
 
 
-def parse(text: str | bytes, format: str | None = None) -> list:
-    """Return the tasks in `text`."""
-    return [line.task for line in read(text, format)]
-
-
 def read(text: str | bytes, format: str | None = None) -> list[Line]:
     """Return the tasks with their line numbers.
 
-    Raises BadTasks where the text as a whole cannot be read. What is wrong with a line is told with what is wrong with
-    the tasks of the others, by whoever checks them.
+    Raises BadTasks if the text as a whole cannot be read. A malformed line becomes a BadLine, which is
+    reported when the tasks are validated.
     """
     text = _decoded(text)
     if not text.strip():
@@ -152,7 +147,7 @@ def _read_csv(text: str) -> list[Line]:
 
 
 def _delimiter(text: str) -> str:
-    """Spreadsheets write semicolons or tabs in some countries; the header shows which."""
+    """Return the delimiter of the header: in some countries spreadsheets write semicolons or tabs."""
     header = text.lstrip().partition("\n")[0]
     return max(",;\t", key=header.count)
 
@@ -167,7 +162,7 @@ def _header_problem(header: list[str]) -> str:
 
 
 def _task_of_row(row: dict[str, str]) -> dict:
-    """Known columns are fields of the task, all others its parameters. An empty cell says nothing."""
+    """Return the task of a row: known columns are its fields, all others its parameters. Empty cells are left out."""
     task: dict[str, Any] = {name: row[name].strip() for name in TASK_COLUMNS if row.get(name, "").strip()}
     task["params"] = {name: _value(cell) for name, cell in row.items() if name not in TASK_COLUMNS and cell != ""}
     return task

@@ -1,4 +1,4 @@
-"""update: change a batch or its queued tasks while they are under way."""
+"""update: change the limit or the name of a batch, or the priority of queued tasks."""
 
 from collections.abc import Sequence
 
@@ -36,12 +36,12 @@ class UpdateParameters(Selection):
     buttons=(Button("Rename", fields=("name",)),),
 )
 def update(call: Call, parameters: UpdateParameters) -> Response:
-    """Change a batch's limit or name, or the priority of queued tasks; at once, also while it runs."""
-    wishes = {name: getattr(parameters, name) for name in ("priority", "max_concurrent", "name")}
-    wishes = {name: value for name, value in wishes.items() if value is not None}
-    if not wishes:
-        raise BadRequest("You changed nothing.", fix="Give `priority`, `max_concurrent` or `name`.")
-    if parameters.task_ids is not None and wishes.keys() - {"priority"}:
+    """Change a batch's limit or name, or the priority of queued tasks, also while it runs."""
+    changes = {name: getattr(parameters, name) for name in ("priority", "max_concurrent", "name")}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if not changes:
+        raise BadRequest("No change is given.", fix="Give `priority`, `max_concurrent` or `name`.")
+    if parameters.task_ids is not None and changes.keys() - {"priority"}:
         raise BadRequest("Of single tasks only the priority can be changed.", fix="Give `batch` for the others.")
     selected = parameters.selected(call)
     changed = 0
@@ -54,7 +54,7 @@ def update(call: Call, parameters: UpdateParameters) -> Response:
             if parameters.name is not None:
                 Batch.objects.filter(pk=batch_id).update(name=parameters.name)
                 queue.book(batch_id).touched = True
-    call.audit.update(wishes)
+    call.audit.update(changes)
     parts = []
     if parameters.priority is not None:
         parts.append(f"{counted(changed, 'queued task')} {'has' if changed == 1 else 'have'} the new priority")
@@ -63,5 +63,5 @@ def update(call: Call, parameters: UpdateParameters) -> Response:
     if parameters.name is not None:
         parts.append(f"the batch is called {parameters.name}")
     if parameters.priority is not None:
-        wishes["priority"] = Priority(parameters.priority).label
-    return Response(True, ", ".join(parts).capitalize() + ".", {"changed": changed, **wishes})
+        changes["priority"] = Priority(parameters.priority).label
+    return Response(True, ", ".join(parts).capitalize() + ".", {"changed": changed, **changes})

@@ -1,4 +1,4 @@
-"""wait: answer when something happened."""
+"""wait: answer when a batch is over, or has changed."""
 
 import asyncio
 from typing import Literal, cast
@@ -20,29 +20,31 @@ IDLE = (BatchState.OPEN, BatchState.STOPPED, BatchState.FINISHED)
 
 
 class WaitParameters(Parameters):
+    """The batch, and the event to wait for."""
+
     batch: BatchName
     timeout: Number = Field(30, ge=0, le=60, description="Seconds after which it answers in any case.")
     until: Literal["finished", "change"] = Field("finished", description="What to wait for.")
-    after: Whole | None = Field(None, ge=0, description="With `change`: the `seq` that you have seen.")
+    after: Whole | None = Field(None, ge=0, description="With `change`: the last `seq` that you have.")
 
 
 @action("read", {"timeout": 30, "until": "finished"}, atomic=False)
 async def wait(call: Call, parameters: WaitParameters) -> Response:
-    """Wait until a batch is finished or stopped, or until it changes, and say how it stands then."""
+    """Wait until a batch is finished or stopped, or until it changes, and return its status."""
     row = await sync_to_async(call.batch)(parameters.batch)
     await sync_to_async(let_go)()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + parameters.timeout
     async with feed().watch(row.batch_id) as watcher:
-        batch = cast(Update, await watcher.next(0.001)).batch  # the snapshot is there already
+        batch = cast(Update, await watcher.next(0.001)).batch  # the snapshot is available at once
         seen = batch["seq"] if parameters.after is None else parameters.after
         while not _over(batch, parameters.until, seen) and (left := deadline - loop.time()) > 0:
             update = await watcher.next(left)
             if update is not None:
                 batch = update.batch
-    done = _over(batch, parameters.until, seen)
-    data = {**batch, "timed_out": not done}  # the batch itself is shared with others who wait
-    return Response(True, sentence(batch) + ("" if done else " Call wait again."), data)
+    is_over = _over(batch, parameters.until, seen)
+    data = {**batch, "timed_out": not is_over}  # a copy: the batch is shared with other watchers
+    return Response(True, sentence(batch) + ("" if is_over else " Call wait again."), data)
 
 
 def _over(batch: dict, until: str, seen: int) -> bool:

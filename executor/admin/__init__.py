@@ -1,4 +1,4 @@
-"""Django's admin: everything can be looked at, nothing can be edited that the queue alone may write."""
+"""Django's admin: it shows everything, and edits nothing that only the queue may write."""
 
 from django.contrib import admin
 

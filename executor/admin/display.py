@@ -1,4 +1,4 @@
-"""How values look in the admin: JSON and tracebacks as text that can be read."""
+"""Values on the pages of the admin: JSON and tracebacks as readable text."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from django.utils.safestring import SafeString
 
 from executor.domain.formatting import NOTHING
 
-LONGEST = 100_000  # characters of one value on a page
+MAX_CHARS = 100_000  # of one value on a page
 
 
 def text(value: str | None) -> SafeString | str:
-    """Text as it was written, line by line."""
+    """Return a text with its line breaks."""
     if not value:
         return NOTHING
-    if len(value) > LONGEST:
-        value = f"{value[:LONGEST]}\n… {len(value) - LONGEST:,} more characters"
+    if len(value) > MAX_CHARS:
+        value = f"{value[:MAX_CHARS]}\n… {len(value) - MAX_CHARS:,} more characters"
     return format_html('<pre class="value" tabindex="0">{}</pre>', value)
 
 

@@ -1,4 +1,4 @@
-"""What all lists of the admin share: they show, they do not edit, and they never count a whole table."""
+"""The base of all lists of the admin: read-only, without a count of whole tables."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-REACH = 10_000  # rows that can be reached by turning pages; who looks for older ones filters
+MAX_PAGED = 10_000  # rows that can be reached by paging; filters find older ones
 
 
 class BoundedPaginator(Paginator):
-    """Counts up to `REACH` and then stops: a table may have millions of rows."""
+    """A paginator that counts up to MAX_PAGED only: a table may have millions of rows."""
 
     @cached_property
     def reached(self) -> int:
         rows = cast(QuerySet, self.object_list)
-        return rows.order_by().values("pk")[: REACH + 1].count()
+        return rows.order_by().values("pk")[: MAX_PAGED + 1].count()
 
     @cached_property
     def count(self) -> int:
-        return min(self.reached, REACH)
+        return min(self.reached, MAX_PAGED)
 
     @property
     def more(self) -> bool:
         """Whether there are rows that no page shows."""
-        return self.reached > REACH
+        return self.reached > MAX_PAGED
 
 
 class IndexedList(ChangeList):
-    """Keeps the order that an index serves, whatever the address asks for."""
+    """A change list in the order that an index serves, whatever the query asks for."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet) -> list:
         return list(self.model_admin.get_ordering(request))
 
 
 class ReadOnly(admin.ModelAdmin):
-    """Rows that only the program writes."""
+    """A read-only page for rows that only the program writes."""
 
     actions_on_bottom = False
     list_per_page = 100
     paginator = BoundedPaginator
-    show_facets = admin.ShowFacets.NEVER  # they count the table once for every choice of every filter
+    show_facets = admin.ShowFacets.NEVER  # they count the table for every choice of every filter
     show_full_result_count = False
     sortable_by = ()
 
@@ -66,6 +66,6 @@ class ReadOnly(admin.ModelAdmin):
         return IndexedList
 
     def get_readonly_fields(self, request, obj=None):
-        """Whatever a page names is shown and no more."""
+        """Return the fields that the page names."""
         named = flatten_fieldsets(self.fieldsets) if self.fieldsets else self.fields
         return tuple(named or ())

@@ -1,4 +1,4 @@
-"""Workers, and who did what."""
+"""Workers, and the audit log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import display
 from .readonly import ReadOnly
 from .task_list import WordFilter
 
-WINDOW = 100_000  # entries, the newest ones, that filters and searches look at
+SEARCH_WINDOW = 100_000  # the newest entries, which filters and searches cover
 
 
 @admin.register(WorkerNode)
@@ -55,7 +55,7 @@ class AuditAdmin(ReadOnly):
     list_filter = (ActionFilter,)
     ordering = ("-id",)  # the order they were written in
     search_fields = ("actor",)
-    search_help_text = f"Who, or the whole id of a batch; among the newest {WINDOW:,} entries"
+    search_help_text = f"Who, or the whole id of a batch; among the newest {SEARCH_WINDOW:,} entries"
     fields = ("at", "actor", "action", "batch", "detail_shown")
     detail_shown = display.column("detail", display.json, "detail")
 
@@ -81,4 +81,4 @@ class AuditAdmin(ReadOnly):
 
 def _recent(entries):
     last = AuditEntry.objects.aggregate(last=Max("id"))["last"] or 0
-    return entries.filter(id__gt=last - WINDOW)
+    return entries.filter(id__gt=last - SEARCH_WINDOW)

@@ -1,7 +1,7 @@
-"""The list of tasks, made so that a table of millions costs what a small one does.
+"""The list of tasks, whose cost does not grow with the table.
 
-Within a batch every filter and search is bounded by the batch. Without one, only the newest batches are looked at,
-as many as hold `WINDOW` tasks together; the page says so. A whole id finds its task wherever it is.
+Within a batch every filter and search is bounded by the batch. Without one, only the newest batches with together
+SEARCH_WINDOW tasks are searched, and the page says so. A whole id finds its task in any batch.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from executor.reads.task_filter import TaskFilter
 
 from .readonly import IndexedList
 
-WINDOW = 100_000
-MOST_BATCHES = 500
+SEARCH_WINDOW = 100_000
+MAX_BATCHES = 500
 NARROWING = ("status", "priority", "function")
 
 
 def newest_batches() -> tuple[list[UUID], bool]:
-    """Return the newest batches that hold `WINDOW` tasks together, and whether there are older ones."""
+    """Return the newest batches that hold SEARCH_WINDOW tasks together, and whether there are older ones."""
     rows = BatchStats.objects.filter(total_tasks__gt=0).order_by("-batch_id")
-    newest = list(rows.values_list("batch_id", "total_tasks")[: MOST_BATCHES + 1])
+    newest = list(rows.values_list("batch_id", "total_tasks")[: MAX_BATCHES + 1])
     chosen, tasks = [], 0
-    for batch_id, total in newest[:MOST_BATCHES]:
-        if tasks >= WINDOW:
+    for batch_id, total in newest[:MAX_BATCHES]:
+        if tasks >= SEARCH_WINDOW:
             break
         chosen.append(batch_id)
         tasks += total
@@ -61,12 +61,12 @@ class TaskList(IndexedList):
 
     @property
     def total(self) -> int:
-        """All tasks there are, by the batches' counters."""
+        """The number of all tasks, from the counters of the batches."""
         return BatchStats.objects.aggregate(total=Sum("total_tasks"))["total"] or 0
 
 
 def search(request: HttpRequest, tasks: QuerySet, text: str) -> QuerySet:
-    """By whole task id or custom id anywhere; any other text in name, custom id, function and error."""
+    """Search for a whole task id or custom id in every batch, and for any other text as TaskFilter does."""
     text = text.strip()
     if not text:
         return tasks
@@ -74,7 +74,7 @@ def search(request: HttpRequest, tasks: QuerySet, text: str) -> QuerySet:
         request.found_by_id = True  # type: ignore[attr-defined]
         return tasks.filter(task_id=task_id)
     if not request.GET.get("batch"):
-        # One look into the index for each batch: the custom ids of all batches together have none.
+        # One index lookup per batch: no index covers the custom ids of all batches.
         everywhere = BatchTask.objects.filter(batch_id__in=Batch.objects.values("batch_id"), custom_id=text)
         if ids := list(everywhere.values_list("task_id", flat=True)[:500]):
             request.found_by_id = True  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ def search(request: HttpRequest, tasks: QuerySet, text: str) -> QuerySet:
 
 
 class BatchFilter(admin.SimpleListFilter):
-    """The newest batches, and the one that is chosen."""
+    """The newest batches, and the selected one."""
 
     title = parameter_name = "batch"
     OFFERED = 15

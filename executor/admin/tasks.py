@@ -20,7 +20,7 @@ from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt
 
 from . import display
-from .readonly import REACH, ReadOnly
+from .readonly import MAX_PAGED, ReadOnly
 from .task_list import BatchFilter, FunctionFilter, PriorityFilter, StatusFilter, TaskList, search, uuid_or_none
 
 PREVIEWED = 20  # tasks that the confirmation names
@@ -140,10 +140,10 @@ class TaskAdmin(ReadOnly):
 
 def _act(page: TaskAdmin, request: HttpRequest, tasks: QuerySet, button: dict) -> HttpResponse | None:
     """Run the action of a button; on many tasks after a confirmation."""
-    ids = [str(pk) for pk in tasks.order_by().values_list("pk", flat=True)[: REACH + 1]]
-    if len(ids) > REACH:
+    ids = [str(pk) for pk in tasks.order_by().values_list("pk", flat=True)[: MAX_PAGED + 1]]
+    if len(ids) > MAX_PAGED:
         where = "Choose fewer with the filters, or use the batch's live page."
-        messages.error(request, f"More than {REACH:,} tasks are selected. {where}")
+        messages.error(request, f"More than {MAX_PAGED:,} tasks are selected. {where}")
         return None
     if len(ids) > 1 and "confirmed" not in request.POST:
         return _confirmation(page, request, tasks, button, len(ids))

@@ -1,4 +1,4 @@
-"""The bearer tokens of agents: made here, shown once, revoked here."""
+"""The bearer tokens of agents: created here, shown once, revoked here."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .readonly import ReadOnly
 
 MEANING = {
     "read": "see batches, tasks and results",
-    "submit": "hand in tasks",
+    "submit": "add tasks",
     "control": "start, stop, cancel, retry, change and clear",
-    "code": "hand in code to run",
+    "code": "add tasks that run code",
 }
 
 
@@ -33,7 +33,7 @@ class TokenForm(forms.ModelForm):
     class Meta:
         model = ApiToken
         fields = ("name", "scopes", "expires_at")
-        help_texts = {"expires_at": "From then on it is worthless. Empty: never."}
+        help_texts = {"expires_at": "From then on it is invalid. Empty: never."}
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -69,7 +69,7 @@ class TokenAdmin(ReadOnly):
         return self.fields if obj else ()
 
     def get_form(self, request, obj=None, change=False, **kwargs):
-        """Nobody makes a token that may do more than they may themselves."""
+        """Offer only the scopes that the person has."""
         if obj:
             return super().get_form(request, obj, change, **kwargs)
         form = type("TokenForm", (TokenForm,), {"allowed": caller_of_user(request.user).scopes})
@@ -79,7 +79,7 @@ class TokenAdmin(ReadOnly):
         buttons = {"show_save_and_add_another": False, "show_save_and_continue": False}
         try:
             return super().add_view(request, form_url, {**buttons, **(extra_context or {})})
-        except ExecutorError as error:  # somebody took the name between the check and the making
+        except ExecutorError as error:  # the name was taken between validation and creation
             messages.error(request, f"{error.message} {error.fix}".strip())
             return HttpResponseRedirect(reverse("admin:executor_apitoken_add"))
 

@@ -1,4 +1,4 @@
-"""The JSON API: every action as `POST /api/<action>`, and what can be read as resources. Documented at `/api/docs`."""
+"""The JSON API: every action as `POST /api/<action>`, and resources to read. Documented at `/api/docs`."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -30,8 +30,7 @@ class Documentation(Swagger):
 api = NinjaAPI(
     title="Batch Executor",
     version="1",
-    description="Hand over many tasks at once, let them run in parallel, and collect what they give back.\n\n"
-    "[Back to the batches](/)",
+    description="Add many tasks at once, run them in parallel, and collect their results.\n\n[Back to the batches](/)",
     auth=[TokenCaller(), SessionCaller()],
     renderer=Renderer(),
     docs=Documentation(),
@@ -57,14 +56,14 @@ def _for_callers(view: Callable) -> Callable:
 
 
 @csrf_exempt
-def nowhere(request: HttpRequest) -> HttpResponse:
+def not_found(request: HttpRequest) -> HttpResponse:
     """Answer an unknown path with a problem."""
     asked = request.path.rstrip("/").rpartition("/")[2]
     hint = did_you_mean(asked, ACTIONS, "`POST /api/{}`") if request.method == "POST" else ""
     return problem(NotFound("There is nothing at this address.", fix=f"{hint}See /api/docs."))
 
 
-def _in_words(view: Callable) -> Callable:
+def _with_problems(view: Callable) -> Callable:
     """Return the view with a problem document for methods that it does not allow."""
 
     @wraps(view)
@@ -73,11 +72,11 @@ def _in_words(view: Callable) -> Callable:
         if response.status_code != 405:
             return response
         methods = response.headers.get("Allow", "")
-        wrong = BadRequest(f"There is no {request.method} at this address.", fix=f"It takes {methods}.")
+        wrong = BadRequest(f"This address does not support {request.method}.", fix=f"It takes {methods}.")
         wrong.code, wrong.status = "method_not_allowed", 405
-        told = problem(wrong)
-        told["Allow"] = methods
-        return told
+        answer = problem(wrong)
+        answer["Allow"] = methods
+        return answer
 
     return answered
 
@@ -89,8 +88,8 @@ def _open_to_tokens(urls: tuple) -> tuple:
         if pattern.name == "openapi-json":
             pattern.callback = _for_callers(pattern.callback)
     for pattern in patterns:
-        pattern.callback = _in_words(pattern.callback)
-    patterns = [*patterns, re_path("", nowhere)]
+        pattern.callback = _with_problems(pattern.callback)
+    patterns = [*patterns, re_path("", not_found)]
     for pattern in patterns:
         if pattern.name != "openapi-view":
             pattern.callback.login_required = False

@@ -1,4 +1,4 @@
-"""Who calls the API: a token in the Authorization header, or the session of a person (then with CSRF protection)."""
+"""Authentication of the API: a token in the Authorization header, or a session with CSRF protection."""
 
 from django.http import HttpRequest
 from ninja.security import HttpBearer
@@ -14,7 +14,7 @@ class ApiRequest(HttpRequest):
 
 
 class TokenCaller(HttpBearer):
-    """`Authorization: Bearer bx_…`. A wrong token is refused; the cookie beside it is not looked at."""
+    """`Authorization: Bearer bx_…`. An invalid token is refused, whatever cookie the request has."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Caller:
         return caller_of_token(token)
@@ -24,7 +24,7 @@ class SessionCaller(SessionAuth):
     """The browser's session cookie, with Django's CSRF check."""
 
     def _get_key(self, request: HttpRequest) -> str | None:
-        # Who is not logged in is told that, and not that a CSRF token is missing.
+        # Without a login the answer must not be that a CSRF token is missing.
         return super()._get_key(request) if request.user.is_authenticated else None
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Caller | None:
@@ -32,7 +32,7 @@ class SessionCaller(SessionAuth):
 
 
 def caller_of_request(request: HttpRequest) -> Caller:
-    """Who sends this request, by token or by session.
+    """Return the caller of a request, by token or by session.
 
     Raises NotAuthenticated.
     """

@@ -21,7 +21,7 @@ JSON, JSONL = "application/json", "application/x-ndjson"
 
 
 def add_action_routes(api: NinjaAPI) -> None:
-    """One route an action, each documented with its own parameters."""
+    """Add a route for each action, documented with its parameters."""
     for entry in ACTIONS.values():
         documented = api.post(
             f"/{entry.name}",
@@ -64,7 +64,7 @@ def _arguments(request: ApiRequest) -> dict[str, Any]:
     """Return the JSON object of the body; an empty body has no arguments."""
     if request.GET:
         fix = "Send them as one JSON object."
-        raise BadRequest("The arguments of an action stand in the body, not in the address.", fix=fix)
+        raise BadRequest("The arguments of an action belong into the body, not into the query.", fix=fix)
     try:
         body = request.body
     except (UnreadablePostError, RawPostDataException):
@@ -78,7 +78,7 @@ def _arguments(request: ApiRequest) -> dict[str, Any]:
     try:
         arguments = orjson.loads(body)
     except (orjson.JSONDecodeError, RecursionError) as error:
-        fix = "Send the arguments as one JSON object; NaN and Infinity are no JSON."
+        fix = "Send the arguments as one JSON object; NaN and Infinity are not JSON."
         raise BadRequest(f"The body is not JSON: {error}.", fix=fix) from None
     if not isinstance(arguments, dict):
         fix = "Send the arguments as one JSON object."
@@ -115,7 +115,7 @@ def _documented(entry: Action) -> dict:
 
 
 _PROBLEMS = (
-    (400, "The arguments are wrong; `errors` lists every one."),
+    (400, "The arguments are wrong; `errors` lists every mistake."),
     (401, "No valid token or login."),
     (403, "The scope is missing."),
     (404, "There is no such batch or task."),

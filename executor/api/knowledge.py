@@ -20,8 +20,8 @@ router = StrictRouter(tags=["knowledge"])
 _FORM = "multipart/form-data"
 _FIELDS = {
     "area": {"type": "string", "default": "main"},
-    "metadata": {"type": "object", "description": "Facts that filters can ask about."},
-    "replace": {"type": "boolean", "default": False, "description": "Older content of the same source goes."},
+    "metadata": {"type": "object", "description": "Facts for filters."},
+    "replace": {"type": "boolean", "default": False, "description": "Remove older content of the same source."},
 }
 _BODY = {
     "requestBody": {
@@ -42,10 +42,10 @@ _BODY = {
                     "type": "object",
                     "required": ["name", "text"],
                     "properties": {
-                        "name": {"type": "string", "description": "A file name: its ending says what the text is."},
+                        "name": {"type": "string", "description": "A file name; its suffix tells the format."},
                         "text": {"type": "string"},
                         "title": {"type": "string"},
-                        "source": {"type": "string", "description": "Where it is from; default: the name."},
+                        "source": {"type": "string", "description": "Its origin; default: the name."},
                         **_FIELDS,
                     },
                 },
@@ -142,7 +142,7 @@ def remove(request: ApiRequest, document_id: str):
     return {"removed": shown(documents.remove(document_id, actor=request.auth.key))}
 
 
-@router.get("/search", summary="Passages that answer a question, the best first; see the function knowledge_search.")
+@router.get("/search", summary="Passages for a question, the best first; see the function knowledge_search.")
 def search(
     request: ApiRequest,
     query: str = Query("", max_length=10_000),
@@ -152,25 +152,25 @@ def search(
     area: str = "",
     filter: str = "",
 ):
-    from executor.knowledge.search import search as find  # loads numpy: only where it is needed
+    from executor.knowledge.search import search as find  # loads numpy, so only here
 
     request.auth.require_for_knowledge("read")
-    asked = (query or question).replace("\x00", " ").strip()
-    if not asked:
+    text = (query or question).replace("\x00", " ").strip()
+    if not text:
         errors = [{"field": "query", "reason": "is missing"}]
-        raise BadRequest("`query` is missing.", fix="Say what you look for: `?query=…`.", errors=errors)
+        raise BadRequest("`query` is missing.", fix="Give the question: `?query=…`.", errors=errors)
     try:
         wanted = Filter(filter) if filter.strip() else None
     except BadExpression as error:
         errors = [{"field": "filter", "reason": str(error)}]
         fix = "A filter compares metadata, as in `year > 2020 and topic == 'ships'`."
         raise BadRequest(f"{error}.", fix=fix, errors=errors) from None
-    found = find(asked, limit=limit, threshold=threshold, area=area, filter=wanted)
+    found = find(text, limit=limit, threshold=threshold, area=area, filter=wanted)
     results = [hit.as_dict() for hit in found.hits]
-    return {"query": asked, "count": len(results), "results": results, "note": found.note or None}
+    return {"query": text, "count": len(results), "results": results, "note": found.note or None}
 
 
-@router.get("", summary="How much there is.")
+@router.get("", summary="The size of the knowledge base.")
 def summary(request: ApiRequest):
     request.auth.require_for_knowledge("read")
     counted = Document.objects.aggregate(chunks=Sum("chunk_count"), characters=Sum("characters"))

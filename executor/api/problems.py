@@ -34,9 +34,9 @@ def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not request.path.startswith("/api/"):
         return bad_request(request, exception)
     if isinstance(exception, DisallowedHost):
-        fix = "Call it by a name that BATCH_HOSTS has, or let an administrator add this one."
-        return problem(BadRequest("This server does not go by that host name.", fix=fix))
-    return problem(BadRequest("The request makes no sense.", fix="See /api/docs."))
+        fix = "Use a host name of BATCH_HOSTS, or ask an administrator to add this one."
+        return problem(BadRequest("This server does not have this host name.", fix=fix))
+    return problem(BadRequest("The request is malformed.", fix="See /api/docs."))
 
 
 def add_problem_handlers(api: NinjaAPI) -> None:
@@ -47,14 +47,14 @@ def add_problem_handlers(api: NinjaAPI) -> None:
         return problem(error)
 
     @api.exception_handler(AuthenticationError)
-    def on_stranger(request: HttpRequest, error: Exception) -> HttpResponse:
+    def on_missing_login(request: HttpRequest, error: Exception) -> HttpResponse:
         return problem(NotAuthenticated("You are not logged in, or your token is missing."))
 
     @api.exception_handler(NinjaValidationError)
     def on_wrong_query(request: HttpRequest, error: NinjaValidationError) -> HttpResponse:
         errors = [{"field": str(each["loc"][-1]), "reason": each["msg"]} for each in error.errors]
-        told = "; ".join(f"{each['field']}: {each['reason']}" for each in errors)
-        return problem(BadRequest(f"Wrong query: {told}.", fix="See /api/docs.", errors=errors))
+        reasons = "; ".join(f"{each['field']}: {each['reason']}" for each in errors)
+        return problem(BadRequest(f"Wrong query: {reasons}.", fix="See /api/docs.", errors=errors))
 
     @api.exception_handler(HttpError)
     def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
@@ -81,6 +81,8 @@ def add_problem_handlers(api: NinjaAPI) -> None:
     @api.exception_handler(Exception)
     def on_bug(request: HttpRequest, error: Exception) -> HttpResponse:
         logger.exception("a request failed: %s %s", request.method, request.path)
-        bug = ExecutorError("Something went wrong here, and it was logged.", fix="Tell the administrator the time.")
+        bug = ExecutorError(
+            "The server failed, and the error was logged.", fix="Report the time of the request to the administrator."
+        )
         bug.code, bug.status = "internal_error", 500
         return problem(bug)

@@ -1,4 +1,4 @@
-"""What can be read: batches, tasks, events, functions, workers."""
+"""Resources to read: batches, tasks, events, functions, workers."""
 
 from __future__ import annotations
 
@@ -110,7 +110,11 @@ def _call(request: ApiRequest, action: str, batch_id: str) -> Response:
     return BatchExecutor(request.auth).call(action, {**arguments, "batch": batch_id})
 
 
-@router.get("/batches/{batch_id}/events", tags=["batches"], summary="The batch's log after a frame; may wait for news.")
+@router.get(
+    "/batches/{batch_id}/events",
+    tags=["batches"],
+    summary="The batch's log after a frame; may wait for the next frame.",
+)
 def events(
     request: ApiRequest,
     batch_id: str,
@@ -133,7 +137,7 @@ def events(
         snapshot = get_batch(key)
         return {"seq": snapshot["seq"], "frames": [], "snapshot": snapshot}
     seq = frames.frames[-1][0] if frames.frames else frames.last_seq
-    # The frames are JSON already: they are passed on, not read and written again.
+    # The frames are JSON text already, so they are not parsed.
     lines = ",\n".join(
         f'{{"seq":{number},"at":"{moment(at)}","changes":{changes},"counts":{counts}}}'
         for number, at, changes, counts in frames.frames

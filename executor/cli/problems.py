@@ -1,4 +1,4 @@
-"""Whatever goes wrong below an action, in one sentence with its fix."""
+"""Errors of any kind as a sentence and its fix."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _NO_TABLES = ("no such table", "no such column", "does not exist", "has no colum
 def explained(error: Exception) -> ExecutorError:
     """Return the error as one with a message and a fix for users."""
     cause = error.__cause__ if isinstance(error.__cause__, DatabaseError) else error
-    told = str(cause).split("\n")[0].strip()
-    if isinstance(cause, DatabaseError) and any(word in told for word in _NO_TABLES):
+    text = str(cause).split("\n")[0].strip()
+    if isinstance(cause, DatabaseError) and any(word in text for word in _NO_TABLES):
         fix = "Run `manage.py migrate`, or start everything with `manage.py up`; --data DIR says where the data is."
         return Unavailable("The database has not been set up for this version yet.", fix=fix)
     if isinstance(error, ExecutorError) and not isinstance(cause, Error):
         error.fix = error.fix.replace("`GET /api/batches`", "`manage.py batch list`")
         return error
     if isinstance(cause, Error):
-        return Unavailable(f"The database does not answer: {told}.", fix="Is it running, and is DATABASE_URL right?")
+        return Unavailable(f"The database does not answer: {text}.", fix="Is it running, and is DATABASE_URL right?")
     if isinstance(error, RedisError):
-        return Unavailable(f"Redis does not answer: {told}.", fix="Is it running? `manage.py up` starts one.")
+        return Unavailable(f"Redis does not answer: {text}.", fix="Is it running? `manage.py up` starts one.")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        fix = "Is that the right name?" if isinstance(error, FileNotFoundError) else "Mend that, and try again."
-        return BadRequest(f"{where}{error.strerror or told}.", fix=fix)
+        fix = "Check the name." if isinstance(error, FileNotFoundError) else "Correct this, and try again."
+        return BadRequest(f"{where}{error.strerror or text}.", fix=fix)
     kind = type(error).__name__
     return ExecutorError(
-        f"This should not have happened ({kind}: {told}).",
-        fix="`manage.py batch --traceback …` shows where it did; please report it.",
+        f"Internal error ({kind}: {text}).",
+        fix="`manage.py batch --traceback …` shows where; please report it.",
     )

@@ -84,7 +84,7 @@ class TaskAttempt(models.Model):
 
     task = models.ForeignKey(BatchTask, models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveIntegerField(help_text="Which claim of the task it was.")
-    outcome = models.CharField(max_length=20, help_text="failed, released, rescued or cancelled.")
+    outcome = models.CharField(max_length=20, help_text="failed, released or cancelled.")
     error_kind = models.CharField(max_length=50, blank=True)
     error = models.TextField(blank=True)
     traceback = models.TextField(blank=True)

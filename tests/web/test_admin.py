@@ -147,7 +147,7 @@ def test_tasks_are_found_by_id_custom_id_number_name_and_error(chief):
 
 
 def test_a_search_without_a_batch_looks_at_the_newest_batches_only(chief, monkeypatch):
-    monkeypatch.setattr("executor.admin.task_list.WINDOW", 2)
+    monkeypatch.setattr("executor.admin.task_list.SEARCH_WINDOW", 2)
     old = add(1, name="Old", custom_id="old-1")["batch_id"]
     BatchTask.objects.update(name="needle")
     add(2, name="New")
@@ -261,7 +261,7 @@ def test_all_tasks_of_a_filter_are_cancelled_and_no_others(chief):
 
 
 def test_a_selection_that_is_too_large_is_refused_in_words(chief, monkeypatch):
-    monkeypatch.setattr("executor.admin.tasks.REACH", 2)
+    monkeypatch.setattr("executor.admin.tasks.MAX_PAGED", 2)
     batch = add(3)["batch_id"]
     page = chief.get(act(chief, "cancel", ids(batch)[:1], select_across="1", confirmed="yes").url)
     assert "More than 2 tasks are selected" in words(page) and statuses(batch) == ["queued"] * 3

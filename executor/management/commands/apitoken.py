@@ -11,11 +11,11 @@ from executor.models import ApiToken
 
 
 class Command(BaseCommand):
-    help = "Make, list and revoke the bearer tokens of agents."
+    help = "Create, list and revoke the bearer tokens of agents."
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="create|list|revoke")
-        create = verbs.add_parser("create", help="make a token; it is shown once")
+        create = verbs.add_parser("create", help="create a token; it is shown once")
         create.add_argument("name")
         create.add_argument(
             "--scope",
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         )
         create.add_argument("--days", type=float, help="days until it expires (default: never)")
         verbs.add_parser("list", help="list the tokens, without their texts")
-        revoke = verbs.add_parser("revoke", help="make a token worthless at once")
+        revoke = verbs.add_parser("revoke", help="revoke a token at once")
         revoke.add_argument("name")
 
     def handle(self, *, verb, **options):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     def create(self, *, name, scopes, days, **_options):
         if not scopes:
-            raise CommandError(f"Say what the token may do, with --scope {' --scope '.join(SCOPES)} or --scope all.")
+            raise CommandError(f"Give the rights of the token, with --scope {' --scope '.join(SCOPES)} or --scope all.")
         if days is not None and days <= 0:
             raise CommandError("--days must be more than 0.")
         expires_at = None if days is None else timezone.now() + timedelta(days=days)
