@@ -155,7 +155,7 @@ def login_link_path(user: User) -> str:
 
 
 def user_of_login_link(uid: str, token: str) -> User | None:
-    """Return the user of a login link; None if it was used or has expired. `django.contrib.auth.login` makes it void."""
+    """Return the user of a login link; None for one that was used or has expired. A login makes the link void."""
     try:
         user = User.objects.filter(pk=int(urlsafe_base64_decode(uid)), is_active=True).first()
     except (ValueError, OverflowError):  # a forged link
