@@ -1,1 +1,1 @@
-"""The pages. Each is whole without scripts; the islands in `static/executor/js` make them live."""
+"""The pages. Each is complete without scripts; the modules in `static/executor/js` make them live."""

@@ -170,7 +170,7 @@ def test_long_list_of_batches_has_pages(operator):
 
 
 def test_invalid_cursor_is_an_error_page(operator):
-    assert "did not work" in look(operator, "/?cursor=nonsense", 400).heading
+    assert "failed" in look(operator, "/?cursor=nonsense", 400).heading
 
 
 # --- a batch ---------------------------------------------------------------------------------------------------
@@ -661,13 +661,13 @@ def test_viewer_is_refused_actions(viewer, mixed):
         response = page.post(reverse("batch_action", args=[mixed.pk, action]), **given)
         assert response.status_code == 403, action
     for url in (add_url(mixed), reverse("batch_new"), reverse("batch_action", args=[mixed.pk, "clear"])):
-        assert look(viewer, url, 403).heading == "You may not do that"
+        assert look(viewer, url, 403).heading == "Not permitted"
     assert page.post(add_url(mixed), many="1", text=JSON).status_code == 403
     assert statuses(mixed) == before and now(mixed).name == "Mixed"
 
 
 def test_user_without_a_role_is_refused():
-    assert look(person("nobody"), "/", 403).heading == "You may not do that"
+    assert look(person("nobody"), "/", 403).heading == "Not permitted"
 
 
 # --- errors --------------------------------------------------------------------------------------------
@@ -686,7 +686,7 @@ def test_user_without_a_role_is_refused():
 )
 def test_unknown_address_is_a_not_found_page(operator, url):
     page = look(operator, url, 404)
-    assert page.heading == "There is nothing here" and page.follow("Batches").url == "/"
+    assert page.heading == "Not found" and page.follow("Batches").url == "/"
 
 
 def test_post_to_an_unknown_batch_is_not_found(operator):
@@ -702,7 +702,7 @@ def test_server_error_is_a_page_without_details(operator, monkeypatch):
     monkeypatch.setattr("executor.views.workers.list_workers", broken)
     operator.raise_request_exception = False
     page = look(operator, reverse("workers"), 500)
-    assert page.heading == "Something broke" and "boom" not in page.source
+    assert page.heading == "Server error" and "boom" not in page.source
 
 
 # --- content security policy ----------------------------------------------------------------------

@@ -1,7 +1,7 @@
 import { Stream } from "/static/executor/js/live/stream.js";
 import { equal, test, until } from "./harness.js";
 
-/** Sockets that the test opens, closes and speaks through. */
+/** The fake sockets. */
 const sockets = [];
 window.WebSocket = class {
   static OPEN = 1;

@@ -6,7 +6,7 @@ const AT = "2026-01-02T03:04:05.000Z";
 const NONE = { status: [], priority: [], function: "", q: "" };
 const tasks = (first, length) => Array.from({ length }, (_, index) => ({ number: first + index, status: "queued" }));
 
-/** A list over a server of ours: `answer(query)` gives its answers, `queries` are the requests. */
+/** A list over a fake server: `answer(query)` returns its answers, `queries` are the requests. */
 function listOver(answer, { filter = NONE, total = 120 } = {}) {
   const queries = [];
   const source = {
