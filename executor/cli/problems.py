@@ -6,6 +6,7 @@ from django.db import DatabaseError, Error
 from redis.exceptions import RedisError
 
 from executor.domain.errors import BadRequest, ExecutorError, Unavailable
+from executor.processes.layout import COMMAND
 
 _NO_TABLES = ("no such table", "no such column", "does not exist", "has no column")
 
@@ -15,15 +16,15 @@ def explained(error: Exception) -> ExecutorError:
     cause = error.__cause__ if isinstance(error.__cause__, DatabaseError) else error
     text = str(cause).split("\n")[0].strip()
     if isinstance(cause, DatabaseError) and any(word in text for word in _NO_TABLES):
-        fix = "Run `manage.py migrate`, or start everything with `manage.py up`; --data DIR says where the data is."
+        fix = f"Run `{COMMAND} migrate`, or start everything with `{COMMAND} up`; --data DIR says where the data is."
         return Unavailable("The database has not been set up for this version yet.", fix=fix)
     if isinstance(error, ExecutorError) and not isinstance(cause, Error):
-        error.fix = error.fix.replace("`GET /api/batches`", "`manage.py batch list`")
+        error.fix = error.fix.replace("`GET /api/batches`", f"`{COMMAND} batch list`")
         return error
     if isinstance(cause, Error):
         return Unavailable(f"The database does not answer: {text}.", fix="Is it running, and is DATABASE_URL right?")
     if isinstance(error, RedisError):
-        return Unavailable(f"Redis does not answer: {text}.", fix="Is it running? `manage.py up` starts one.")
+        return Unavailable(f"Redis does not answer: {text}.", fix=f"Is it running? `{COMMAND} up` starts one.")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         fix = "Check the name." if isinstance(error, FileNotFoundError) else "Correct this, and try again."
@@ -31,5 +32,5 @@ def explained(error: Exception) -> ExecutorError:
     kind = type(error).__name__
     return ExecutorError(
         f"Internal error ({kind}: {text}).",
-        fix="`manage.py batch --traceback …` shows where; please report it.",
+        fix=f"`{COMMAND} batch --traceback …` shows where; please report it.",
     )

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from executor.actions import Response
 from executor.domain.errors import ExecutorError
+from executor.processes.layout import COMMAND
 
 WIDE = 400  # columns where there is no terminal, so that lines are not broken
 MAX_ERRORS = 50  # mistakes that are listed; --json lists all
@@ -109,7 +110,7 @@ def typed(call: str) -> str:
         return ""
     options = [f"--{name.replace('_', '-')} {value}" for name, value in arguments.items()]
     verb = match[1].replace("_", "-")
-    return " ".join(["manage.py batch", "watch" if verb == "wait" else verb, *_without_timeout(verb, options)])
+    return " ".join([f"{COMMAND} batch", "watch" if verb == "wait" else verb, *_without_timeout(verb, options)])
 
 
 def _without_timeout(verb: str, options: list[str]) -> list[str]:

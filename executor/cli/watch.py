@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from executor.actions.status import sentence
 from executor.domain.formatting import whole_duration
 from executor.domain.states import FINAL, BatchState, TaskStatus
+from executor.processes.layout import COMMAND
 from executor.reads.feed import feed
 
 from .screen import Screen, plain
@@ -33,7 +34,7 @@ def watch(screen: Screen, batch_id: str) -> int:
     try:
         batch = asyncio.run(_follow(batch_id, show))
     except KeyboardInterrupt:
-        screen.note(f"No longer watching. The batch goes on: manage.py batch watch --batch {batch_id}")
+        screen.note(f"No longer watching. The batch goes on: {COMMAND} batch watch --batch {batch_id}")
         return INTERRUPTED
     finally:
         show(None)

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from executor.broker.tickets import QUEUES
+from executor.processes.layout import COMMAND
 from executor.supervisor.child import Child, describe_exit
 from executor.supervisor.health_probe import HealthProbe
 from executor.supervisor.log import Log
@@ -182,7 +183,7 @@ class Site:
         if self.plan.login_path:
             self.log.plain(f"login: {local}{self.plan.login_path}")
         elif self.plan.login_path is not None:
-            self.log.plain("login: there is no superuser; `manage.py createsuperuser` creates one")
+            self.log.plain(f"login: there is no superuser; `{COMMAND} createsuperuser` creates one")
         self.log.plain(f"agent token: {self.plan.data / 'agent-token'}")
         if not os.environ.get("BATCH_HOSTS") and not _is_loopback(host):
             self.log.plain(

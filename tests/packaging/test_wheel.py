@@ -159,6 +159,8 @@ def test_tasks_run_functions_of_the_current_folder(site, installation):
     tasks = installation.folder / "tasks.json"
     tasks.write_text(json.dumps([{"function": "greet", "params": {"name": "Ada"}}]))
     installation.run("batch", "add-batch", str(tasks), "--name", "Greetings", "--start", "--watch")
+    added = installation.run("batch", "add-batch", str(tasks), "--name", "Later").stdout
+    assert "Next: batch-executor batch start --batch" in added
     assert "Hello Ada" in installation.run("batch", "results", "--batch", "Greetings").stdout
 
 

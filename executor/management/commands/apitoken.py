@@ -8,6 +8,7 @@ from django.utils import timezone
 from executor.access import SCOPES, create_token
 from executor.domain.errors import ExecutorError
 from executor.models import ApiToken
+from executor.processes.layout import COMMAND
 
 
 class Command(BaseCommand):
@@ -56,7 +57,7 @@ class Command(BaseCommand):
 
     def revoke(self, *, name, **_options):
         if not ApiToken.objects.filter(name=name).exists():
-            raise CommandError(f"There is no token named {name!r}; `manage.py apitoken list` lists them.")
+            raise CommandError(f"There is no token named {name!r}; `{COMMAND} apitoken list` lists them.")
         ApiToken.objects.filter(name=name, revoked_at=None).update(revoked_at=timezone.now())
         self.stdout.write(f"The token {name} is revoked.")
 

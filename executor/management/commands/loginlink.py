@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from executor.access import default_operator, login_link_path
+from executor.processes.layout import COMMAND
 from executor.supervisor.site import SITE_FILE
 
 DEFAULT_SITE = "http://127.0.0.1:8000"
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         else:
             user = default_operator()
             if user is None:
-                raise CommandError("There is no active superuser; `manage.py createsuperuser` creates one.")
+                raise CommandError(f"There is no active superuser; `{COMMAND} createsuperuser` creates one.")
         if not site:
             file = Path(settings.DATA_DIR) / SITE_FILE
             site = file.read_text() if file.exists() else DEFAULT_SITE
