@@ -1,8 +1,4 @@
-"""Operations of callers in a chaos run, and faults of Redis and the database.
-
-Callers add tasks, cancel, stop, start, change limits, repeat calls and make invalid ones. Faults are duplicate and
-invalid tickets, an emptied Redis, and a held write lock.
-"""
+"""Operations of callers in a chaos run, and faults of Redis and the database."""
 
 from __future__ import annotations
 
