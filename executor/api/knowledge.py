@@ -11,7 +11,6 @@ from executor.api.access import ApiRequest
 from executor.domain.errors import BadRequest
 from executor.knowledge import documents
 from executor.knowledge.expressions import BadExpression, Filter
-from executor.knowledge.presenters import shown
 from executor.models import Chunk, Document
 
 from .router import StrictRouter
@@ -81,7 +80,7 @@ def add(request: ApiRequest):
         given = _text_document(request)
         how = given.model_dump(include={"title", "source", "area", "metadata", "replace"})
         added = documents.add(given.name, given.text.encode("utf-8", "replace"), owner=request.auth.key, **how)
-        return {"documents": [{**shown(added.document), "status": added.status}], "errors": []}
+        return {"documents": [{**documents.as_dict(added.document), "status": added.status}], "errors": []}
     if request.content_type != _FORM:
         fix = "Send a form with files, or one text as JSON."
         wrong = BadRequest("The content type must be multipart/form-data or application/json.", fix=fix)
@@ -97,7 +96,7 @@ def add(request: ApiRequest):
     for file in files:
         try:
             added = documents.add(file.name or "", file.read(), owner=request.auth.key, replace=replace, **how)
-            done.append({**shown(added.document), "status": added.status})
+            done.append({**documents.as_dict(added.document), "status": added.status})
         except BadRequest as error:
             errors.append({"field": file.name, "reason": error.message})
     if not done:
@@ -115,8 +114,8 @@ def listed(
     cursor: str = "",
 ):
     request.auth.require_for_knowledge("read")
-    page, next_cursor = documents.listed(area, q, limit, cursor)
-    return {"documents": [shown(document) for document in page], "next_cursor": next_cursor}
+    page, next_cursor = documents.list_documents(area, q, limit, cursor)
+    return {"documents": [documents.as_dict(document) for document in page], "next_cursor": next_cursor}
 
 
 @router.get("/documents/{document_id}", summary="One document with its chunks.")
@@ -133,13 +132,13 @@ def document(
         {"number": chunk.number, "section": chunk.section, "position": chunk.position, "text": chunk.text}
         for chunk in chunks
     ]
-    return {**shown(found), "pieces": pieces}
+    return {**documents.as_dict(found), "pieces": pieces}
 
 
 @router.delete("/documents/{document_id}", summary="Remove a document.")
 def remove(request: ApiRequest, document_id: str):
     request.auth.require_for_knowledge("remove")
-    return {"removed": shown(documents.remove(document_id, actor=request.auth.key))}
+    return {"removed": documents.as_dict(documents.remove(document_id, actor=request.auth.key))}
 
 
 @router.get("/search", summary="Passages for a question, the best first; see the function knowledge_search.")

@@ -87,6 +87,7 @@ def _depth(value: Any) -> int:
 
 
 def _long_key(value: Any) -> str:
+    key: str
     pending = [value]
     while pending:
         item = pending.pop()

@@ -19,9 +19,10 @@ MARKER = "$secret"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
-def find_secrets(params: Any) -> Iterator[tuple[tuple, Any]]:
+def find_secrets(params: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Yield (path, name) of each secret in the parameters; the name is as given, of any type."""
-    pending: list[tuple[tuple, Any]] = [((), params)]  # no recursion: parameters may nest deeper than Python's stack
+    # No recursion: parameters may nest deeper than the stack of Python.
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), params)]
     while pending:
         path, value = pending.pop()
         if isinstance(value, dict):
@@ -38,7 +39,7 @@ def is_secret_name(name: Any) -> bool:
     return isinstance(name, str) and bool(_NAME.fullmatch(name))
 
 
-def substitute_secrets(params: dict) -> tuple[dict, Redactor | None]:
+def substitute_secrets(params: dict[str, Any]) -> tuple[dict[str, Any], Redactor | None]:
     """Return the parameters with the values of their secrets, and a redactor for these; None if there are none.
 
     Raises SecretMissing.

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from executor.knowledge.embedder import missing
+from executor.knowledge.embedder import unavailable_reason
 
 from .context import TaskContext
 from .in_thread import in_thread
@@ -26,7 +26,7 @@ class MemoryForgetParameters(BaseModel):
     "memory_forget",
     example={"query": "invoices of the customer ACME", "threshold": 0.75, "filter": "area == 'main'"},
     personal=True,
-    unavailable=missing,
+    unavailable=unavailable_reason,
 )
 async def memory_forget(params: MemoryForgetParameters, context: TaskContext) -> dict:
     """Forget all of your memories whose score for a query is at least the threshold. This cannot be undone.

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from executor.knowledge.embedder import missing
+from executor.knowledge.embedder import unavailable_reason
 
 from .context import TaskContext
 from .in_thread import in_thread
@@ -27,7 +27,7 @@ class MemoryLoadParameters(BaseModel):
     "memory_load",
     example={"query": "How does the customer want invoices?", "threshold": 0.6},
     personal=True,
-    unavailable=missing,
+    unavailable=unavailable_reason,
 )
 async def memory_load(params: MemoryLoadParameters, context: TaskContext) -> dict:
     """Find memories about something, the nearest first.

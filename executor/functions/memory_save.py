@@ -6,7 +6,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from executor.domain.parameter_types import Text
-from executor.knowledge.embedder import missing
+from executor.knowledge.embedder import unavailable_reason
 
 from .context import TaskContext
 from .in_thread import in_thread
@@ -46,7 +46,7 @@ class MemorySaveParameters(BaseModel):
     "memory_save",
     example={"text": "The customer prefers invoices as PDF.", "area": "main", "customer": "ACME"},
     personal=True,
-    unavailable=missing,
+    unavailable=unavailable_reason,
 )
 async def memory_save(params: MemorySaveParameters, context: TaskContext) -> dict:
     """Remember a text. Only the owner of the batch, the same user or token, can load it again.

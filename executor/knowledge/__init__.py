@@ -1,11 +1,18 @@
-"""The knowledge base: documents come in, are split into chunks, and are found by their words and by their meaning.
+"""The knowledge base: documents are split into chunks, which are found by their words and by their meaning.
 
-formats/      the text of a file, in blocks with their headings and places
-splitting     blocks into chunks
-embedder      the meaning of a text as a vector
-documents     add, remove, list
-lexical       chunks by their words, in the database
-vectors       chunks by their meaning, in a copy that each process keeps
-search        both, fused
-expressions   filters over metadata
+formats/         a file's text as blocks with headings and positions
+parsing          a file's content as pieces
+isolated_reader  parsing in a process of its own
+splitting        blocks into pieces
+sentences        sentence boundaries
+embedder         vectors from texts, by the configured model
+arrays           vectors in numpy and in the database
+documents        add, remove, find, list
+index_state      serialisation of writers, detection of changes
+lexical          search by words, in the database
+vectors          search by meaning, in a copy in each process
+search           both, fused
+reembedding      new vectors after a change of the embedder
+expressions      filters over metadata
+memory           texts that agents store, each owner's own
 """

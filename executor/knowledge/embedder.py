@@ -1,8 +1,8 @@
-"""The meaning of a text as a vector of length 1, so that the product of two vectors is their cosine.
+"""Embedding of texts: vectors of length 1, so that the dot product of two vectors is their cosine.
 
-BATCH_EMBEDDER says who makes it:
-    (empty)                         wordllama: a small static model that comes with its package and needs no network
-    sentence-transformers:<model>   a model of that library, where it is installed
+BATCH_EMBEDDER selects the model:
+    (empty)                         wordllama: a small static model that is part of its package and needs no network
+    sentence-transformers:<model>   a model of that library, if it is installed
     https://host/v1                 any server with OpenAI's /embeddings; BATCH_EMBEDDER_MODEL, BATCH_EMBEDDER_KEY
 """
 
@@ -17,7 +17,7 @@ from django.conf import settings
 
 from executor.domain.errors import Unavailable
 
-if TYPE_CHECKING:  # numpy is loaded by those alone who embed
+if TYPE_CHECKING:  # numpy is loaded only to embed
     import numpy as np
 
 _lock = threading.Lock()
@@ -25,30 +25,27 @@ _loaded: tuple[tuple, Embedder] | None = None
 
 
 class Embedder(Protocol):
-    """`name` is stored with each vector: vectors of different models have nothing to say to each other."""
+    """A model. `name` is stored with each vector: vectors of different models cannot be compared."""
 
     name: str
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """One row of float32 for each text. Raises Unavailable."""
+        """Return one row of float32 for each text. Raises Unavailable."""
         ...
 
 
 def embedder() -> Embedder:
-    """The configured embedder, loaded once a process.
-
-    Raises Unavailable.
-    """
+    """Return the configured embedder, loaded once per process. Raises Unavailable."""
     global _loaded
-    asked = (settings.BATCH_EMBEDDER, settings.BATCH_EMBEDDER_MODEL, settings.BATCH_EMBEDDER_KEY)
+    configuration = (settings.BATCH_EMBEDDER, settings.BATCH_EMBEDDER_MODEL, settings.BATCH_EMBEDDER_KEY)
     with _lock:
-        if _loaded is None or _loaded[0] != asked:
-            _loaded = (asked, _make(*asked))
+        if _loaded is None or _loaded[0] != configuration:
+            _loaded = (configuration, _load(*configuration))
         return _loaded[1]
 
 
-def missing() -> str:
-    """Why there is no embedder here, without loading it; empty where there is one."""
+def unavailable_reason() -> str:
+    """Return why there is no embedder, or an empty string. The embedder is not loaded."""
     kind = settings.BATCH_EMBEDDER.partition(":")[0]
     package = {"": "wordllama", "sentence-transformers": "sentence_transformers"}.get(kind)
     if package and importlib.util.find_spec(package) is None:
@@ -56,8 +53,8 @@ def missing() -> str:
     return ""
 
 
-def _make(kind: str, model: str, key: str) -> Embedder:
-    if reason := missing():
+def _load(kind: str, model: str, key: str) -> Embedder:
+    if reason := unavailable_reason():
         raise Unavailable(reason, fix="pip install -r requirements.txt, or set BATCH_EMBEDDER.")
     if not kind:
         from .embedders.wordllama import WordLlamaEmbedder
@@ -72,6 +69,6 @@ def _make(kind: str, model: str, key: str) -> Embedder:
 
         return SentenceTransformersEmbedder(kind.partition(":")[2] or model)
     raise Unavailable(
-        f"BATCH_EMBEDDER is {kind!r}, which is no embedder.",
-        fix="Leave it empty, or set sentence-transformers:<model> or the address of a server with /embeddings.",
+        f"BATCH_EMBEDDER is {kind!r}, which is not a known embedder.",
+        fix="Leave it empty, or set it to sentence-transformers:<model> or the URL of a server with /embeddings.",
     )

@@ -1,5 +1,6 @@
-"""Filters: Python-like conditions over metadata, read into a tree of a few harmless kinds of nodes. Nothing is executed
-that is not in this file.
+"""Filters: Python-like conditions over metadata, compiled from a few harmless kinds of syntax nodes.
+
+Nothing is executed except the functions of this module.
 
     area == "main" and year >= 2020
     "draft" not in tags and source.endswith(".md")
@@ -12,40 +13,43 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-LONGEST = 2000
-DEEPEST = 30
+MAX_LENGTH = 2000
+MAX_DEPTH = 30
 
 Compiled = Callable[[Mapping[str, Any]], Any]
 
-# What a comparison or call raises that makes no sense for the metadata at hand.
-_SENSELESS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+# Errors of a comparison or call that does not apply to the metadata's types.
+_NOT_APPLICABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 class BadExpression(ValueError):
-    """The text is no expression that is allowed here; the message says why."""
+    """The text is not an allowed expression; the message is the reason."""
 
 
 class Filter:
-    """A condition over metadata. A name that the metadata lacks is None; a comparison that makes no sense (text with a
-    number) does not match."""
+    """A condition over metadata.
+
+    A missing name is None. A comparison that does not apply, of text with a number, does not match.
+    """
 
     def __init__(self, text: str):
-        """Raises BadExpression."""
-        if len(text) > LONGEST:
-            raise BadExpression(f"the filter is longer than {LONGEST} characters")
+        """Compile the condition. Raises BadExpression."""
+        if len(text) > MAX_LENGTH:
+            raise BadExpression(f"the filter is longer than {MAX_LENGTH} characters")
         try:
             tree = ast.parse(text.strip(), mode="eval")
         except SyntaxError as error:
-            raise BadExpression(f"the filter is no expression: {error.msg} (column {error.offset})") from None
+            raise BadExpression(f"the filter is not an expression: {error.msg} (column {error.offset})") from None
         except (ValueError, RecursionError, MemoryError):
-            raise BadExpression("the filter is no expression") from None
+            raise BadExpression("the filter is not an expression") from None
         self.text = text
         self._matches = _compiled(tree.body, 0)
 
     def matches(self, metadata: Mapping[str, Any]) -> bool:
+        """Return whether the condition holds."""
         try:
             return bool(self._matches(metadata))
-        except _SENSELESS:
+        except _NOT_APPLICABLE:
             return False
 
 
@@ -61,13 +65,13 @@ _COMPARISONS = {
     ast.Is: operator.is_,
     ast.IsNot: operator.is_not,
 }
-# Named constants beside Python's own: agents write JSON's, too.
+# Constants of JSON, which agents write as well as Python's.
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError("no text")
+        raise TypeError("not a text")
     return value
 
 
@@ -76,14 +80,14 @@ def _number(value: Any) -> float:
 
 
 def _refuse() -> float:
-    raise TypeError("no number")
+    raise TypeError("not a number")
 
 
 _FUNCTIONS: dict[str, Callable] = {
     "lower": lambda text: _text(text).lower(),
     "upper": lambda text: _text(text).upper(),
     "len": len,
-    "str": lambda value: value if isinstance(value, str) else repr(value)[:LONGEST],
+    "str": lambda value: value if isinstance(value, str) else repr(value)[:MAX_LENGTH],
     "int": lambda value: int(_number(value)),
     "float": _number,
 }
@@ -99,17 +103,17 @@ _ARGUMENTS = {"startswith": 1, "endswith": 1, "get": 1}
 
 
 def _compiled(node: ast.AST, depth: int) -> Compiled:
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         raise BadExpression("the filter is nested too deeply")
     build = _NODES.get(type(node))
     if build is None:
         raise BadExpression(
-            f"a filter cannot contain {_shown(node)!r}: it may compare names and values, with and, or, not, in"
+            f"a filter cannot contain {_quoted(node)!r}: it may compare names and values, with and, or, not, in"
         )
     return build(node, depth + 1)
 
 
-def _shown(node: ast.AST) -> str:
+def _quoted(node: ast.AST) -> str:
     try:
         return ast.unparse(node)[:60]
     except RecursionError:
@@ -119,7 +123,7 @@ def _shown(node: ast.AST) -> str:
 def _constant(node: ast.Constant, depth: int) -> Compiled:
     value = node.value
     if not isinstance(value, str | int | float | bool | None):
-        raise BadExpression(f"a filter cannot contain {_shown(node)!r}")
+        raise BadExpression(f"a filter cannot contain {_quoted(node)!r}")
     return lambda metadata: value
 
 
@@ -132,7 +136,7 @@ def _name(node: ast.Name, depth: int) -> Compiled:
 
 
 def _attribute(node: ast.Attribute, depth: int) -> Compiled:
-    """`author.name`: the key of a nested object."""
+    """Compile `author.name`: the key of a nested object."""
     of, key = _compiled(node.value, depth), node.attr
     if key.startswith("_"):
         raise BadExpression(f"a filter cannot use {key!r}")
@@ -146,7 +150,7 @@ def _subscript(node: ast.Subscript, depth: int) -> Compiled:
     return lambda metadata: of(metadata)[key(metadata)]
 
 
-def _both(node: ast.BoolOp, depth: int) -> Compiled:
+def _bool_op(node: ast.BoolOp, depth: int) -> Compiled:
     parts = [_compiled(value, depth) for value in node.values]
     if isinstance(node.op, ast.And):
         return lambda metadata: all(_holds(part, metadata) for part in parts)
@@ -154,10 +158,10 @@ def _both(node: ast.BoolOp, depth: int) -> Compiled:
 
 
 def _holds(part: Compiled, metadata: Mapping[str, Any]) -> bool:
-    """A part that makes no sense for these metadata does not hold; the others of an `or` still may."""
+    """Return whether a part holds. One that does not apply does not; other parts of an `or` still may."""
     try:
         return bool(part(metadata))
-    except _SENSELESS:
+    except _NOT_APPLICABLE:
         return False
 
 
@@ -167,7 +171,7 @@ def _unary(node: ast.UnaryOp, depth: int) -> Compiled:
         return lambda metadata: not _holds(part, metadata)
     if isinstance(node.op, ast.USub):
         return lambda metadata: -part(metadata)
-    raise BadExpression(f"a filter cannot contain {_shown(node)!r}")
+    raise BadExpression(f"a filter cannot contain {_quoted(node)!r}")
 
 
 def _compare(node: ast.Compare, depth: int) -> Compiled:
@@ -194,15 +198,15 @@ def _list(node: ast.List | ast.Tuple | ast.Set, depth: int) -> Compiled:
 def _call(node: ast.Call, depth: int) -> Compiled:
     arguments = [_compiled(value, depth) for value in node.args]
     if isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
-        call, wanted = _FUNCTIONS[node.func.id], 1
+        call, arity = _FUNCTIONS[node.func.id], 1
     elif isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
-        call, wanted = _METHODS[node.func.attr], _ARGUMENTS.get(node.func.attr, 0) + 1
+        call, arity = _METHODS[node.func.attr], _ARGUMENTS.get(node.func.attr, 0) + 1
         arguments.insert(0, _compiled(node.func.value, depth))
     else:
         known = ", ".join([*_FUNCTIONS, *(f".{name}" for name in _METHODS)])
-        raise BadExpression(f"a filter cannot call {_shown(node.func)!r}; it may call {known}")
-    if node.keywords or len(arguments) != wanted:
-        raise BadExpression(f"wrong arguments in {_shown(node)!r}")
+        raise BadExpression(f"a filter cannot call {_quoted(node.func)!r}; it may call {known}")
+    if node.keywords or len(arguments) != arity:
+        raise BadExpression(f"wrong arguments in {_quoted(node)!r}")
     return lambda metadata: call(*(argument(metadata) for argument in arguments))
 
 
@@ -211,7 +215,7 @@ _NODES: dict[type[ast.AST], Callable[[Any, int], Compiled]] = {
     ast.Name: _name,
     ast.Attribute: _attribute,
     ast.Subscript: _subscript,
-    ast.BoolOp: _both,
+    ast.BoolOp: _bool_op,
     ast.UnaryOp: _unary,
     ast.Compare: _compare,
     ast.List: _list,

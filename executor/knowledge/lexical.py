@@ -1,4 +1,4 @@
-"""Chunks by their words: SQLite's FTS5 with bm25, PostgreSQL's full text search with ts_rank."""
+"""Search by words: SQLite's FTS5 with bm25, PostgreSQL's full text search with ts_rank."""
 
 from __future__ import annotations
 
@@ -16,42 +16,44 @@ from django.db.models import Sum
 from executor.db.statements import is_postgresql
 from executor.models import Document
 
-from .state import state
+from .index_state import index_state
 
-MOST_WORDS = 32
+MAX_WORDS = 32
 _WORD = re.compile(r"\w+(?:[-.'’_/@:]\w+)*")
-# What a question is made of besides what it is about.
+# Words of a question that do not describe its topic.
 _STOP_WORDS = """
     a about an and any are as at be been being but by can could did do does for from had has have how i if in into is
     it its me my of on or our shall she should so some such than that the their them there these they this those to
     was we were what when where which while who whom whose why will with would you your
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
-# A word that is in more of the chunks than this decides little beside rarer ones, and costs the most.
-COMMON = 0.1
-_SMALL = 2000  # chunks: below this no word costs anything
-_COUNTS_KEPT = 20_000
-RANKED = 2000  # chunks that PostgreSQL ranks, those with the largest share: ranking reads all words of each
+# A word in more than this share of the chunks decides little beside rarer words, and costs the most.
+COMMON_SHARE = 0.1
+_SMALL_INDEX = 2000  # chunks; below this every word is cheap
+_MAX_CACHED_COUNTS = 20_000
+MAX_RANKED = 2000  # chunks that PostgreSQL ranks, those of the largest share: ranking reads all words of each
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A chunk that has words of the query; `share` is how much of it, 0 to 1, rare words counting more."""
+    """A chunk with words of the query. `share` is their weighted share, 0 to 1; rare words weigh more."""
 
     chunk_id: int
     share: float
 
 
 def words_of(query: str) -> list[str]:
-    """The words that a query is about; all of them when it has no others."""
+    """Return the words of a query without stop words; all of them if there are no others."""
     words = list(dict.fromkeys(word.casefold() for word in _WORD.findall(query)))
-    return ([word for word in words if word not in STOP_WORDS] or words)[:MOST_WORDS]
+    return ([word for word in words if word not in STOP_WORDS] or words)[:MAX_WORDS]
 
 
 def matching(query: str, limit: int, documents: Collection[UUID] | None) -> list[Match]:
-    """The chunks that have words of the query, the best first; of these documents alone where given."""
+    """Return the chunks with words of the query, the best first; only of `documents`, if given."""
     chunks = _chunks()
-    most = max(int(COMMON * chunks), _SMALL) + 1  # from here on a word is common, and it does not matter how common
+    most = (
+        max(int(COMMON_SHARE * chunks), _SMALL_INDEX) + 1
+    )  # words with this count are common; counting further is pointless
     counts = _counts_of(words_of(query), most)
     if not any(counts.values()):
         return []
@@ -64,19 +66,21 @@ def matching(query: str, limit: int, documents: Collection[UUID] | None) -> list
 
 
 class SQLite:
-    """FTS5. A word with signs in it is a phrase of its parts, as the index has it."""
+    """FTS5. A word with punctuation is a phrase of its parts, as in the index."""
 
     def count(self, word: str, most: int) -> int:
+        """Return the number of chunks with the word, at most `most`."""
         sql = """SELECT count(*) FROM (
                      SELECT 1 FROM executor_chunk_words WHERE executor_chunk_words MATCH %s LIMIT %s
                  )"""
         return _rows(sql, [_quoted(word), most])[0][0]
 
     def weight(self, count: int, chunks: int) -> float:
-        """As bm25 weighs it: a chunk of ordinary length with the word once gets just this."""
+        """Return the weight by bm25, for a chunk of average length with one occurrence."""
         return max(math.log((chunks - count + 0.5) / (count + 0.5)), 1e-6)
 
     def ranked(self, weights: dict[str, float], limit: int, documents: Collection[UUID] | None) -> list:
+        """Return (chunk id, weight) rows, the best first."""
         match = " OR ".join(map(_quoted, weights))
         if documents is None:
             sql = """SELECT rowid, -bm25(executor_chunk_words) AS worth FROM executor_chunk_words
@@ -90,41 +94,44 @@ class SQLite:
 
 
 class PostgreSQL:
-    """Full text search. ts_rank knows nothing of how rare a word is: each is ranked by itself and weighted by that."""
+    """Full text search. ts_rank ignores how rare a word is, so words are ranked separately and weighted."""
 
     def count(self, word: str, most: int) -> int:
+        """Return the number of chunks with the word, at most `most`."""
         sql = """SELECT count(*) FROM (
                      SELECT 1 FROM executor_chunk WHERE words @@ phraseto_tsquery('english', %s) LIMIT %s
                  ) AS hits"""
         return _rows(sql, [_spaced(word), most])[0][0]
 
     def weight(self, count: int, chunks: int) -> float:
+        """Return the inverse document frequency."""
         return math.log(1 + (chunks - count + 0.5) / (count + 0.5))
 
     def ranked(self, weights: dict[str, float], limit: int, documents: Collection[UUID] | None) -> list:
+        """Return (chunk id, weight) rows, the best first."""
         rows = ", ".join(["(phraseto_tsquery('english', %s), %s::float)"] * len(weights))
-        among = "" if documents is None else "WHERE chunk.document_id = ANY(%s)"
+        condition = "" if documents is None else "WHERE chunk.document_id = ANY(%s)"
         sql = f"""WITH word AS MATERIALIZED (SELECT * FROM (VALUES {rows}) AS word (query, weight)),
                   hit AS MATERIALIZED (
                       SELECT chunk.id, sum(weight) AS share
-                      FROM word JOIN executor_chunk chunk ON chunk.words @@ word.query {among}
-                      GROUP BY chunk.id ORDER BY share DESC, chunk.id LIMIT {RANKED}
+                      FROM word JOIN executor_chunk chunk ON chunk.words @@ word.query {condition}
+                      GROUP BY chunk.id ORDER BY share DESC, chunk.id LIMIT {MAX_RANKED}
                   )
                   SELECT hit.id, hit.share
                   FROM hit JOIN executor_chunk chunk ON chunk.id = hit.id CROSS JOIN word
                   GROUP BY hit.id, hit.share
                   ORDER BY sum(weight * ts_rank(chunk.words, query, 1)) DESC, hit.id LIMIT %s"""
-        given = [value for word, weight in weights.items() for value in (_spaced(word), weight)]
+        parameters = [value for word, weight in weights.items() for value in (_spaced(word), weight)]
         with transaction.atomic():
-            _execute("SET LOCAL jit = off")  # compiling the query takes longer than carrying it out
-            return _rows(sql, [*given, *([] if documents is None else [list(documents)]), limit])
+            _execute("SET LOCAL jit = off")  # compiling the query takes longer than running it
+            return _rows(sql, [*parameters, *([] if documents is None else [list(documents)]), limit])
 
 
 def _dialect() -> SQLite | PostgreSQL:
     return PostgreSQL() if is_postgresql() else SQLite()
 
 
-# How many chunks have a word, as long as no chunk comes or goes: counting a common one takes milliseconds.
+# Numbers of chunks by word, valid until the index changes: counting a common word takes milliseconds.
 _lock = threading.Lock()
 _counts: dict[str, int] = {}
 _counted_at: tuple = ()
@@ -132,9 +139,9 @@ _counted_at: tuple = ()
 
 def _counts_of(words: list[str], most: int) -> dict[str, int]:
     global _counted_at
-    now = state()
+    now = index_state()
     with _lock:
-        if _counted_at != (now.epoch, now.version) or len(_counts) > _COUNTS_KEPT:
+        if _counted_at != (now.epoch, now.version) or len(_counts) > _MAX_CACHED_COUNTS:
             _counts.clear()
             _counted_at = (now.epoch, now.version)
         known = {word: _counts[word] for word in words if word in _counts}
@@ -163,7 +170,7 @@ def _execute(sql: str) -> None:
         cursor.execute(sql)
 
 
-def _rows(sql: str, given: list) -> list:
+def _rows(sql: str, parameters: list) -> list:
     with connection.cursor() as cursor:
-        cursor.execute(sql, given)
+        cursor.execute(sql, parameters)
         return cursor.fetchall()

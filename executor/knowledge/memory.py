@@ -1,6 +1,6 @@
-"""What agents remember: each owner has memories of their own, found by their meaning.
+"""Memories of agents: each owner has its own, found by their meaning.
 
-A score is (1 + cosine) / 2, as in Agent Zero: 0.7 is a cosine of 0.4, which means "about the same thing".
+A score is (1 + cosine) / 2, as in Agent Zero: 0.7 is a cosine of 0.4, which means "about the same topic".
 """
 
 from __future__ import annotations
@@ -15,25 +15,27 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from executor.db.dialect import turn
-from executor.knowledge.arrays import packed, unpacked
-from executor.knowledge.embedder import embedder
-from executor.knowledge.expressions import Filter
-from executor.knowledge.search import score_of
 from executor.models import Memory
+
+from .arrays import pack_vector, unpack_vectors
+from .embedder import Embedder, embedder
+from .expressions import Filter
+from .search import score_of
 
 ID_LENGTH = 10
 _ALPHABET = string.ascii_letters + string.digits
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A memory and how near it is to what was asked."""
+    """A memory and its score for a query."""
 
     memory: Memory
     score: float
 
     def as_dict(self) -> dict:
+        """Return the memory for results."""
         memory = self.memory
         return {
             "id": memory.memory_id,
@@ -46,14 +48,11 @@ class Recalled:
 
 
 def save(owner: str, text: str, area: str = "main", metadata: dict | None = None, key: str | None = None) -> Memory:
-    """Remember a text. The same key saves once: whoever repeats the call gets the memory of the first.
-
-    Raises Unavailable.
-    """
+    """Save a text. A repeated call with the same key returns the memory of the first. Raises Unavailable."""
     if key and (known := Memory.objects.filter(owner=owner, key=key).first()):
         return known
     model = embedder()
-    vector = packed(model.embed([text])[0])
+    vector = pack_vector(model.embed([text])[0])
     memory = Memory(
         memory_id="".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH)),
         owner=owner,
@@ -67,7 +66,7 @@ def save(owner: str, text: str, area: str = "main", metadata: dict | None = None
     try:
         with turn(), transaction.atomic():
             memory.save(force_insert=True)
-    except IntegrityError:  # another attempt of the same task was faster
+    except IntegrityError:  # another attempt of the same task saved it concurrently
         if key and (known := Memory.objects.filter(owner=owner, key=key).first()):
             return known
         raise
@@ -83,27 +82,24 @@ def load(
     filter: Filter | None = None,
     area: str = "",
 ) -> list[Recalled]:
-    """The owner's memories near a query, the nearest first; all of them above the threshold when `limit` is None.
-
-    Raises Unavailable.
-    """
+    """Return the owner's memories with at least the score `threshold`, the nearest first. Raises Unavailable."""
     model = embedder()
-    _renew(owner, model)
-    mine = Memory.objects.filter(owner=owner, model=model.name)
+    _reembed(owner, model)
+    memories_of_owner = Memory.objects.filter(owner=owner, model=model.name)
     if area:
-        mine = mine.filter(area=area)
-    rows = list(mine.order_by("pk").values_list("pk", "vector"))
+        memories_of_owner = memories_of_owner.filter(area=area)
+    rows = list(memories_of_owner.order_by("pk").values_list("pk", "vector"))
     if not rows:
         return []
-    asked = model.embed([query])[0]
-    cosines = unpacked([vector for _, vector in rows]) @ asked
-    # In the order of their nearness, equal ones as they came; the texts of only so many are read as are wanted.
+    query_vector = model.embed([query])[0]
+    cosines = unpack_vectors([vector for _, vector in rows]) @ query_vector
+    # The nearest first, equal ones by age. Texts are read in batches, only as many as needed.
     order = [at for at in np.argsort(-cosines, kind="stable") if score_of(float(cosines[at])) >= threshold]
     found: list[Recalled] = []
-    for start in range(0, len(order), AT_ONCE):
-        some = order[start : start + AT_ONCE]
-        memories = Memory.objects.in_bulk([rows[at][0] for at in some])
-        for at in some:
+    for start in range(0, len(order), BATCH_SIZE):
+        positions = order[start : start + BATCH_SIZE]
+        memories = Memory.objects.in_bulk([rows[at][0] for at in positions])
+        for at in positions:
             memory = memories.get(rows[at][0])
             if memory is None or (filter is not None and not filter.matches(facts(memory))):
                 continue
@@ -114,22 +110,22 @@ def load(
 
 
 def delete(owner: str, ids: Sequence[str]) -> int:
-    """Forget the memories with these ids; how many there were of this owner."""
+    """Delete the owner's memories with these ids, and return their number."""
     with turn():
         deleted, _ = Memory.objects.filter(owner=owner, memory_id__in=list(ids)).delete()
     return deleted
 
 
 def forget(owner: str, query: str, *, threshold: float = 0.7, filter: Filter | None = None) -> list[str]:
-    """Forget all memories near a query; their ids. Raises Unavailable."""
+    """Delete the owner's memories near a query, and return their ids. Raises Unavailable."""
     ids = [each.memory.memory_id for each in load(owner, query, threshold=threshold, limit=None, filter=filter)]
-    for start in range(0, len(ids), AT_ONCE):
-        delete(owner, ids[start : start + AT_ONCE])
+    for start in range(0, len(ids), BATCH_SIZE):
+        delete(owner, ids[start : start + BATCH_SIZE])
     return ids
 
 
 def facts(memory: Memory) -> dict:
-    """What a filter can ask about."""
+    """Return the values for filters."""
     return {
         **memory.metadata,
         "id": memory.memory_id,
@@ -139,15 +135,15 @@ def facts(memory: Memory) -> dict:
 
 
 def timestamp(memory: Memory) -> str:
-    """As Agent Zero writes it, so that its filters compare as they are used to."""
+    """Return the creation time in Agent Zero's format, so that its filters work here."""
     return memory.created_at.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _renew(owner: str, model) -> None:
-    """Make the owner's vectors anew that another embedder made."""
+def _reembed(owner: str, model: Embedder) -> None:
+    """Replace the owner's vectors of other models."""
     old = Memory.objects.filter(Q(model__lt=model.name) | Q(model__gt=model.name), owner=owner)
-    while memories := list(old.order_by("pk")[:AT_ONCE]):
+    while memories := list(old.order_by("pk")[:BATCH_SIZE]):
         for memory, vector in zip(memories, model.embed([memory.text for memory in memories]), strict=True):
-            memory.vector, memory.model = packed(vector), model.name
+            memory.vector, memory.model = pack_vector(vector), model.name
         with turn():
             Memory.objects.bulk_update(memories, ["vector", "model"], batch_size=100)

@@ -1,4 +1,4 @@
-"""Hybrid search: what the words find and what the meaning finds, fused by rank."""
+"""Hybrid search: results by words and by meaning, fused by rank."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 from executor.domain.errors import Unavailable
 from executor.models import Chunk, Document
 
-from .arrays import unpacked
+from .arrays import unpack_vectors
 from .embedder import embedder
 from .expressions import Filter
 from .lexical import matching
-from .rebuilding import renew_in_background
+from .reembedding import reembed_in_background
 from .vectors import INDEX
 
 logger = logging.getLogger(__name__)
 
 CANDIDATES = 100  # of each half
-# Reciprocal rank fusion: a chunk counts 1 / (RANK + its rank) in each half; what the words found counts by how much of
-# the query it has, or else any passage with one chance word of a long question would stand at the top.
-RANK = 60  # the constant of its inventors
+# Reciprocal rank fusion: a chunk scores weight / (RANK_CONSTANT + rank) in each half. A lexical match is weighted by
+# its share of the query; otherwise a passage with a single chance word of a long question could come first.
+RANK_CONSTANT = 60  # as in the original paper
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that was found. `score` is the likeness of meaning, (1 + cosine) / 2; None without an embedder."""
+    """A chunk that was found. `score` is the similarity of meaning, (1 + cosine) / 2; None without an embedder."""
 
     text: str
     score: float | None
@@ -42,29 +42,30 @@ class Hit:
     metadata: dict
 
     def as_dict(self) -> dict:
+        """Return the hit for API, command line and results."""
         return asdict(self)
 
     @property
     def matched_by(self) -> str:
-        """In words, for the page."""
+        """Description of `matched` for the page."""
         return " and ".join({"lexical": "its words", "semantic": "its meaning"}[half] for half in self.matched)
 
     @property
     def before(self) -> int:
-        """The last passage before it that the page of its document leaves out."""
+        """Number of the last passage before it that the document's page omits."""
         return max(self.position["chunk"] - 2, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The hits, the best first. `note` says what was not looked at, and why."""
+    """Hits, the best first. `note` names what could not be searched, and why."""
 
     hits: list[Hit] = field(default_factory=list)
     note: str = ""
 
 
 def score_of(cosine: float) -> float:
-    """A cosine (-1 to 1) as a score from 0 to 1, as Agent Zero's memory has it: unrelated texts are near 0.5."""
+    """Map a cosine (-1 to 1) to a score (0 to 1), as Agent Zero's memory does: unrelated texts are near 0.5."""
     return round(min(max((1 + cosine) / 2, 0.0), 1.0), 4)
 
 
@@ -77,7 +78,7 @@ def search(
     filter: Filter | None = None,
     halves: tuple[str, ...] = ("lexical", "semantic"),
 ) -> Found:
-    """The chunks that answer a query, the best first."""
+    """Return the chunks that match a query, the best first."""
     documents = _documents(area, filter)
     if documents is not None and not documents:
         return Found()
@@ -91,34 +92,34 @@ def search(
             vector = model.embed([query])[0]
             near = INDEX.nearest(vector, model.name, CANDIDATES, documents)
             ranks["semantic"] = {each.chunk_id: 1.0 for each in near}
-            note = renew_in_background(model.name)
+            note = reembed_in_background(model.name)
         except Unavailable as error:
-            logger.warning("searched by words alone: %s", error.message)
-            note = f"Searched by words alone: {error.message}"
+            logger.warning("searched by words only: %s", error.message)
+            note = f"Searched by words only: {error.message}"
     return Found(_hits(fuse(ranks), ranks, vector, limit, threshold), note)
 
 
 def fuse(ranks: dict[str, dict[int, float]]) -> list[int]:
-    """Several rankings as one. A ranking has the ids, the best first, each with what its place there counts."""
+    """Merge rankings into one. A ranking maps chunk ids, the best first, to their weights."""
     scores: dict[int, float] = {}
     for weights in ranks.values():
         for rank, (chunk_id, weight) in enumerate(weights.items(), 1):
-            scores[chunk_id] = scores.get(chunk_id, 0.0) + weight / (RANK + rank)
+            scores[chunk_id] = scores.get(chunk_id, 0.0) + weight / (RANK_CONSTANT + rank)
     return sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
 
 
-def _documents(area: str, wanted: Filter | None) -> set[UUID] | None:
-    """The documents to look in; None for all of them."""
-    if not area and wanted is None:
+def _documents(area: str, condition: Filter | None) -> set[UUID] | None:
+    """Return the ids of the documents to search; None means all."""
+    if not area and condition is None:
         return None
     documents = Document.objects.filter(area=area) if area else Document.objects.all()
-    if wanted is None:
+    if condition is None:
         return set(documents.values_list("pk", flat=True))
-    return {document.pk for document in documents.iterator() if wanted.matches(facts(document))}
+    return {document.pk for document in documents.iterator() if condition.matches(facts(document))}
 
 
 def facts(document: Document) -> dict:
-    """What a filter can ask about: the metadata, and what every document has."""
+    """Return the values for filters: the metadata, and the fields of every document."""
     return {
         **document.metadata,
         "document_id": str(document.pk),
@@ -135,12 +136,12 @@ def facts(document: Document) -> dict:
 def _hits(order: list[int], ranks: dict, vector: np.ndarray | None, limit: int, threshold: float) -> list[Hit]:
     hits: list[Hit] = []
     seen: set[str] = set()
-    step = limit + 5  # some are left out
+    step = limit + 5  # a few are skipped
     for start in range(0, len(order), step):
-        some = order[start : start + step]
-        chunks = Chunk.objects.select_related("document").in_bulk(some)
-        for chunk_id in some:
-            chunk = chunks.get(chunk_id)  # None: it was removed in this moment
+        chunk_ids = order[start : start + step]
+        chunks = Chunk.objects.select_related("document").in_bulk(chunk_ids)
+        for chunk_id in chunk_ids:
+            chunk = chunks.get(chunk_id)  # None: it was removed meanwhile
             if chunk is None or chunk.digest in seen:
                 continue
             score = _score(chunk, vector)
@@ -157,7 +158,7 @@ def _hits(order: list[int], ranks: dict, vector: np.ndarray | None, limit: int, 
 def _score(chunk: Chunk, vector: np.ndarray | None) -> float | None:
     if vector is None or chunk.vector is None:
         return None
-    own = unpacked([chunk.vector])[0]
+    own = unpack_vectors([chunk.vector])[0]
     return score_of(float(own @ vector)) if len(own) == len(vector) else None
 
 

@@ -1,13 +1,13 @@
-"""Where a text may be divided: after its sentences, or else between words."""
+"""Division of texts at sentence boundaries, else between words."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-# The end of a sentence: its mark, closing quotes or brackets, then space and something that can begin one; or a mark of
-# scripts that put no space between sentences. Nothing is tried twice (the possessive `++`, and a run of marks only from
-# its beginning): whoever uploads a million dots must not stop the clock.
+# The end of a sentence: its mark, closing quotes or brackets, then space and a possible start of the next; or a mark of
+# scripts without spaces between sentences. Possessive quantifiers, and matching a run of marks only from its start,
+# prevent backtracking: a file of a million dots must not take quadratic time.
 _END = re.compile(r"""(?<![.!?…])[.!?…]++["'»“”’)\]]*+(?=\s++(?:["'«“„‘(\[]*+[^\W\d_a-z]|\d))|[。！？]|\n""")
 _WORD = re.compile(r"\S|\Z")
 _ABBREVIATION = re.compile(
@@ -16,7 +16,7 @@ _ABBREVIATION = re.compile(
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The sentences of a text, in order, without the space between them."""
+    """Yield the sentences of a text, in order, without the space between them."""
     start = 0
     for end in _END.finditer(text):
         if _ABBREVIATION.search(text, max(start, end.end() - 12), end.end()):
@@ -28,14 +28,15 @@ def sentences(text: str) -> Iterator[str]:
         yield piece
 
 
-def pieces(text: str, longest: int) -> Iterator[str]:
-    """The sentences, those that are too long divided between words, and words that are too long cut."""
+def split_text(text: str, max_length: int) -> Iterator[str]:
+    """Yield the sentences. Long sentences are divided between words, and long words are cut."""
     for sentence in sentences(text):
         start = 0
-        while len(sentence) - start > longest:
-            cut = sentence.rfind(" ", start + longest // 2, start + longest + 1)
-            cut = cut if cut > 0 else start + longest
+        while len(sentence) - start > max_length:
+            cut = sentence.rfind(" ", start + max_length // 2, start + max_length + 1)
+            cut = cut if cut > 0 else start + max_length
             yield sentence[start:cut].rstrip()
-            start = _WORD.search(sentence, cut).start()
+            next_word = _WORD.search(sentence, cut)
+            start = next_word.start() if next_word else len(sentence)
         if start < len(sentence):
             yield sentence[start:]

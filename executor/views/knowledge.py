@@ -15,7 +15,6 @@ from executor.domain.errors import ExecutorError
 from executor.knowledge import documents
 from executor.knowledge.expressions import BadExpression, Filter
 from executor.knowledge.formats import SUFFIXES
-from executor.knowledge.presenters import shown
 from executor.models import Chunk
 from executor.views.page import PageRequest, page, render_page, sentence
 from executor.views.schema_form import JSONField
@@ -78,7 +77,7 @@ def knowledge(request: PageRequest) -> HttpResponse:
     query, area = request.GET.get("query", "").strip(), request.GET.get("area", "")
     condition, title = request.GET.get("filter", ""), request.GET.get("q", "")
     found, problem = _search(query, area, condition) if query else (None, "")
-    listed, next_cursor = documents.listed(area, title, DOCUMENTS, request.GET.get("cursor", ""))
+    listed, next_cursor = documents.list_documents(area, title, DOCUMENTS, request.GET.get("cursor", ""))
     return render_page(
         request,
         "executor/knowledge.html",
@@ -91,7 +90,7 @@ def knowledge(request: PageRequest) -> HttpResponse:
         found=found,
         problem=problem,
         areas=documents.areas(),
-        documents=[shown(document) for document in listed],
+        documents=[documents.as_dict(document) for document in listed],
         next_cursor=next_cursor,
     )
 
@@ -110,7 +109,9 @@ def document(request: PageRequest, document_id: UUID) -> HttpResponse:
     chunks = list(Chunk.objects.filter(document=found, number__gt=first).order_by("number")[:PASSAGES])
     last = chunks[-1].number if chunks else 0
     more = last if last < found.chunk_count else None
-    return render_page(request, "executor/knowledge_document.html", document=shown(found), chunks=chunks, more=more)
+    return render_page(
+        request, "executor/knowledge_document.html", document=documents.as_dict(found), chunks=chunks, more=more
+    )
 
 
 def _upload(request: PageRequest, form: dict[str, Any]) -> None:

@@ -96,12 +96,12 @@ def fill(count: int, chance, weights) -> None:
     import numpy as np
 
     from executor.knowledge.embedder import embedder
-    from executor.knowledge.state import changing
+    from executor.knowledge.index_state import write_transaction
     from executor.models import Chunk, Document
 
     model = embedder().name
     documents = []
-    with changing() as version:
+    with write_transaction() as version:
         for start in range(0, count, PER_DOCUMENT):
             documents.append(
                 Document(

@@ -34,7 +34,7 @@ def upload(client: Client, *files: tuple[str, bytes], **fields):
 # --- the API ----------------------------------------------------------------------------------------------------
 
 
-def test_files_are_added_listed_found_read_and_removed(agent):
+def test_files_can_be_added_listed_searched_read_and_removed(agent):
     facts = {"area": "docs", "metadata": '{"year": 2026}'}
     answer = upload(agent, ("manual.md", MANUAL), ("a.pdf", pdf("Trains leave at noon.")), **facts).json()
     assert [(each["title"], each["status"], each["area"]) for each in answer["documents"]] == [
@@ -68,7 +68,7 @@ def test_files_are_added_listed_found_read_and_removed(agent):
     ]
 
 
-def test_of_several_files_the_wrong_ones_are_told_and_the_others_added(agent):
+def test_invalid_files_of_an_upload_are_reported_and_the_others_added(agent):
     answer = upload(agent, ("a.txt", b"Good."), ("b.pdf", b"bad"))
     assert answer.status_code == 200
     assert [each["source"] for each in answer.json()["documents"]] == ["a.txt"]
@@ -77,7 +77,7 @@ def test_of_several_files_the_wrong_ones_are_told_and_the_others_added(agent):
     assert (wrong.status_code, wrong.json()["code"]) == (400, "bad_request")
 
 
-def test_a_text_is_added_and_replaced(agent):
+def test_text_can_be_added_and_replaced(agent):
     def send(**fields):
         return agent.post(f"{API}/documents", json.dumps(fields), "application/json")
 
@@ -98,7 +98,7 @@ def test_a_text_is_added_and_replaced(agent):
         (b"x", "text/plain", 415),
     ],
 )
-def test_a_wrong_body_is_refused(agent, body, content_type, status):
+def test_invalid_body_is_rejected(agent, body, content_type, status):
     answer = agent.post(f"{API}/documents", body, content_type)
     assert answer.status_code == status
     assert answer["Content-Type"] == "application/problem+json"
@@ -115,19 +115,19 @@ def test_a_wrong_body_is_refused(agent, body, content_type, status):
         ("documents", {"limit": 100_000}),
     ],
 )
-def test_a_wrong_query_is_refused(agent, path, given):
+def test_invalid_query_is_rejected(agent, path, given):
     answer = agent.get(f"{API}/{path}", given)
     assert answer.status_code == 400
     assert answer.json()["code"] == "bad_request"
 
 
 @pytest.mark.parametrize("metadata", ["{", "[]", '{"x": NaN}'])
-def test_wrong_metadata_are_refused(agent, metadata):
+def test_invalid_metadata_is_rejected(agent, metadata):
     assert upload(agent, ("a.txt", b"Text."), metadata=metadata).status_code == 400
     assert not Document.objects.exists()
 
 
-def test_scopes():
+def test_each_endpoint_requires_its_scope():
     reader, sender = Client(headers=bearer("read")), Client(headers=bearer("submit"))
     assert upload(reader, ("a.txt", b"Text.")).status_code == 403
     added = upload(sender, ("a.txt", b"Text."))
@@ -149,7 +149,7 @@ def person(client, operator) -> Client:
     return client
 
 
-def test_a_person_uploads_finds_reads_and_removes(person):
+def test_page_uploads_searches_shows_and_removes_documents(person):
     files = [SimpleUploadedFile("manual.md", MANUAL), SimpleUploadedFile("<b>.txt", b"<script>alert(1)</script>")]
     given = {"files": files, "area": "main", "metadata": '{"year": 2026}'}
     page = person.post(reverse("knowledge"), given, follow=True).content.decode()
@@ -169,9 +169,9 @@ def test_a_person_uploads_finds_reads_and_removes(person):
     assert person.get(address).status_code == 404
 
 
-def test_what_cannot_be_taken_is_told_on_the_page(person):
+def test_page_reports_rejected_files(person):
     given = {"files": [SimpleUploadedFile("a.pdf", b"no")], "area": "main"}
-    assert "It is no PDF file" in person.post(reverse("knowledge"), given, follow=True).content.decode()
+    assert "It is not a PDF file" in person.post(reverse("knowledge"), given, follow=True).content.decode()
     page = person.post(reverse("knowledge"), {"area": "main", "metadata": "{"})
     assert page.status_code == 400
     assert "Not JSON" in page.content.decode() and "This field is required" in page.content.decode()
@@ -179,7 +179,7 @@ def test_what_cannot_be_taken_is_told_on_the_page(person):
     assert (page.status_code, "is no expression" in page.content.decode()) == (400, True)
 
 
-def test_the_list_has_pages(person, add):
+def test_document_list_is_paginated(person, add):
     for number in range(52):
         add(f"{number}.txt", f"Text number {number}.")
     first = person.get(reverse("knowledge"))
@@ -189,7 +189,7 @@ def test_the_list_has_pages(person, add):
     assert person.get(reverse("knowledge"), {"cursor": "wrong"}).status_code == 404
 
 
-def test_a_viewer_sees_no_buttons_and_may_not_press_them(client, add):
+def test_viewer_cannot_change_documents(client, add):
     viewer = User.objects.create_user("viewer")
     viewer.groups.add(Group.objects.get(name="viewer"))
     client.force_login(viewer)
@@ -203,5 +203,5 @@ def test_a_viewer_sees_no_buttons_and_may_not_press_them(client, add):
     assert Document.objects.count() == 1
 
 
-def test_strangers_are_sent_to_the_login(client):
+def test_anonymous_visitors_are_redirected_to_the_login(client):
     assert client.get(reverse("knowledge")).url.startswith("/login/")

@@ -29,7 +29,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_is_added_searched_listed_and_removed(folder):
+def test_folder_can_be_added_searched_listed_and_removed(folder):
     told = run("add", str(folder), "--area", "docs", "--metadata", "year=2026,by=me").splitlines()
     assert [line.split()[0] for line in told] == ["added", "added"]
     assert Document.objects.get(title="Manual").metadata == {"year": "2026", "by": "me"}
@@ -46,14 +46,14 @@ def test_a_folder_is_added_searched_listed_and_removed(folder):
     assert len(run("list").splitlines()) == 1
 
 
-def test_adding_again_takes_what_changed(folder):
+def test_adding_again_replaces_changed_files(folder):
     run("add", str(folder))
     (folder / "manual.md").write_text("# Manual\n\nA login link is valid for 12 hours.\n")
     assert sorted(line.split()[0] for line in run("add", str(folder)).splitlines()) == ["replaced", "unchanged"]
     assert Document.objects.count() == 2
 
 
-def test_a_file_that_cannot_be_read_does_not_stop_the_others(folder):
+def test_unreadable_file_does_not_stop_the_others(folder):
     (folder / "broken.docx").write_bytes(b"PK\x03\x04")
     with pytest.raises(CommandError, match="1 of 3 files"):
         run("add", str(folder))
@@ -72,15 +72,15 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(folder):
         ("search", "x", "--limit", "0"),
     ],
 )
-def test_what_is_wrong_is_told(words, tmp_path):
+def test_invalid_arguments_are_reported(words, tmp_path):
     with pytest.raises(CommandError):
         run(*(word.replace("{empty}", str(tmp_path)) for word in words))
 
 
-def test_vectors_are_made_anew_on_demand(folder):
+def test_renew_rebuilds_vectors(folder):
     from executor.models import Chunk
 
     run("add", str(folder))
-    assert run("renew") == "0 vectors were made anew.\n"
+    assert run("renew") == "0 vectors were rebuilt.\n"
     Chunk.objects.update(model="another")
-    assert run("renew") == "2 vectors were made anew.\n"
+    assert run("renew") == "2 vectors were rebuilt.\n"

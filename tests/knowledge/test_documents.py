@@ -16,7 +16,7 @@ def titles(query: str, **how) -> list[str]:
     return [hit.title for hit in search(query, **how).hits]
 
 
-def test_a_document_is_kept_with_its_chunks_and_found(add):
+def test_added_document_has_chunks_and_is_found(add):
     added = add("manual.md", "# Manual\n\n## Login\n\nA login link is valid for 24 hours.\n", metadata={"year": 2026})
     assert added.status == "added"
     assert (added.document.title, added.document.media_type, added.document.chunk_count) == (
@@ -35,7 +35,7 @@ def test_a_document_is_kept_with_its_chunks_and_found(add):
     assert AuditEntry.objects.get(action="knowledge_add").actor == "cli"
 
 
-def test_the_same_content_is_kept_once_an_area(add):
+def test_same_content_is_kept_once_per_area(add):
     first = add("a.txt", "The same text.")
     assert add("b.md", "The same text.\n").document == first.document
     assert add("b.md", "The same text.\n").status == "unchanged"
@@ -52,7 +52,7 @@ def test_replace_removes_older_content_of_the_same_source(add):
     assert Document.objects.count() == 2
 
 
-def test_a_removed_document_is_not_found_any_more(add):
+def test_removed_document_is_no_longer_found(add):
     gone = add("a.txt", "Words about elephants.").document
     add("b.txt", "Words about giraffes.")
     assert titles("elephants")[0] == "a.txt"
@@ -63,7 +63,7 @@ def test_a_removed_document_is_not_found_any_more(add):
     assert AuditEntry.objects.get(action="knowledge_remove").actor == "user:1"
 
 
-def test_whoever_deletes_a_document_deletes_its_words(add):
+def test_deleting_a_document_deletes_its_words(add):
     add("a.txt", "Words about elephants.").document.delete()
     assert titles("elephants", halves=("lexical",)) == []
     if connection.vendor == "sqlite":
@@ -81,7 +81,7 @@ def test_changed_text_is_found_by_its_new_words(add):
     assert titles("giraffes", halves=("lexical",)) == ["a.txt"]
 
 
-def test_a_document_can_be_named_by_the_beginning_of_its_id(add):
+def test_find_accepts_the_beginning_of_an_id(add):
     document = add("a.txt", "One.").document
     assert documents.find(document.pk.hex[:20]) == document
     assert documents.find(str(document.pk).upper()) == document
@@ -90,14 +90,14 @@ def test_a_document_can_be_named_by_the_beginning_of_its_id(add):
             documents.find(wrong)
 
 
-def test_the_list_goes_on_where_a_page_ended(add):
+def test_cursor_continues_after_the_last_page(add):
     ids = [str(add(f"{number}.txt", f"Text number {number}.").document.pk) for number in range(5)]
-    first, cursor = documents.listed(limit=2)
-    second, cursor = documents.listed(limit=2, cursor=cursor)
-    third, end = documents.listed(limit=2, cursor=cursor)
+    first, cursor = documents.list_documents(limit=2)
+    second, cursor = documents.list_documents(limit=2, cursor=cursor)
+    third, end = documents.list_documents(limit=2, cursor=cursor)
     assert [str(document.pk) for document in (*first, *second, *third)] == ids[::-1]
     assert end is None
-    assert [document.source for document in documents.listed(q="3.T")[0]] == ["3.txt"]
+    assert [document.source for document in documents.list_documents(q="3.T")[0]] == ["3.txt"]
 
 
 @pytest.mark.parametrize(
@@ -112,19 +112,19 @@ def test_the_list_goes_on_where_a_page_ended(add):
         ("a.txt", "text", {"metadata": {"x": "y" * 70_000}}, TooLarge),
     ],
 )
-def test_what_is_refused_leaves_nothing_behind(add, name, text, how, error):
+def test_rejected_document_leaves_nothing_behind(add, name, text, how, error):
     with pytest.raises(error):
         add(name, text, **how)
     assert not Document.objects.exists()
 
 
-def test_a_document_that_is_too_large_is_refused(add, settings):
+def test_too_large_document_is_rejected(add, settings):
     settings.BATCH_MAX_DOCUMENT = 10
     with pytest.raises(TooLarge):
         add("a.txt", "more than ten bytes")
 
 
-def test_two_who_add_the_same_at_once_get_the_same_document(shared_db):
+def test_concurrent_adds_of_the_same_content_yield_one_document(shared_db):
     def add_it(_):
         try:
             return documents.add("a.txt", b"The same text.", owner="cli")
@@ -138,7 +138,7 @@ def test_two_who_add_the_same_at_once_get_the_same_document(shared_db):
     assert Chunk.objects.count() == 1
 
 
-def test_large_documents_are_written_in_slices(add):
+def test_large_documents_are_written_in_batches(add):
     rows = "name,number\n" + "\n".join(f"row {number},{'x' * 700}" for number in range(1200))
     added = add("a.csv", rows)
     assert added.document.chunk_count == Chunk.objects.count() == 1200

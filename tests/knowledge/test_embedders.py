@@ -11,13 +11,13 @@ import pytest
 
 from executor.domain.errors import Unavailable
 from executor.knowledge import embedder as module
-from executor.knowledge.arrays import packed, unpacked
+from executor.knowledge.arrays import pack_vector, unpack_vectors
 from executor.knowledge.embedder import embedder
 
 # --- wordllama ------------------------------------------------------------------------------------------------------
 
 
-def test_the_static_model_is_loaded_once_and_needs_no_network(monkeypatch):
+def test_static_model_is_loaded_once_and_needs_no_network(monkeypatch):
     import socket
 
     def refused(*_):
@@ -33,22 +33,22 @@ def test_the_static_model_is_loaded_once_and_needs_no_network(monkeypatch):
     assert vectors[0] @ vectors[1] > 0.5 > vectors[0] @ vectors[2]
 
 
-def test_a_text_has_the_same_vector_in_any_company():
+def test_vector_does_not_depend_on_the_batch():
     model = embedder()
     texts = [f"Text number {number} {'with more words ' * (number % 9)}" for number in range(600)]
     together = model.embed(texts)
     assert np.allclose(together[577], model.embed([texts[577]])[0], atol=1e-6)
 
 
-def test_a_text_without_words_has_no_meaning_and_does_no_harm():
+def test_text_without_words_has_a_zero_vector():
     vectors = embedder().embed(["", " "])
     assert np.isfinite(vectors).all()
     assert embedder().embed([]).shape[0] == 0
 
 
-def test_half_precision_changes_next_to_nothing():
+def test_half_precision_changes_cosines_by_less_than_a_thousandth():
     vectors = embedder().embed(["The elephant drinks water.", "A giraffe eats leaves."])
-    kept = unpacked([packed(vector) for vector in vectors])
+    kept = unpack_vectors([pack_vector(vector) for vector in vectors])
     assert np.abs(kept @ vectors.T - vectors @ vectors.T).max() < 0.001
 
 
@@ -97,7 +97,7 @@ def server(settings):
     running.server_close()
 
 
-def test_a_server_is_asked_in_slices_and_its_answers_put_in_order(server):
+def test_server_requests_are_batched_and_answers_are_ordered(server):
     vectors = embedder().embed(["x" * number for number in range(1, 101)])
     assert vectors.shape == (100, 2)
     ratio = vectors[:, 0] / vectors[:, 1]
@@ -108,14 +108,14 @@ def test_a_server_is_asked_in_slices_and_its_answers_put_in_order(server):
     assert embedder().name == "openai:small"
 
 
-def test_a_server_that_is_busy_is_asked_again(server):
+def test_busy_server_is_retried(server):
     server.answers = [429, 503]
     assert embedder().embed(["x"]).shape == (1, 2)
     assert len(server.asked) == 3
 
 
 @pytest.mark.parametrize(("answers", "asked"), [([500] * 9, 3), ([401], 1)])
-def test_a_server_that_refuses_is_told(server, answers, asked):
+def test_refusal_of_the_server_is_reported(server, answers, asked):
     server.answers = answers
     with pytest.raises(Unavailable, match="answered"):
         embedder().embed(["x"])
@@ -123,19 +123,19 @@ def test_a_server_that_refuses_is_told(server, answers, asked):
 
 
 @pytest.mark.parametrize("body", [b"no json", b"{}", b'{"data": []}', b'{"data": [{"index": 0}]}', b"[1]"])
-def test_a_server_that_answers_something_else_is_told(server, body):
+def test_invalid_answer_of_the_server_is_reported(server, body):
     server.body = body
-    with pytest.raises(Unavailable, match="something else"):
+    with pytest.raises(Unavailable, match="invalid answer"):
         embedder().embed(["x"])
 
 
-def test_a_server_that_is_not_there_is_told(settings):
+def test_unreachable_server_is_reported(settings):
     settings.BATCH_EMBEDDER, settings.BATCH_EMBEDDER_MODEL = "http://127.0.0.1:9", "small"
     with pytest.raises(Unavailable, match="cannot be reached"):
         embedder().embed(["x"])
 
 
-def test_the_knowledge_base_works_with_a_server(server, add):
+def test_knowledge_base_works_with_a_server(server, add):
     from executor.knowledge.search import search
 
     add("a.txt", "The elephant drinks water.")
@@ -146,7 +146,7 @@ def test_the_knowledge_base_works_with_a_server(server, add):
 # --- settings -------------------------------------------------------------------------------------------------------
 
 
-def test_sentence_transformers_is_used_where_it_is_installed(settings, monkeypatch):
+def test_sentence_transformers_is_used_if_installed(settings, monkeypatch):
     class Model:
         def __init__(self, name):
             self.name = name
@@ -166,7 +166,7 @@ def test_sentence_transformers_is_used_where_it_is_installed(settings, monkeypat
 
 
 @pytest.mark.parametrize("kind", ["nonsense", "ftp://x", "https://example.invalid/v1"])
-def test_a_setting_that_is_no_embedder_is_told(settings, kind):
+def test_unknown_embedder_is_reported(settings, kind):
     settings.BATCH_EMBEDDER, settings.BATCH_EMBEDDER_MODEL = kind, ""
     with pytest.raises(Unavailable):
         embedder()

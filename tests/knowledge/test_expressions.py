@@ -2,7 +2,7 @@
 
 import pytest
 
-from executor.knowledge.expressions import LONGEST, BadExpression, Filter
+from executor.knowledge.expressions import MAX_LENGTH, BadExpression, Filter
 
 FACTS = {"area": "main", "year": 2024, "tags": ["a", "draft"], "author": {"name": "Ada"}, "price": 1.5, "text": "Hello"}
 
@@ -35,7 +35,7 @@ FACTS = {"area": "main", "year": 2024, "tags": ["a", "draft"], "author": {"name"
         "not missing < 3",
     ],
 )
-def test_what_holds(text):
+def test_matching_conditions(text):
     assert Filter(text).matches(FACTS)
 
 
@@ -55,7 +55,7 @@ def test_what_holds(text):
         "float('1e999') == int(1e999)",
     ],
 )
-def test_what_does_not_hold(text):
+def test_conditions_that_do_not_match(text):
     assert not Filter(text).matches(FACTS)
 
 
@@ -87,15 +87,15 @@ def test_what_does_not_hold(text):
         "(" * 500 + "1" + ")" * 500,
         "-" * 1000 + "1",
         "a" + "+a" * 900,
-        "x" * (LONGEST + 1),
+        "x" * (MAX_LENGTH + 1),
         "area == 'a\x00b'",
     ],
 )
-def test_what_is_refused(text):
+def test_disallowed_expressions_are_rejected(text):
     with pytest.raises(BadExpression):
         Filter(text)
 
 
-def test_nothing_of_python_can_be_reached():
+def test_python_internals_are_unreachable():
     assert not Filter("str").matches({})
     assert not Filter("__builtins__").matches({})

@@ -22,7 +22,7 @@ def run(name: str, params: dict, context=None) -> dict:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_is_right_and_everything_is_described(name):
+def test_example_is_valid_and_parameters_are_described(name):
     function = lookup(name)
     assert function.is_async
     assert validate(name, function.example) == []
@@ -41,7 +41,7 @@ def test_the_example_is_right_and_everything_is_described(name):
         ("memory_forget", {"query": "What?", "threshold": "0.9", "filter": ""}),
     ],
 )
-def test_what_agents_send_is_taken(name, params):
+def test_parameters_of_agents_are_accepted(name, params):
     assert validate(name, params) == []
 
 
@@ -66,14 +66,14 @@ def test_what_agents_send_is_taken(name, params):
         ("memory_forget", {"query": ""}, "params.query"),
     ],
 )
-def test_what_is_wrong_is_found_when_the_task_is_added(name, params, field):
+def test_invalid_parameters_are_rejected_when_the_task_is_added(name, params, field):
     assert [place for place, _ in validate(name, params)] == [field]
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
-def test_knowledge_search(shared_db, add):
+def test_knowledge_search_returns_hits(shared_db, add):
     add("manual.md", "# Manual\n\nA login link is valid for 24 hours.\n")
     answer = run("knowledge_search", {"question": "How long is a login link valid?", "limit": "3"})
     assert answer["count"] == 1
@@ -83,7 +83,7 @@ def test_knowledge_search(shared_db, add):
     assert "note" not in answer
 
 
-def test_a_memory_is_saved_loaded_and_forgotten(shared_db, context):
+def test_memory_can_be_saved_loaded_and_forgotten(shared_db, context):
     told = {"text": "The customer wants invoices as PDF.", "customer": "ACME", "metadata": {"year": 2026}}
     saved = run("memory_save", told, context())
     assert saved["message"] == f"Memory saved with id {saved['id']}"
@@ -108,7 +108,7 @@ def test_a_memory_is_saved_loaded_and_forgotten(shared_db, context):
     assert not Memory.objects.exists()
 
 
-def test_what_may_pass_is_tried_again_and_what_is_wrong_is_not(shared_db, context, monkeypatch):
+def test_only_temporary_errors_are_retryable(shared_db, context, monkeypatch):
     def down():
         raise Unavailable("The embedding server cannot be reached.")
 
@@ -119,7 +119,7 @@ def test_what_may_pass_is_tried_again_and_what_is_wrong_is_not(shared_db, contex
     assert "cannot be reached" in raised.value.message
 
 
-def test_the_event_loop_goes_on_while_a_search_runs(shared_db, add, monkeypatch):
+def test_search_does_not_block_the_event_loop(shared_db, add, monkeypatch):
     import time
 
     monkeypatch.setattr("executor.functions.knowledge_search._search", lambda params: time.sleep(0.3) or {})
@@ -143,7 +143,7 @@ async def run_async(name: str, params: dict) -> dict:
 # --- the whole way --------------------------------------------------------------------------------------------------
 
 
-def test_a_document_sent_to_the_api_is_found_by_a_task(worker, client, api_token, eventually):
+def test_task_finds_a_document_added_by_the_api(worker, client, api_token, eventually):
     headers = {"Authorization": f"Bearer {api_token}"}
     document = {"name": "manual.md", "text": "# Manual\n\nA login link is valid for 24 hours.\n"}
     sent = client.post("/api/knowledge/documents", document, content_type="application/json", headers=headers)

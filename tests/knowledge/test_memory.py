@@ -16,7 +16,7 @@ def texts(owner: str, query: str, **how) -> list[str]:
     return [each.memory.text for each in memory.load(owner, query, **how)]
 
 
-def test_what_was_saved_is_loaded_by_its_meaning():
+def test_memories_are_loaded_by_meaning():
     memory.save("user:1", "The user prefers a dark colour theme.")
     memory.save("user:1", "Deployment happens on Thursdays.")
     [found] = memory.load("user:1", "Which colour theme does the user like?")
@@ -25,7 +25,7 @@ def test_what_was_saved_is_loaded_by_its_meaning():
     assert len(found.memory.memory_id) == 10
 
 
-def test_the_same_words_score_1_and_unrelated_ones_about_half():
+def test_equal_texts_score_one_and_unrelated_texts_about_half():
     """(1 + cosine) / 2, so that 0.7 is a cosine of 0.4."""
     memory.save("user:1", "The user prefers a dark colour theme.")
     [same] = memory.load("user:1", "The user prefers a dark colour theme.", threshold=0)
@@ -36,7 +36,7 @@ def test_the_same_words_score_1_and_unrelated_ones_about_half():
     assert (memory.score_of(-1), memory.score_of(1.0000001)) == (0, 1)
 
 
-def test_nobody_sees_the_memories_of_somebody_else():
+def test_memories_of_other_owners_are_invisible():
     kept = memory.save("user:1", "The secret word is swordfish.")
     for other in ("user:2", "token:1", "user:11", "cli", ""):
         assert texts(other, "secret word", threshold=0) == []
@@ -45,7 +45,7 @@ def test_nobody_sees_the_memories_of_somebody_else():
     assert texts("user:1", "secret word") == ["The secret word is swordfish."]
 
 
-def test_a_key_saves_once_for_its_owner():
+def test_key_saves_once_per_owner():
     first = memory.save("user:1", "One.", key="task-1")
     assert memory.save("user:1", "One.", key="task-1") == first
     assert memory.save("user:1", "One.", key="task-2") != first
@@ -53,7 +53,7 @@ def test_a_key_saves_once_for_its_owner():
     assert memory.save("user:1", "One.") != memory.save("user:1", "One.")
 
 
-def test_two_attempts_at_once_save_once(shared_db):
+def test_concurrent_attempts_save_once(shared_db):
     def save(_):
         try:
             return memory.save("user:1", "One.", key="task-1").memory_id
@@ -65,7 +65,7 @@ def test_two_attempts_at_once_save_once(shared_db):
     assert Memory.objects.count() == 1
 
 
-def test_areas_filters_and_limits():
+def test_load_applies_area_filter_and_limit():
     memory.save("user:1", "The pump costs 40 euros.", "main", {"customer": "ACME", "year": 2023})
     memory.save("user:1", "The pump costs 50 euros.", "solutions", {"customer": "ACME", "year": 2025})
     memory.save("user:1", "The pump costs 60 euros.", "solutions", {"customer": "Other"})
@@ -79,7 +79,7 @@ def test_areas_filters_and_limits():
     assert len(texts("user:1", "pump price", filter=Filter("timestamp > '2020-01-01 00:00:00'"))) == 3
 
 
-def test_forget_deletes_all_that_is_near_enough():
+def test_forget_deletes_memories_above_the_threshold():
     for number in range(30):
         memory.save("user:1", f"The pump number {number} costs 40 euros.")
     memory.save("user:1", "The user prefers a dark colour theme.")
@@ -89,20 +89,20 @@ def test_forget_deletes_all_that_is_near_enough():
     assert Memory.objects.filter(owner="user:2").count() == 1
 
 
-def test_forget_keeps_what_the_filter_excludes():
+def test_forget_keeps_memories_outside_the_filter():
     memory.save("user:1", "The pump costs 40 euros.", "main")
     memory.save("user:1", "The pump costs 50 euros.", "fragments")
     assert len(memory.forget("user:1", "pump", threshold=0, filter=Filter("area == 'fragments'"))) == 1
     assert texts("user:1", "pump", threshold=0) == ["The pump costs 40 euros."]
 
 
-def test_delete_counts_what_was_there():
+def test_delete_returns_the_number_deleted():
     one, two = memory.save("user:1", "One."), memory.save("user:1", "Two.")
     assert memory.delete("user:1", [one.memory_id, two.memory_id, "missing", one.memory_id]) == 2
     assert memory.delete("user:1", [one.memory_id]) == 0
 
 
-def test_memories_of_another_model_are_made_anew():
+def test_memories_of_another_model_are_reembedded():
     memory.save("user:1", "The user prefers a dark colour theme.")
     Memory.objects.update(model="another", vector=b"\x00\x3c" * 8)
     assert len(texts("user:1", "Which colour theme does the user like?")) == 1

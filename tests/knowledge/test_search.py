@@ -39,7 +39,7 @@ def test_hybrid_search_finds_nine_of_ten_passages_and_more_than_either_half(add)
     assert hybrid >= semantic + 0.05
 
 
-def test_the_set_is_sound():
+def test_quality_set_is_valid():
     passages = {passage["id"]: passage["text"] for passage in QUALITY["passages"]}
     assert len(passages) == len(QUALITY["passages"]) == len(set(passages.values()))
     assert all(question["passage"] in passages for question in QUALITY["questions"])
@@ -48,11 +48,11 @@ def test_the_set_is_sound():
 # --- fusion ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_both_halves_find_stands_first():
+def test_hits_of_both_halves_come_first():
     assert fuse({"lexical": {1: 1.0, 2: 1.0}, "semantic": {3: 1.0, 2: 1.0}}) == [2, 1, 3]
 
 
-def test_a_chance_word_counts_less_than_meaning():
+def test_single_common_word_ranks_below_meaning():
     assert fuse({"lexical": {1: 0.2, 2: 0.2}, "semantic": {3: 1.0, 4: 1.0}}) == [3, 4, 1, 2]
 
 
@@ -79,12 +79,12 @@ def animals(add):
         ({"filter": Filter("year > 3000")}, set()),
     ],
 )
-def test_area_and_filter(animals, how, expected):
+def test_search_applies_area_and_filter(animals, how, expected):
     for halves in (("lexical", "semantic"), ("lexical",), ("semantic",)):
         assert {hit.source for hit in search("elephant", halves=halves, **how).hits} == expected
 
 
-def test_the_threshold_is_a_likeness_of_meaning(animals, add):
+def test_threshold_applies_to_the_similarity(animals, add):
     add("other.txt", "Compound interest doubles a sum in ten years.")
     hits = search("Which animal drinks water?", threshold=0.6).hits
     assert hits[0].source == "old.txt"
@@ -93,11 +93,11 @@ def test_the_threshold_is_a_likeness_of_meaning(animals, add):
     assert search("Which animal drinks water?", threshold=0.999).hits == []
 
 
-def test_limit(animals):
+def test_search_applies_the_limit(animals):
     assert len(search("elephant", limit=2).hits) == 2
 
 
-def test_the_same_passage_in_two_documents_is_one_result(add):
+def test_same_passage_of_two_documents_is_one_result(add):
     add("a.md", "# A\n\nThe elephant drinks.\n")
     add("b.md", "# B\n\nThe elephant drinks.\n")
     assert len(search("elephant").hits) == 1
@@ -121,18 +121,18 @@ def test_the_same_passage_in_two_documents_is_one_result(add):
         " ".join(f"w{number}" for number in range(500)),
     ],
 )
-def test_any_text_can_be_asked_for(animals, query):
+def test_any_text_is_a_valid_query(animals, query):
     assert search(query, limit=1) is not None
 
 
 @pytest.mark.parametrize("query", ["KX-4471", "kx 4471", "4471", "err_code_42", "example.org", "org/path"])
-def test_parts_of_names_with_signs_are_found(add, query):
+def test_parts_of_names_with_punctuation_are_found(add, query):
     add("a.txt", "Part KX-4471, err_code_42, see https://example.org/path for more.")
     add("b.txt", "Something else.")
     assert [hit.source for hit in search(query, halves=("lexical",)).hits] == ["a.txt"]
 
 
-def test_words_are_found_in_their_other_forms(add):
+def test_inflected_words_are_found(add):
     add("a.txt", "The batteries were charging.")
     assert search("battery charge", halves=("lexical",)).hits
 
@@ -144,7 +144,7 @@ def semantic(query: str) -> list[str]:
     return [hit.source for hit in search(query, halves=("semantic",)).hits]
 
 
-def test_what_is_added_later_is_found(add):
+def test_later_documents_are_found(add):
     add("a.txt", "The elephant drinks water.")
     assert semantic("elephant") == ["a.txt"]
     for number in range(30):
@@ -153,7 +153,7 @@ def test_what_is_added_later_is_found(add):
     assert set(semantic("elephant")[:2]) == {"a.txt", "b.txt"}
 
 
-def test_only_what_is_new_is_read(add, django_assert_num_queries):
+def test_refresh_reads_only_new_vectors(add, django_assert_num_queries):
     add("a.txt", "The elephant drinks water.")
     index, vector = module.INDEX, module.embedder().embed(["elephant"])[0]
     model = module.embedder().name
@@ -167,7 +167,7 @@ def test_only_what_is_new_is_read(add, django_assert_num_queries):
     assert matrix is not None
 
 
-def test_a_database_put_in_the_place_of_another_is_read_anew(add):
+def test_replaced_database_is_read_again(add):
     add("a.txt", "The elephant drinks water.")
     assert semantic("elephant") == ["a.txt"]
     Document.objects.all().delete()
@@ -179,7 +179,7 @@ def test_a_database_put_in_the_place_of_another_is_read_anew(add):
 # --- without an embedder, with another one ------------------------------------------------------------------------
 
 
-def test_without_an_embedder_the_words_still_find(animals, monkeypatch):
+def test_without_an_embedder_search_uses_words_only(animals, monkeypatch):
     def down():
         raise Unavailable("The embedding server cannot be reached.")
 
@@ -187,31 +187,31 @@ def test_without_an_embedder_the_words_still_find(animals, monkeypatch):
     found = search("elephant milk")
     assert found.hits[0].source == "new.txt"
     assert found.hits[0].score is None
-    assert "words alone" in found.note and "cannot be reached" in found.note
+    assert "words only" in found.note and "cannot be reached" in found.note
 
 
-def test_vectors_of_another_model_are_made_anew(animals, monkeypatch):
-    from executor.knowledge import rebuilding
+def test_vectors_of_another_model_are_rebuilt(animals, monkeypatch):
+    from executor.knowledge import reembedding
 
     Chunk.objects.update(model="another", vector=b"\x00\x3c" * 8)
-    monkeypatch.setattr(rebuilding.threading.Thread, "start", lambda thread: rebuilding._running.release())
+    monkeypatch.setattr(reembedding.threading.Thread, "start", lambda thread: reembedding._running.release())
     found = search("elephant")
-    assert "words alone" in found.note
+    assert "words only" in found.note
     assert {hit.matched[0] for hit in found.hits} == {"lexical"}
-    assert rebuilding.renew() == 3
+    assert reembedding.reembed() == 3
     found = search("elephant")
     assert found.note == ""
     assert all("semantic" in hit.matched for hit in found.hits)
-    assert rebuilding.renew() == 0
+    assert reembedding.reembed() == 0
 
 
-def test_one_process_renews_and_another_takes_over_when_it_is_silent(animals):
+def test_one_process_reembeds_and_another_takes_over_after_the_timeout(animals):
     from datetime import timedelta
 
-    from executor.knowledge.rebuilding import SILENCE, _claim
+    from executor.knowledge.reembedding import TAKEOVER_TIMEOUT, _claim
 
     assert _claim()
     assert not _claim()
     index = KnowledgeIndex.objects.get()
-    KnowledgeIndex.objects.update(rebuilt_at=index.rebuilt_at - SILENCE - timedelta(seconds=1))
+    KnowledgeIndex.objects.update(rebuilt_at=index.rebuilt_at - TAKEOVER_TIMEOUT - timedelta(seconds=1))
     assert _claim()

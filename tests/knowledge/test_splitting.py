@@ -3,8 +3,8 @@
 import pytest
 
 from executor.knowledge.formats import Block
-from executor.knowledge.sentences import pieces, sentences
-from executor.knowledge.splitting import LONGEST, SIZE, split
+from executor.knowledge.sentences import sentences, split_text
+from executor.knowledge.splitting import MAX_SIZE, TARGET_SIZE, split
 
 
 @pytest.mark.parametrize(
@@ -19,16 +19,16 @@ from executor.knowledge.splitting import LONGEST, SIZE, split
         ("", []),
     ],
 )
-def test_sentences(text, expected):
+def test_sentences_are_split(text, expected):
     assert list(sentences(text)) == expected
 
 
-def test_a_sentence_that_is_too_long_is_divided_between_words_and_a_word_is_cut():
-    assert list(pieces("aaa bbb ccc ddd", 7)) == ["aaa bbb", "ccc ddd"]
-    assert list(pieces("x" * 25, 10)) == ["x" * 10, "x" * 10, "x" * 5]
+def test_long_sentences_are_divided_between_words_and_long_words_cut():
+    assert list(split_text("aaa bbb ccc ddd", 7)) == ["aaa bbb", "ccc ddd"]
+    assert list(split_text("x" * 25, 10)) == ["x" * 10, "x" * 10, "x" * 5]
 
 
-def test_short_neighbours_are_joined_and_sections_are_not():
+def test_short_blocks_are_joined_within_a_section_only():
     blocks = [Block("a", ("One",), {"line": 1}), Block("b", ("One",), {"line": 3}), Block("c", ("Two",), {"line": 6})]
     assert [(piece.text, piece.section, piece.position) for piece in split(blocks)] == [
         ("a\n\nb", "One", {"line": 1}),
@@ -42,16 +42,16 @@ def test_rows_are_joined_line_by_line():
     assert piece.text == "row 1\nrow 2\nrow 3"
 
 
-def test_no_chunk_is_longer_than_the_limit_and_no_word_is_lost():
+def test_pieces_respect_the_limit_and_keep_all_words():
     text = " ".join(f"Sentence number {number} says something of no consequence." for number in range(500))
     chunks = split([Block(text)])
-    assert max(len(piece.text) for piece in chunks) <= LONGEST
-    assert min(len(piece.text) for piece in chunks[:-1]) > SIZE / 2
+    assert max(len(piece.text) for piece in chunks) <= MAX_SIZE
+    assert min(len(piece.text) for piece in chunks[:-1]) > TARGET_SIZE / 2
     found = {word for piece in chunks for word in piece.text.split()}
     assert set(text.split()) == found
 
 
-def test_a_divided_paragraph_repeats_its_last_sentence_once():
+def test_divided_paragraph_repeats_its_last_sentence_once():
     text = " ".join(f"Sentence number {number} says something of no consequence." for number in range(60))
     first, second, *_ = [piece.text for piece in split([Block(text)])]
     last = list(sentences(first))[-1]
@@ -67,20 +67,20 @@ def test_wrapped_prose_is_divided_at_its_sentences():
 
 
 @pytest.mark.parametrize("line", ["- item {} does this", "| row {} | value |", "2026-01-01 INFO line {} of a log"])
-def test_lines_that_mean_something_are_kept(line):
+def test_significant_line_ends_are_kept(line):
     lines = [line.format(number) for number in range(120)]
     chunks = split([Block("\n".join(lines))])
     assert len(chunks) > 2
     assert "\n".join(piece.text for piece in chunks).split("\n") == lines
 
 
-def test_text_without_spaces_or_sentences_is_divided_too():
+def test_text_without_spaces_or_sentences_is_divided():
     text = "".join(map(str, range(1500)))
     chunks = split([Block(text)])
     assert "".join(piece.text for piece in chunks) == text
-    assert max(len(piece.text) for piece in chunks) <= LONGEST
+    assert max(len(piece.text) for piece in chunks) <= MAX_SIZE
 
 
-def test_what_a_document_repeats_is_kept_once():
+def test_repeated_text_is_kept_once():
     blocks = [Block("Imprint."), Block("Other.", ("H",)), Block("imprint. ")]
     assert [piece.text for piece in split(blocks)] == ["Imprint.", "Other."]

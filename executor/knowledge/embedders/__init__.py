@@ -1,1 +1,1 @@
-"""Who makes vectors; `executor.knowledge.embedder` chooses."""
+"""Embedders, selected by `executor.knowledge.embedder`."""

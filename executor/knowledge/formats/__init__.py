@@ -1,4 +1,4 @@
-"""The text of a file: which reader a file name calls for."""
+"""File formats, and the reader of each."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .blocks import Block, Unreadable
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file."""
+    """A file format. `name` is the module of its reader."""
 
     name: str
     media_type: str
     suffixes: tuple[str, ...]
 
     def read(self, data: bytes) -> list[Block]:
-        """The blocks of a file. Raises Unreadable."""
+        """Return the blocks of a file. Raises Unreadable."""
         return importlib.import_module(f"{__name__}.{self.name}").read(data)
 
 
@@ -37,21 +37,21 @@ BY_NAME = {each.name: each for each in FORMATS}
 
 
 def format_of(name: str, data: bytes) -> Format:
-    """The format that a file's name and its first bytes call for.
+    """Return the format of a file by its name and its first bytes.
 
-    Raises Unreadable for one that is none of them and no text either.
+    Raises Unreadable if it is neither a known format nor text.
     """
     known = SUFFIXES.get(PurePath(name).suffix.lower())
     if known is not None and known.name in ("pdf", "docx"):
         magic = {"pdf": b"%PDF-", "docx": b"PK\x03\x04"}[known.name]
         if magic not in data[:1024]:
-            raise Unreadable(f"It is no {known.name.upper()} file, whatever its name says.")
+            raise Unreadable(f"It is not a {known.name.upper()} file, despite its name.")
         return known
     if data[:5] == b"%PDF-":
         return BY_NAME["pdf"]
     if b"\x00" in data[:4096] and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        known_ones = ", ".join(sorted(SUFFIXES))
-        raise Unreadable(f"It is no text and of no known kind. Known are {known_ones}.")
+        suffixes = ", ".join(sorted(SUFFIXES))
+        raise Unreadable(f"It is neither text nor a known format. Known are {suffixes}.")
     return known or TEXT
 
 

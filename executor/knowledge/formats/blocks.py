@@ -1,4 +1,4 @@
-"""What readers give: blocks of text, and how bytes become text."""
+"""Blocks of text, the output of all readers; decoding of bytes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 
 class Unreadable(Exception):
-    """The file cannot be read; the message says why."""
+    """The file cannot be read; the message is the reason."""
 
 
 @dataclass(slots=True)
 class Block:
-    """A paragraph, list, table row or the like: text that belongs together, the headings above it, and where it is.
+    """A paragraph, list, table row or similar unit of text, with the headings above it and its position.
 
-    `flowing` text may be divided at its sentences and joined with its neighbours; a row or record stands for itself.
+    `flowing` text may be divided at its sentences and joined with its neighbours; a row or record may not.
     """
 
     text: str
@@ -23,17 +23,17 @@ class Block:
     flowing: bool = True
 
 
-# Control characters other than tab and newline: databases refuse some of them, and nobody searches for them.
+# Control characters other than tab and newline: databases reject some, and they are useless for search.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ud800-\udfff\ufeff]")
 
 
 def clean(text: str) -> str:
-    """The text without what no database or reader wants."""
+    """Return the text without control characters, with Unix line ends."""
     return _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def decode(data: bytes) -> str:
-    """Bytes as text: by their byte order mark, or UTF-8, or else the encoding of older Windows files."""
+    """Decode bytes by their byte order mark, as UTF-8, or else as cp1252, the encoding of older Windows files."""
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if data.startswith(mark):
             return clean(data.decode(encoding, "replace"))
@@ -44,4 +44,5 @@ def decode(data: bytes) -> str:
 
 
 def one_line(text: str) -> str:
+    """Return the text with all white space reduced to single spaces."""
     return " ".join(text.split())

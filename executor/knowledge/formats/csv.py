@@ -9,9 +9,10 @@ csv.field_size_limit(10 * 1024 * 1024)
 
 
 def read(data: bytes) -> list[Block]:
+    """Return one block for each row. Raises Unreadable."""
     text = decode(data)
     try:
-        dialect = csv.Sniffer().sniff(text[:8192], delimiters=",;\t|")
+        dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:8192], delimiters=",;\t|")
     except csv.Error:
         dialect = csv.excel
     try:
@@ -23,7 +24,7 @@ def read(data: bytes) -> list[Block]:
             if (line := _line(names, row))
         ]
     except csv.Error as error:
-        raise Unreadable(f"It is no CSV: {error}.") from error
+        raise Unreadable(f"It is not valid CSV: {error}.") from error
     return blocks or [Block(", ".join(names), (), {"row": 1}, flowing=False)]
 
 

@@ -11,13 +11,14 @@ from lxml.etree import LxmlError
 
 from .blocks import Block, Unreadable, clean
 
-MOST_BYTES = 300 * 1024 * 1024  # unpacked: a small archive can hold gigabytes of zeros
+MAX_UNPACKED = 300 * 1024 * 1024  # bytes; a small archive can hold gigabytes of zeros
 
 
 def read(data: bytes) -> list[Block]:
+    """Return the blocks of a DOCX file. Raises Unreadable."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED:
                 raise Unreadable("The DOCX file is too large when it is unpacked.")
         document = Document(io.BytesIO(data))
         return _blocks(document)
@@ -47,7 +48,7 @@ def _blocks(document) -> list[Block]:
 
 
 def _level(style: str) -> int:
-    """1 for a title or `Heading 1`, and so on; 0 for text."""
+    """Return 1 for a title or `Heading 1`, and so on; 0 for text."""
     if found := re.fullmatch(r"heading (\d)", style or "", re.IGNORECASE):
         return int(found[1])
     return 1 if (style or "").lower() == "title" else 0

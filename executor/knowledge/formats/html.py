@@ -1,8 +1,9 @@
 """HTML: the text of its paragraphs, list items and table rows under their headings."""
 
 import re
+from collections.abc import Iterator
 
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from .blocks import Block, Unreadable, clean, decode, one_line
 
@@ -13,10 +14,10 @@ _BLOCK_NAMES = """
 """
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_DEEPEST = 500  # ancestors that are looked at, as browsers do
-_TOO_DEEP = 3_000  # elements within each other, which the parser takes the square of in time
+_MAX_ANCESTORS = 500  # visited, as in browsers
+_MAX_DEPTH = 3_000  # nested elements; the parser takes quadratic time
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]{0,30})")
-# Those that never are closed, or need not be.
+# Elements that are never closed, or need not be.
 _UNCLOSED_NAMES = """
     area base br col embed hr img input link meta source track wbr html head body p li dt dd tr td th thead tbody
     tfoot colgroup option optgroup rt rp
@@ -25,13 +26,15 @@ _UNCLOSED = frozenset(_UNCLOSED_NAMES.split())
 
 
 def read(data: bytes) -> list[Block]:
+    """Return the blocks of a page. Raises Unreadable."""
     text = decode(data)
-    if _depth(text) > _TOO_DEEP:
-        raise Unreadable(f"More than {_TOO_DEEP:,} of its elements stand within each other.")
+    if _depth(text) > _MAX_DEPTH:
+        raise Unreadable(f"More than {_MAX_DEPTH:,} of its elements are nested.")
     tree = LexborHTMLParser(text)
     if tree.body is None:
         raise Unreadable("The page has no body.")
-    title = one_line(tree.css_first("title").text()) if tree.css_first("title") else ""
+    title_element = tree.css_first("title")
+    title = one_line(title_element.text()) if title_element else ""
     tree.strip_tags(_DROPPED, recursive=True)
     headings: list[tuple[int, str]] = []
     blocks: list[Block] = []
@@ -48,7 +51,7 @@ def read(data: bytes) -> list[Block]:
 
 
 def _depth(text: str) -> int:
-    """How deep the elements may stand within each other at most."""
+    """Return an upper bound of the nesting depth of elements."""
     depth = deepest = 0
     for tag in _TAG.finditer(text):
         if tag[2].lower() not in _UNCLOSED:
@@ -57,21 +60,21 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _texts(body):
-    """(tag, text) of each block: the text nodes that share their nearest block element and follow each other."""
+def _texts(body: LexborNode) -> Iterator[tuple[str, str]]:
+    """Yield (tag, text) of each block: consecutive text nodes with the same nearest block element."""
     current, tag, pieces, cell = None, "", [], None
     for node in body.traverse(include_text=True):
         if node.tag == "br":
             pieces.append("\n")
         if node.tag != "-text":
             continue
-        block, here = _home(node)
+        block, here = _container(node)
         if block is None:
             continue
         if block.mem_id != current:
             if pieces:
                 yield tag, "".join(pieces)
-            current, tag, pieces, cell = block.mem_id, block.tag, [], here
+            current, tag, pieces, cell = block.mem_id, block.tag or "", [], here
         elif here != cell:
             pieces.append(" | ")
             cell = here
@@ -80,10 +83,10 @@ def _texts(body):
         yield tag, "".join(pieces)
 
 
-def _home(node):
-    """The block that a text stands in, and the table cell; a cell's block is its row."""
+def _container(node: LexborNode) -> tuple[LexborNode | None, int | None]:
+    """Return the block element of a text node, and its table cell; the block of a cell is its row."""
     cell, found = None, node.parent
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_ANCESTORS):
         if found is None or found.tag == "pre":
             break
         if found.tag in ("td", "th") and cell is None:

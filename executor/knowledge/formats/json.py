@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from .blocks import Block, Unreadable, clean, decode
 
 
 def read(data: bytes) -> list[Block]:
+    """Return one block for each item or key. Raises Unreadable."""
     text = decode(data)
     try:
         return _blocks(_parsed(text))
@@ -16,20 +18,21 @@ def read(data: bytes) -> list[Block]:
         raise Unreadable("The JSON is nested too deeply.") from None
 
 
-def _parsed(text: str):
+def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as whole:
         lines = [line for line in text.split("\n") if line.strip()]
         if len(lines) < 2:
-            raise Unreadable(f"It is no JSON: {whole}.") from None
+            raise Unreadable(f"It is not JSON: {whole}.") from None
         try:
             return [json.loads(line) for line in lines]
         except json.JSONDecodeError:
             raise Unreadable(f"It is neither JSON ({whole}) nor JSON Lines.") from None
 
 
-def _blocks(value) -> list[Block]:
+def _blocks(value: Any) -> list[Block]:
+    entries: list[tuple[dict, tuple[str, ...], Any]]
     if isinstance(value, list):
         entries = [({"item": number}, (), item) for number, item in enumerate(value, 1)]
     elif isinstance(value, dict):
@@ -44,7 +47,7 @@ def _blocks(value) -> list[Block]:
     return blocks
 
 
-def _leaves(value, path: str) -> Iterator[tuple[str, str]]:
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _leaves(item, f"{path}.{key}" if path else key)

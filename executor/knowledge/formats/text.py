@@ -4,11 +4,12 @@ from .blocks import Block, decode
 
 
 def read(data: bytes) -> list[Block]:
+    """Return one block for each paragraph."""
     return paragraphs(decode(data).split("\n"), 1)
 
 
 def paragraphs(lines: list[str], first: int) -> list[Block]:
-    """The paragraphs of these lines; `first` is the number of the first line."""
+    """Return the paragraphs of lines; `first` is the number of the first line."""
     blocks: list[Block] = []
     kept: list[str] = []
     start = first

@@ -1,4 +1,4 @@
-"""`manage.py knowledge add PATH… | list | remove ID… | search QUERY | renew`: the documents that tasks can search."""
+"""`manage.py knowledge add PATH… | list | remove ID… | search QUERY | renew`: documents for the search of tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from executor.domain.errors import ExecutorError
 from executor.knowledge import documents
 from executor.knowledge.expressions import BadExpression, Filter
 from executor.knowledge.formats import SUFFIXES
-from executor.knowledge.presenters import shown
 
 
 class Command(BaseCommand):
@@ -21,14 +20,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="add|list|remove|search|renew")
-        add = verbs.add_parser("add", help="add files and folders; a file that changed replaces its older content")
+        add = verbs.add_parser("add", help="add files and folders; a changed file replaces its older content")
         add.add_argument("paths", nargs="+", metavar="PATH")
         add.add_argument("--area", default="main")
-        add.add_argument("--metadata", default="", help="facts for filters, as JSON or key=value,key=value")
-        listed = verbs.add_parser("list", help="list the documents, the newest first")
+        add.add_argument("--metadata", default="", help="values for filters, as JSON or key=value,key=value")
+        listed = verbs.add_parser("list", help="list documents, the newest first")
         listed.add_argument("--area", default="")
         listed.add_argument("--json", action="store_true")
-        remove = verbs.add_parser("remove", help="remove documents by id, or by the beginning of an id")
+        remove = verbs.add_parser("remove", help="remove documents by id, or by the first characters of an id")
         remove.add_argument("ids", nargs="+", metavar="ID")
         search = verbs.add_parser("search", help="find passages")
         search.add_argument("query", nargs="+")
@@ -37,7 +36,7 @@ class Command(BaseCommand):
         search.add_argument("--area", default="")
         search.add_argument("--filter", default="", help="a condition over metadata: year >= 2020")
         search.add_argument("--json", action="store_true")
-        verbs.add_parser("renew", help="make vectors anew after the embedder was changed")
+        verbs.add_parser("renew", help="rebuild vectors after a change of the embedder")
 
     def handle(self, *, verb, **options):
         try:
@@ -46,11 +45,11 @@ class Command(BaseCommand):
             raise CommandError(f"{error.message} {error.fix}".strip()) from None
 
     def add(self, *, paths, area, metadata, **_options):
-        facts = _metadata(metadata)
+        values = _parse_metadata(metadata)
         files = [file for path in paths for file in _files(Path(path))]
         if not files:
-            raise CommandError(f"There is no file to add. Known are {', '.join(sorted(SUFFIXES))}.")
-        wrong = 0
+            raise CommandError(f"There is no file to add. Known formats are {', '.join(sorted(SUFFIXES))}.")
+        failed = 0
         for file in files:
             try:
                 source = str(file.resolve())
@@ -60,43 +59,43 @@ class Command(BaseCommand):
                     source=source[-500:],
                     owner=caller_of_shell().key,
                     area=area,
-                    metadata=facts,
+                    metadata=values,
                     replace=True,
                 )
                 document = added.document
                 self.stdout.write(f"{added.status:9} {document.pk}  {document.chunk_count:5} passages  {file}")
             except (ExecutorError, OSError) as error:
-                wrong += 1
+                failed += 1
                 self.stderr.write(f"failed    {file}: {getattr(error, 'message', error)}")
-        if wrong:
-            raise CommandError(f"{wrong} of {len(files)} files could not be added.")
+        if failed:
+            raise CommandError(f"{failed} of {len(files)} files could not be added.")
 
     def list(self, *, area, json: bool, **_options):
         cursor: str | None = ""
         while cursor is not None:
-            page, cursor = documents.listed(area, limit=500, cursor=cursor)
+            page, cursor = documents.list_documents(area, limit=500, cursor=cursor)
             for document in page:
                 if json:
-                    self.stdout.write(_json(shown(document)))
+                    self.stdout.write(_json(documents.as_dict(document)))
                 else:
                     size = f"{document.chunk_count:5} passages"
                     self.stdout.write(f"{document.pk}  {document.area:12} {size}  {document.source}")
 
     def remove(self, *, ids, **_options):
-        for one in ids:
-            document = documents.remove(one, actor=caller_of_shell().key)
+        for document_id in ids:
+            document = documents.remove(document_id, actor=caller_of_shell().key)
             self.stdout.write(f"removed {document.pk}  {document.source}")
 
     def search(self, *, query, limit, threshold, area, filter, json: bool, **_options):
-        from executor.knowledge.search import search  # loads numpy: only where it is needed
+        from executor.knowledge.search import search  # deferred: loads numpy
 
         try:
-            wanted = Filter(filter) if filter else None
+            condition = Filter(filter) if filter else None
         except BadExpression as error:
             raise CommandError(f"{error}.") from None
         if limit < 1:
             raise CommandError("--limit must be at least 1.")
-        found = search(" ".join(query), limit=limit, threshold=threshold, area=area, filter=wanted)
+        found = search(" ".join(query), limit=limit, threshold=threshold, area=area, filter=condition)
         if found.note:
             self.stderr.write(found.note)
         for number, hit in enumerate(found.hits, 1):
@@ -104,17 +103,19 @@ class Command(BaseCommand):
                 self.stdout.write(_json(hit.as_dict()))
                 continue
             score = "-" if hit.score is None else f"{hit.score:.2f}"
-            where = ", ".join(f"{name} {value}" for name, value in hit.position.items() if name not in ("chunk", "of"))
-            self.stdout.write(f"{number}. {hit.title}  [{score}, {' + '.join(hit.matched)}]  {hit.source}, {where}")
+            position = ", ".join(
+                f"{name} {value}" for name, value in hit.position.items() if name not in ("chunk", "of")
+            )
+            self.stdout.write(f"{number}. {hit.title}  [{score}, {' + '.join(hit.matched)}]  {hit.source}, {position}")
             self.stdout.write("   " + " ".join(hit.text.split())[:300] + "\n")
         if not found.hits:
             self.stderr.write("Nothing was found.")
 
     def renew(self, **_options):
-        from executor.knowledge.rebuilding import renew  # loads numpy: only where it is needed
+        from executor.knowledge.reembedding import reembed  # deferred: loads numpy
 
-        done = renew(lambda done: self.stderr.write(f"{done} vectors"))
-        self.stdout.write(f"{done} vectors were made anew.")
+        done = reembed(lambda done: self.stderr.write(f"{done} vectors"))
+        self.stdout.write(f"{done} vectors were rebuilt.")
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -130,7 +131,7 @@ def _files(path: Path) -> Iterator[Path]:
         raise CommandError(f"There is no file or folder {path}.")
 
 
-def _metadata(text: str) -> dict:
+def _parse_metadata(text: str) -> dict:
     """Parse JSON, or `name=value` pairs with commas between them.
 
     Raises CommandError.
@@ -139,10 +140,10 @@ def _metadata(text: str) -> dict:
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
-            raise CommandError(f"--metadata is no JSON: {error}.") from None
+            raise CommandError(f"--metadata is not JSON: {error}.") from None
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     if any(not sign for _, sign, _ in pairs):
-        raise CommandError("--metadata needs JSON, or key=value,key=value.")
+        raise CommandError("--metadata must be JSON, or key=value,key=value.")
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 

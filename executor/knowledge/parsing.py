@@ -1,4 +1,4 @@
-"""A file into what is stored of it: its pieces, and what tells it from others."""
+"""Content of a file: its pieces, and a hash that identifies it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .splitting import Piece, split
 
 
 @dataclass(slots=True)
-class Reading:
-    """What a file says. `heading` stands above all of it; the same content has the same hash, whatever its format."""
+class ParsedFile:
+    """Content of a file. `heading` is common to all of it. The same content has the same hash in every format."""
 
     pieces: list[Piece]
     characters: int
@@ -19,10 +19,10 @@ class Reading:
     heading: str
 
 
-def read(kind: Format, data: bytes) -> Reading:
-    """Raises Unreadable."""
+def parse(kind: Format, data: bytes) -> ParsedFile:
+    """Parse a file. Raises Unreadable."""
     blocks = kind.read(data)
-    return Reading(split(blocks), sum(len(block.text) for block in blocks), _hash(blocks), _heading(blocks))
+    return ParsedFile(split(blocks), sum(len(block.text) for block in blocks), _hash(blocks), _heading(blocks))
 
 
 def _hash(blocks: list[Block]) -> str:

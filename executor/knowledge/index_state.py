@@ -1,4 +1,4 @@
-"""The one row that orders the writers and tells readers that something changed."""
+"""The state of the search index: one row that serialises writers and lets readers detect changes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from executor.db.dialect import turn
 from executor.models import KnowledgeIndex
 
 
-def state() -> KnowledgeIndex:
-    """How the index is now."""
+def index_state() -> KnowledgeIndex:
+    """Return the current state of the index."""
     return KnowledgeIndex.objects.filter(pk=1).first() or KnowledgeIndex.objects.get_or_create(pk=1)[0]
 
 
 @contextmanager
-def changing(*, removal: bool = False) -> Iterator[int]:
-    """A transaction that changes chunks; gives the version that it makes. One at a time: whoever sees a version sees
-    everything up to it."""
+def write_transaction(*, removal: bool = False) -> Iterator[int]:
+    """Run the block, which changes chunks, in a transaction, and provide the new version.
+
+    Writers are serialised: a reader that sees a version sees all changes up to it.
+    """
     with turn(), transaction.atomic():
         KnowledgeIndex.objects.get_or_create(pk=1)
         index = KnowledgeIndex.objects.select_for_update().get(pk=1)
