@@ -176,7 +176,7 @@ def test_page_reports_rejected_files(person):
     assert page.status_code == 400
     assert "Not JSON" in page.content.decode() and "This field is required" in page.content.decode()
     page = person.get(reverse("knowledge"), {"query": "x", "filter": "import os"})
-    assert (page.status_code, "is no expression" in page.content.decode()) == (400, True)
+    assert (page.status_code, "is not an expression" in page.content.decode()) == (400, True)
 
 
 def test_document_list_is_paginated(person, add):
