@@ -12,7 +12,10 @@ from pathlib import Path
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
 from executor.domain.states import CLEARED, STATUS_OF_LETTER
-from executor.reads import lists
+from executor.reads.batches import get_batch
+from executor.reads.frames import frames_after
+from executor.reads.results import list_results
+from executor.reads.tasks import get_task
 from executor.testbed.auditor import audit
 from tests.support.waiting import eventually
 
@@ -51,10 +54,10 @@ class Handle:
 
     def task(self, number: int = 1) -> dict:
         """One task with its attempts."""
-        return lists.task(self.task_ids[number - 1])
+        return get_task(self.task_ids[number - 1])
 
     def status(self) -> dict:
-        return lists.batch(self.id)
+        return get_batch(self.id)
 
     def counts(self) -> dict[str, int]:
         return self.status()["request_counts"]
@@ -102,7 +105,7 @@ def assert_true_to_itself(batch_id: str) -> None:
 def every_task(batch_id: str) -> list[dict]:
     rows, cursor = [], None
     while True:
-        page = lists.results(batch_id, cursor=cursor, limit=1000)
+        page = list_results(batch_id, cursor=cursor, limit=1000)
         rows += page.items
         cursor = page.next_cursor
         if cursor is None:
@@ -110,7 +113,7 @@ def every_task(batch_id: str) -> list[dict]:
 
 
 def frames_of(batch_id: str) -> list[dict]:
-    read = lists.frames(batch_id, 0)
+    read = frames_after(batch_id, 0)
     assert not read.gone
     return [
         {"seq": seq, "changes": json.loads(changes), "counts": json.loads(counts)}
