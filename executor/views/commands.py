@@ -38,7 +38,8 @@ def _arguments(entry: Action, form: QueryDict, batch: str) -> dict:
         selected = {"batch": batch, **Filter(QueryDict(form.get("filter", ""))).as_parameters()}
     else:
         selected = {"task_ids": form.getlist("task_ids")}
-    return {**{name: form[name].strip() for name in names if form.get(name, "").strip()}, **selected}
+    filled = {name: form.get(name, "").strip() for name in names}
+    return {**{name: text for name, text in filled.items() if text}, **selected}
 
 
 def _origin(request: PageRequest, batch_id: UUID) -> str:

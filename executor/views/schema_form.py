@@ -98,8 +98,8 @@ def schema_field(name: str, part: dict, required: bool) -> forms.Field:
         case "number":
             return forms.FloatField(**bounds, widget=forms.NumberInput(attrs={"step": "any"}), **common)
         case "string" if part.get("format") == "date-time":
-            widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_MINUTE)
-            return forms.DateTimeField(widget=widget, input_formats=[_MINUTE, f"{_MINUTE}:%S"], **common)
+            picker = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_MINUTE)
+            return forms.DateTimeField(widget=picker, input_formats=[_MINUTE, f"{_MINUTE}:%S"], **common)
         case "string":
             long = part.get("format") == "multiline" or name in _LONG_TEXTS
             widget = forms.Textarea(attrs={"rows": 6}) if long else forms.TextInput()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.utils import timezone
 
 from executor.reads.batches import get_batch
@@ -13,11 +13,11 @@ from executor.reads.task_table import DETAILS
 from executor.reads.tasks import get_task
 from executor.storage import attempt_log
 from executor.views.buttons import task_buttons
-from executor.views.page import page, render_page
+from executor.views.page import PageRequest, page, render_page
 
 
 @page
-def task(request: HttpRequest, task_id: UUID) -> HttpResponse:
+def task(request: PageRequest, task_id: UUID) -> HttpResponse:
     """Show a task with its attempts and the log of the last one."""
     found, now = get_task(task_id), timezone.now()
     details = [(detail, detail.text(found, now)) for detail in DETAILS]
