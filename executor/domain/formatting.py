@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import datetime
+from typing import Any
 
 from .states import TaskStatus
 
@@ -78,7 +79,7 @@ def first_line(text: str | None) -> str:
     return (text or "").strip().partition("\n")[0]
 
 
-def progress(value: list | None) -> str:
+def progress(value: list[Any] | None) -> str:
     """Return the reported progress `[done, total, text]` of a task, such as "3 / 10 · resizing"."""
     if not value:
         return ""
@@ -86,7 +87,7 @@ def progress(value: list | None) -> str:
     return _joined(f"{number(done)} / {number(total)}" if total else number(done), text)
 
 
-def outlook(task: dict, now: datetime) -> str:
+def outlook(task: dict[str, Any], now: datetime) -> str:
     """Return what a task does next: its progress while it runs, its start or next attempt while it waits."""
     if task["status"] == TaskStatus.RUNNING:
         return progress(task.get("progress"))
@@ -97,13 +98,13 @@ def outlook(task: dict, now: datetime) -> str:
     return f"{event} in {whole_duration(math.ceil(left))}" if left > 0 else f"{event} now"
 
 
-def note(task: dict, now: datetime) -> str:
+def note(task: dict[str, Any], now: datetime) -> str:
     """Return what matters about a task: its outlook, and the error of its last attempt unless it runs."""
     error = "" if task["status"] == TaskStatus.RUNNING else first_line(task.get("error"))
     return _joined(outlook(task, now), error)
 
 
-def attempts(task: dict) -> str:
+def attempts(task: dict[str, Any]) -> str:
     """Return the number of attempts and of retries, such as "2 · retry 1 of 3"."""
     used, most = task["retry_count"], task["max_retries"]
     if used:
@@ -111,7 +112,7 @@ def attempts(task: dict) -> str:
     return f"{task['attempt']} · up to {most} {'retry' if most == 1 else 'retries'}"
 
 
-def elapsed(task: dict, now: datetime) -> str:
+def elapsed(task: dict[str, Any], now: datetime) -> str:
     """Return how long a task took, or for how long it has been running."""
     if task["status"] != TaskStatus.RUNNING:
         return "" if task.get("execution_time") is None else duration(task["execution_time"])
