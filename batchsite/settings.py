@@ -115,8 +115,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # Plans of repeated statements are kept, for statements that request it (executor/db/postgresql.py).
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
+    # Statements are bound by the server, and prepared when they recur: each is planned once a connection.
+    _options = DATABASES["default"].setdefault("OPTIONS", {})
+    _options.setdefault("server_side_binding", True)
+    _options.setdefault("prepare_threshold", 5)
 
 # --- Valkey or Redis: tickets and notifications ---------------------------------------------------
 
@@ -135,7 +137,7 @@ RQ_QUEUES = {
 }
 RQ = {
     "WORKER_CLASS": "executor.worker.batch_worker.BatchWorker",
-    "JOB_CLASS": "executor.broker.tickets.TicketJob",
+    "JOB_CLASS": "executor.broker.ticket_job.TicketJob",
     "COMMIT_MODE": "auto",  # django_rq enqueues nothing: tickets are issued after the commit
 }
 RQ_SHOW_ADMIN_LINK = False

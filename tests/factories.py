@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 from executor.access import Caller, caller_of_shell
 from executor.actions import Call
 from executor.actions.add_batch import new_batch
-from executor.db.dialect import hex_of
-from executor.domain.messages import Claimed, Outcome, Ticket
+from executor.db.clock import Clock
+from executor.domain.messages import Cancelled, ClaimedTask, Completed, Failed, Outcome, Released, Ticket
 from executor.domain.new_task import NewTask
 from executor.domain.states import Priority, TaskStatus
 from executor.domain.task_item import TaskItem
 from executor.models import Batch, BatchTask, WorkerNode
 from executor.models.fields import new_id
 from executor.queue.dispatch import open_batches
-from executor.worker.heartbeat import new_name, register
+from executor.worker.liveness import new_name, register
 
 _serial = count(1)
 
@@ -105,7 +105,7 @@ def clear(*tasks: BatchTask) -> int:
 
 def prioritise(priority: int, *tasks: BatchTask) -> int:
     with open_batches([tasks[0].batch_id]) as queue:
-        return queue.prioritise(tasks[0].batch_id, these(tasks), priority)
+        return queue.set_priority(tasks[0].batch_id, these(tasks), priority)
 
 
 def these(tasks: Iterable[BatchTask]):
@@ -113,7 +113,7 @@ def these(tasks: Iterable[BatchTask]):
     return BatchTask.objects.filter(pk__in=[task.pk for task in tasks])
 
 
-def now_of(task: BatchTask | Claimed) -> BatchTask:
+def now_of(task: BatchTask | ClaimedTask) -> BatchTask:
     """Return the task as it is in the database now."""
     return BatchTask.objects.get(pk=task.pk if isinstance(task, BatchTask) else task.task_id)
 
@@ -124,7 +124,7 @@ def now_of(task: BatchTask | Claimed) -> BatchTask:
 def ticket_for(task: BatchTask) -> Ticket:
     """Return the ticket for the next attempt of a task."""
     task = now_of(task)
-    return Ticket(hex_of(task.pk), task.attempt + 1, hex_of(task.batch_id), task.priority)
+    return Ticket(task.pk, task.attempt + 1, task.batch_id, task.priority)
 
 
 def tickets_out(*batches: Batch) -> list[Ticket]:
@@ -147,32 +147,32 @@ class FakeWorker:
     def node(self) -> WorkerNode:
         return WorkerNode.objects.get(name=self.name)
 
-    def redeem(self, *tickets: Ticket) -> list[Claimed]:
+    def redeem(self, *tickets: Ticket) -> list[ClaimedTask]:
         """Claim what these tickets are for."""
         with open_batches({ticket.batch_id for ticket in tickets}) as queue:
-            return queue.redeem(tickets, self.name)
+            return queue.claim_tickets(tickets, self.name)
 
-    def take(self, *batches: Batch, slots: int | None = None) -> list[Claimed]:
+    def take(self, *batches: Batch, slots: int | None = None) -> list[ClaimedTask]:
         """Pop tickets and claim, for so many slots, what they are for and what waits besides."""
         slots = self.concurrency if slots is None else slots
         if not (tickets := tickets_out(*batches)[:slots]):
             return []
         with open_batches({ticket.batch_id for ticket in tickets}) as queue:
-            claimed = queue.redeem(tickets, self.name)
-            return claimed + queue.take(slots - len(claimed), self.name)
+            claimed = queue.claim_tickets(tickets, self.name)
+            return claimed + queue.claim_more(slots - len(claimed), self.name)
 
     def settle(self, *outcomes: Outcome) -> int:
         """Record outcomes; how many were accepted."""
-        with open_batches({outcome.batch_id for outcome in outcomes}) as queue:
-            return queue.settle(outcomes, self.name)
+        with open_batches({outcome.claim.batch_id for outcome in outcomes}) as queue:
+            return queue.record_outcomes(outcomes, self.name)
 
-    def complete(self, *claimed: Claimed, **how) -> int:
+    def complete(self, *claimed: ClaimedTask, **how) -> int:
         return self.settle(*(completed(task, **how) for task in claimed))
 
-    def fail(self, *claimed: Claimed, **how) -> int:
+    def fail(self, *claimed: ClaimedTask, **how) -> int:
         return self.settle(*(failed(task, **how) for task in claimed))
 
-    def release(self, *claimed: Claimed) -> int:
+    def release(self, *claimed: ClaimedTask) -> int:
         return self.settle(*(released(task) for task in claimed))
 
     def fall_silent(self, seconds: float = 3600) -> None:
@@ -181,26 +181,48 @@ class FakeWorker:
         WorkerNode.objects.filter(pk=node.pk).update(heartbeat_at=node.heartbeat_at - timedelta(seconds=seconds))
 
 
-def completed(task: Claimed, **how) -> Outcome:
-    made = {"execution_time": 0.25, "result": f'"attempt {task.attempt}"'}
-    return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.COMPLETED, **{**made, **how})
+class IdleListener:
+    """What a heartbeat needs of a worker that holds no task."""
+
+    def held(self) -> dict:
+        return {}
+
+    def stop_attempt(self, task_id, why) -> None: ...
+
+    def declared_dead(self) -> None: ...
+
+    def overdue(self) -> float:
+        return 0.0
 
 
-def failed(task: Claimed, **how) -> Outcome:
-    made = {"execution_time": 0.125, "error": "it broke", "error_kind": "ValueError"}
-    return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.FAILED, **{**made, **how})
+class TravelClock(Clock):
+    """A clock in the test's hand: `passed` seconds for both clocks, `stepped` for the database's alone."""
+
+    def __init__(self):
+        self.passed = self.stepped = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.passed
+
+    def database_now(self) -> datetime:
+        return super().database_now() + timedelta(seconds=self.passed + self.stepped)
 
 
-def released(task: Claimed) -> Outcome:
-    return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.QUEUED, released=True)
+def completed(task: ClaimedTask, **fields) -> Completed:
+    return Completed(task.claim, **{"execution_time": 0.25, "result": f'"attempt {task.attempt}"', **fields})
 
 
-def cancelled(task: Claimed) -> Outcome:
-    return Outcome(
-        task.task_id, task.batch_id, task.attempt, TaskStatus.CANCELLED, error="Cancelled while it ran.",
-        error_kind="cancelled",
-    )  # fmt: skip
+def failed(task: ClaimedTask, **fields) -> Failed:
+    return Failed(task.claim, **{"execution_time": 0.125, "error": "it broke", "error_kind": "ValueError", **fields})
 
 
-def numbers(tasks: Sequence[BatchTask | Claimed]) -> list[int]:
+def released(task: ClaimedTask) -> Released:
+    return Released(task.claim)
+
+
+def cancelled(task: ClaimedTask) -> Cancelled:
+    return Cancelled(task.claim, 0.0, "Cancelled while it ran.")
+
+
+def numbers(tasks: Sequence[BatchTask | ClaimedTask]) -> list[int]:
     return [task.number for task in tasks]

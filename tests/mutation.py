@@ -42,14 +42,14 @@ GUARDS = (
         "attempt, of what completes",
         (
             (QUEUE, "AND {_TASK}.attempt = outcome.attempt AND", "AND"),
-            (QUEUE, "outcome = by_attempt[hex_of(task_id), attempt]", "outcome = outcomes[0]"),
+            (QUEUE, "outcome = by_attempt[task_id, attempt]", "outcome = outcomes[0]"),
         ),
         GUARDS_OF_ENDS,
     ),
     Guard(
         "attempt, of what ends otherwise",
         (
-            (QUEUE, "outcome = by_attempt.get((hex_of(task_id), attempt))", "outcome = outcomes[0]"),
+            (QUEUE, "outcome = by_attempt.get((task_id, attempt))", "outcome = outcomes[0]"),
             (QUEUE, "AND {_TASK}.attempt = ended.attempt AND", "AND"),
         ),
         GUARDS_OF_ENDS,
@@ -134,7 +134,7 @@ GUARDS = (
     ),
     Guard(
         "claims whose commit was not answered",
-        ((LEDGER, "queue.settle([*page.outcomes, *self._doubtful]", "queue.settle(page.outcomes"),),
+        ((LEDGER, "queue.record_outcomes([*page.outcomes, *self._doubtful]", "queue.record_outcomes(page.outcomes"),),
         "tests/faults/test_lost_answers.py",
     ),
 )  # fmt: skip

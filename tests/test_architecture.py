@@ -13,7 +13,6 @@ import pytest
 
 from executor.domain.states import BatchState, TaskStatus
 from executor.processes.layout import PROJECT
-from tests.mutation import GUARDS
 
 _ROW = re.compile(r"^\| `(\w+)(?:/|\.py)` \|", re.MULTILINE)
 _DOCUMENT = (PROJECT / "docs" / "architecture.md").read_text()
@@ -280,9 +279,3 @@ def test_a_move_elsewhere_would_be_found(source):
 )
 def test_what_is_no_move_is_not_taken_for_one(source):
     assert not moves(("views",), source)
-
-
-@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
-def test_the_guards_that_the_mutations_take_away_are_where_they_look_for_them(guard):
-    for file, there, _ in guard.edits:
-        assert (PROJECT / file).read_text().count(there) == 1, there

@@ -51,9 +51,9 @@ def add(call: Call, parameters: AddParameters) -> Response:
         task_validation.reject_taken_custom_ids(batch_id, [task])
         [number] = queue.add(batch_id, [task])
         if parameters.start:
-            call.require_start(queue.book(batch_id))
+            call.require_start(queue.batch(batch_id))
             queue.start(batch_id, parameters.max_concurrent)
-        state = queue.book(batch_id).state
+        state = queue.batch(batch_id).state
     call.audit.update(tasks=1, function=parameters.function)
     next_action = (
         f'wait {{"batch": "{batch_id}", "timeout": 30}}'

@@ -101,11 +101,11 @@ def add_batch(call: Call, parameters: AddBatchParameters) -> Response:
         task_validation.reject_taken_custom_ids(batch.batch_id, tasks)
         numbers = queue.add(batch.batch_id, tasks)
         if parameters.start or parameters.max_concurrent:
-            call.require_start(queue.book(batch.batch_id))
+            call.require_start(queue.batch(batch.batch_id))
         if parameters.start:
             queue.start(batch.batch_id, parameters.max_concurrent)
         elif parameters.max_concurrent:
-            queue.limit(batch.batch_id, parameters.max_concurrent)
+            queue.set_max_concurrent(batch.batch_id, parameters.max_concurrent)
     call.audit.update(tasks=len(tasks))
     data = {
         "batch_id": str(batch.batch_id),

@@ -14,7 +14,7 @@ from executor.domain.errors import BadRequest, ExecutorError
 from executor.domain.states import BatchState
 from executor.domain.wording import did_you_mean
 from executor.models import Batch
-from executor.queue.locked_batch import Book
+from executor.queue.locked_batch import LockedBatch
 from executor.reads.lookups import default_batch, find_batch
 
 
@@ -58,14 +58,14 @@ class Call:
         self.batch_id = found.batch_id
         return found
 
-    def require_start(self, book: Book) -> None:
+    def require_start(self, batch: LockedBatch) -> None:
         """Require the scope `control` to start a batch of another owner, or one that was stopped.
 
         Otherwise the scope `submit`, with which tasks are added, is enough to start them.
 
         Raises NotAllowed.
         """
-        if book.owner != self.caller.key or book.state in (BatchState.STOPPING, BatchState.STOPPED):
+        if batch.owner != self.caller.key or batch.state in (BatchState.STOPPING, BatchState.STOPPED):
             self.caller.require("control")
 
 

@@ -15,7 +15,7 @@ from executor.domain.states import FINAL, TaskStatus
 from executor.domain.wording import counted
 from executor.models import BatchTask
 from executor.queue.dispatch import open_batches
-from executor.queue.retention import forget_files
+from executor.storage.paths import delete_files
 
 from .call import Call, Parameters, Response
 from .registry import Button, action
@@ -80,7 +80,7 @@ def clear(call: Call, parameters: ClearParameters) -> Response:
             break
         with open_batches([batch.batch_id]) as queue:
             deleted += queue.clear(batch.batch_id, BatchTask.objects.filter(pk__in=list(part)))
-        forget_files(batch.batch_id.hex, part.values())
+        delete_files(batch.batch_id, part.values())
     data.update(deleted=deleted)
     call.audit.update(deleted=deleted, statuses=list(parameters.statuses))
     return Response(True, f"{counted(deleted, 'task')} {'was' if deleted == 1 else 'were'} deleted.", data)

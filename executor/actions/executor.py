@@ -12,8 +12,9 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from executor.access import Caller
-from executor.db.dialect import hex_of, time_param, turn
+from executor.db.dialect import to_db_id, to_db_time
 from executor.db.statements import execute
+from executor.db.write_lock import write_lock
 from executor.domain.errors import BadRequest, Conflict, Unavailable
 from executor.domain.wording import did_you_mean
 from executor.models import IdempotentCall
@@ -65,7 +66,7 @@ class BatchExecutor:
                 response = entry.run(call, parameters)
                 self._audit(entry, call)
             else:
-                with turn(), transaction.atomic():
+                with write_lock(), transaction.atomic():
                     response = self._once(entry, call, parameters)
         except (OperationalError, InterfaceError) as error:
             raise Unavailable(f"The database does not answer now ({error}).") from error
@@ -103,9 +104,9 @@ class BatchExecutor:
     def _audit(self, entry: Action, call: Call) -> None:
         if entry.audited:
             actor = f"{self.caller.key} {self.caller.name}"[:100]
-            batch_id = call.batch_id and hex_of(call.batch_id)
+            batch_id = call.batch_id and to_db_id(call.batch_id)
             detail = orjson.dumps(call.audit).decode()
-            execute(_AUDIT, [time_param(timezone.now()), actor, entry.name, batch_id, detail])
+            execute(_AUDIT, [to_db_time(timezone.now()), actor, entry.name, batch_id, detail])
 
 
 def _fingerprint(entry: Action, parameters: Parameters) -> str:

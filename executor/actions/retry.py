@@ -32,7 +32,7 @@ def retry(call: Call, parameters: Selector) -> Response:
         for batch_id, tasks in selected:
             seen += tasks.count()
             retried += queue.retry(batch_id, tasks)
-        waiting = [str(batch_id) for batch_id, _ in selected if queue.book(batch_id).state != BatchState.RUNNING]
+        waiting = [str(batch_id) for batch_id, _ in selected if queue.batch(batch_id).state != BatchState.RUNNING]
     call.audit.update(retried=retried)
     message = f"{counted(retried, 'task')} {'is' if retried == 1 else 'are'} queued again."
     if skipped := seen - retried:

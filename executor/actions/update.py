@@ -48,12 +48,12 @@ def update(call: Call, parameters: UpdateParameters) -> Response:
     with open_batches({batch_id for batch_id, _ in selected}) as queue:
         for batch_id, tasks in selected:
             if parameters.priority is not None:
-                changed += queue.prioritise(batch_id, tasks, parameters.priority)
+                changed += queue.set_priority(batch_id, tasks, parameters.priority)
             if parameters.max_concurrent is not None:
-                queue.limit(batch_id, parameters.max_concurrent)
+                queue.set_max_concurrent(batch_id, parameters.max_concurrent)
             if parameters.name is not None:
                 Batch.objects.filter(pk=batch_id).update(name=parameters.name)
-                queue.book(batch_id).touched = True
+                queue.batch(batch_id).is_touched = True
     call.audit.update(changes)
     parts = []
     if parameters.priority is not None:

@@ -6,7 +6,7 @@ from typing import Literal, cast
 from asgiref.sync import sync_to_async
 from pydantic import Field
 
-from executor.db.dialect import let_go
+from executor.db.dialect import close_idle_connection
 from executor.domain.parameter_types import BatchName, Number, Whole
 from executor.domain.states import BatchState
 from executor.reads.feed import Update, feed
@@ -32,7 +32,7 @@ class WaitParameters(Parameters):
 async def wait(call: Call, parameters: WaitParameters) -> Response:
     """Wait until a batch is finished or stopped, or until it changes, and return its status."""
     row = await sync_to_async(call.batch)(parameters.batch)
-    await sync_to_async(let_go)()
+    await sync_to_async(close_idle_connection)()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + parameters.timeout
     async with feed().watch(row.batch_id) as watcher:

@@ -11,7 +11,7 @@ from ninja import Query
 
 from executor.actions import ACTIONS, BatchExecutor, Response
 from executor.api.access import ApiRequest
-from executor.db.dialect import let_go
+from executor.db.dialect import close_idle_connection
 from executor.domain.errors import NotFound
 from executor.domain.states import TaskStatus
 from executor.reads.batches import get_batch, list_batches
@@ -24,7 +24,7 @@ from executor.reads.task_filter import TaskFilter
 from executor.reads.tasks import get_task, list_tasks
 from executor.reads.workers import list_workers
 from executor.storage import attempt_log
-from executor.worker.results import artifact_path
+from executor.storage.paths import result_path
 
 from .rendering import answer
 from .router import StrictRouter, documented_query, query_of
@@ -130,7 +130,7 @@ def events(
     key = find_batch(batch_id).batch_id
     frames = frames_after(key, after)
     if not frames.frames and not frames.gone and wait:
-        let_go()
+        close_idle_connection()
         async_to_sync(_next_frame)(key, after, wait)
         frames = frames_after(key, after)
     if frames.gone:
@@ -167,7 +167,7 @@ def log(request: ApiRequest, task_id: str, after: int = _FROM, attempt: int | No
     request.auth.require("read")
     found = find_task(task_id, "batch_id", "number", "attempt", "status")
     wanted = attempt or found.attempt
-    piece = attempt_log.read(found.batch_id.hex, found.number, wanted, after)
+    piece = attempt_log.read(found.batch_id, found.number, wanted, after)
     is_over = wanted < found.attempt or found.status != TaskStatus.RUNNING
     return {**asdict(piece), "attempt": wanted, "done": is_over and piece.next >= piece.size}
 
@@ -176,7 +176,7 @@ def log(request: ApiRequest, task_id: str, after: int = _FROM, attempt: int | No
 def artifact(request: ApiRequest, task_id: str):
     request.auth.require("read")
     found = find_task(task_id, "batch_id", "number", "attempt")
-    path = artifact_path(found.batch_id.hex, found.number, found.attempt)
+    path = result_path(found.batch_id, found.number, found.attempt)
     if not path.exists():
         raise NotFound("This task has no artifact.", fix="Its result is in the task itself.")
     return FileResponse(path.open("rb"), as_attachment=True, filename=path.name, content_type="application/json")

@@ -1,11 +1,11 @@
-"""Failpoints: places where a process can be told to die, to fall asleep or to fail, for tests of what follows.
+"""Failpoints: places where tests let a process die, stop or fail.
 
-They are dead unless BATCH_DEBUG_FAILPOINTS says otherwise, as `point=action` or `point=action@n` with commas between
-them: at the n-th passage of that point by a process (the first, when no number is given), once,
+They do nothing unless BATCH_DEBUG_FAILPOINTS is set, to `point=action` or `point=action@n`, comma separated. The action
+happens once, when a process passes the point for the n-th time (default: the first):
 
     kill    the process gets SIGKILL
-    pause   it gets SIGSTOP, and goes on with SIGCONT
-    raise   the point raises OperationalError, as a database does that is going away
+    pause   the process gets SIGSTOP; SIGCONT resumes it
+    raise   the point raises OperationalError, like a database that shuts down
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import threading
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from .dialect import turn
+from .write_lock import write_lock
 
 POINTS = {
-    "ticket-popped": "a worker has taken tickets from Redis and told nobody",
+    "ticket-popped": "a worker has taken tickets from Redis and not yet claimed their tasks",
     "before-claim": "the worker has the batch's lock and claims next",
     "claim-uncommitted": "the claim is written and not committed",
     "after-claim": "the claim is committed and nothing has started",
@@ -27,18 +27,18 @@ POINTS = {
     "mid-work": "in the child, right before the function is called",
     "before-finish": "the worker has an outcome and has not written it",
     "finish-uncommitted": "the outcome is written and not committed",
-    "after-finish": "the outcome is committed; nobody was told, no ticket was pushed",
+    "after-finish": "the outcome is committed; no ticket was pushed, no watcher notified",
     "before-push": "tasks are marked as dispatched, their tickets are not pushed",
-    "mid-repair": "the rescue has marked a worker as dead and not yet given its tasks away",
+    "mid-repair": "the rescue has marked a worker as dead and not yet queued its tasks",
     "add-uncommitted": "new tasks are written and not committed",
 }
 ACTIONS = ("kill", "pause", "raise")
 
-_armed: dict[str, tuple[str, int]] = {}  # point → action, passages until then
+_armed: dict[str, tuple[str, int]] = {}  # point → action, passages left
 
 
 def arm(text: str) -> None:
-    """Say what is to happen where, instead of what was said before.
+    """Set the actions, replacing earlier ones.
 
     Raises ValueError for a point or an action that does not exist.
     """
@@ -47,14 +47,14 @@ def arm(text: str) -> None:
         point, _, what = word.strip().partition("=")
         action, _, passage = what.partition("@")
         if point not in POINTS or action not in ACTIONS:
-            raise ValueError(f"no failpoint is {word!r}; points: {', '.join(POINTS)}; actions: {', '.join(ACTIONS)}")
+            raise ValueError(f"unknown failpoint {word!r}; points: {', '.join(POINTS)}; actions: {', '.join(ACTIONS)}")
         armed[point] = (action, int(passage or 1))
     _armed.clear()
     _armed.update(armed)
 
 
 def failpoint(point: str, when: object = True) -> None:
-    """Here something may be made to happen; a passage counts only `when` there is something to do."""
+    """Pass a point; with a false `when` the passage does not count."""
     if not _armed or not when or point not in _armed:
         return
     action, left = _armed[point]
@@ -65,16 +65,16 @@ def failpoint(point: str, when: object = True) -> None:
     if action == "raise":
         raise OperationalError(f"failpoint {point}")
     if action == "pause" and not connection.in_atomic_block:
-        quiet = threading.Thread(target=_until_nobody_writes)  # an event loop may not ask the database itself
+        quiet = threading.Thread(target=_wait_for_writers)  # an event loop may not use the database itself
         quiet.start()
         quiet.join()
-    # To this very thread: one sent to the process might stop it a moment after this line.
+    # To this very thread: a signal to the process might take effect a moment after this line.
     signal.pthread_kill(threading.get_ident(), signal.SIGKILL if action == "kill" else signal.SIGSTOP)
 
 
-def _until_nobody_writes() -> None:
-    """No other thread of ours is just writing, and takes SQLite's only write lock into our sleep."""
-    with turn(), transaction.atomic():
+def _wait_for_writers() -> None:
+    """Wait until no other thread of this process holds SQLite's write lock: it would keep it while stopped."""
+    with write_lock(), transaction.atomic():
         pass
     connection.close()
 

@@ -1,84 +1,139 @@
-"""What passes between the queue and those who use it. Ids are 32 hex digits; params and results are JSON text."""
+"""What passes between the queue, the broker and the workers. Params and results are JSON text.
+
+A task has one shape on each side of a door: `NewTask` on its way in, `Candidate` while it waits to be claimed,
+`ClaimedTask` in the hands of a worker, and one of the outcomes on its way back.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from uuid import UUID
 
-from .new_task import NewTask
 from .states import Priority
 
 
 class Ticket(NamedTuple):
-    """The right to start one attempt: "attempt 2 of task X may run now". Ids are 32 hex digits."""
+    """The right to start one attempt: "attempt 2 of task X may run now"."""
 
-    task_id: str
+    task_id: UUID
     attempt: int
-    batch_id: str
+    batch_id: UUID
     priority: int = Priority.MEDIUM
 
 
-class Look(NamedTuple):
-    """The wish to see whether a batch has slots that nobody has taken."""
+class Candidate(NamedTuple):
+    """A queued task that may be claimed next."""
 
-    batch_id: str
-
-
-class Waiting(NamedTuple):
-    """A queued task that may go next."""
-
-    task_id: str
-    attempt: int
+    task_id: UUID
+    attempt: int  # claims so far
     priority: int
     number: int
 
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The sort key of dispatch: highest priority first, then oldest."""
+        return -self.priority, self.number
 
-@dataclass(slots=True)
-class Claimed:
-    """A task that a worker has claimed: what it needs to run the attempt."""
 
-    task_id: str
-    batch_id: str
-    number: int
+class Claim(NamedTuple):
+    """The identity of one attempt. With the worker's name it fences every write about that attempt."""
+
+    task_id: UUID
+    batch_id: UUID
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedTask:
+    """A task that a worker has claimed: everything that its attempt needs."""
+
+    claim: Claim
+    number: int
     priority: int
     function: str
     params: str  # JSON text
-    timeout: float | None
+    timeout: float | None  # seconds
     retry_count: int
     max_retries: int
     name: str
     custom_id: str | None
     owner: str
 
+    @property
+    def task_id(self) -> UUID:
+        return self.claim.task_id
 
-@dataclass(slots=True)
+    @property
+    def batch_id(self) -> UUID:
+        return self.claim.batch_id
+
+    @property
+    def attempt(self) -> int:
+        return self.claim.attempt
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a running attempt says that it is: [done, total, text]."""
+    """A progress report of a running attempt: [done, total, text]."""
 
-    task_id: str
-    batch_id: str
-    attempt: int
-    value: list
+    claim: Claim
+    value: list[Any]
 
 
-@dataclass(slots=True)
-class Outcome:
-    """How an attempt ended. `status` is completed, failed, or cancelled; released says that it is not charged."""
+# --- outcomes: how an attempt can end ------------------------------------------------------------
 
-    task_id: str
-    batch_id: str
-    attempt: int
-    status: str
-    execution_time: float = 0.0
-    result: str | None = None  # JSON text
-    error: str = ""
-    error_kind: str = ""
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The function returned; `result` is JSON text."""
+
+    claim: Claim
+    execution_time: float  # seconds
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The function raised, timed out, or could not be called. Charged as a failure."""
+
+    claim: Claim
+    execution_time: float  # seconds
+    error: str
+    error_kind: str
     traceback: str = ""
     output: Any = None
     retryable: bool = True
-    retry_after: float | None = None
-    released: bool = False
+    retry_after: float | None = None  # seconds requested by the error; None: backoff
 
 
-__all__ = ["Claimed", "Look", "NewTask", "Outcome", "Progress", "Ticket", "Waiting"]
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The attempt goes back to the queue and is not charged."""
+
+    claim: Claim
+    execution_time: float = 0.0  # seconds
+    error: str = ""
+    error_kind: str = ""
+    retry_after: float | None = None  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The attempt was ended by a cancel request."""
+
+    claim: Claim
+    execution_time: float  # seconds
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The worker is dead or silent. Charged as a failure of kind `worker_lost`."""
+
+    claim: Claim
+    error: str
+    execution_time: float = 0.0  # unknown
+
+
+Outcome = Completed | Failed | Released | Cancelled | Lost

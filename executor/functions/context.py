@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
-
-from django.conf import settings
+from uuid import UUID
 
 from executor.domain.secrets import Redactor
+from executor.storage.paths import artifact_folder
 
 
 class Sink(Protocol):
@@ -80,7 +80,7 @@ class TaskContext:
         """
         if not name or name in (".", "..") or name != Path(name).name or "\x00" in name:
             raise ValueError(f"an artifact needs a plain file name, not {name!r}")
-        folder = Path(settings.BATCH_ARTIFACTS) / self.batch_id / f"{self.number}-{self.attempt}"
+        folder = artifact_folder(UUID(self.batch_id), self.number, self.attempt)
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from django.db import transaction
 
-from executor.db.dialect import turn
+from executor.db.write_lock import write_lock
 from executor.models import KnowledgeIndex
 
 
@@ -22,7 +22,7 @@ def write_transaction(*, removal: bool = False) -> Iterator[int]:
 
     Writers are serialised: a reader that sees a version sees all changes up to it.
     """
-    with turn(), transaction.atomic():
+    with write_lock(), transaction.atomic():
         KnowledgeIndex.objects.get_or_create(pk=1)
         index = KnowledgeIndex.objects.select_for_update().get(pk=1)
         index.version += 1

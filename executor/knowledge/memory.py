@@ -14,7 +14,7 @@ import numpy as np
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from executor.db.dialect import turn
+from executor.db.write_lock import write_lock
 from executor.models import Memory
 
 from .arrays import pack_vector, unpack_vectors
@@ -64,7 +64,7 @@ def save(owner: str, text: str, area: str = "main", metadata: dict | None = None
         key=key,
     )
     try:
-        with turn(), transaction.atomic():
+        with write_lock(), transaction.atomic():
             memory.save(force_insert=True)
     except IntegrityError:  # another attempt of the same task saved it concurrently
         if key and (known := Memory.objects.filter(owner=owner, key=key).first()):
@@ -111,7 +111,7 @@ def load(
 
 def delete(owner: str, ids: Sequence[str]) -> int:
     """Delete the owner's memories with these ids, and return their number."""
-    with turn():
+    with write_lock():
         deleted, _ = Memory.objects.filter(owner=owner, memory_id__in=list(ids)).delete()
     return deleted
 
@@ -145,5 +145,5 @@ def _reembed(owner: str, model: Embedder) -> None:
     while memories := list(old.order_by("pk")[:BATCH_SIZE]):
         for memory, vector in zip(memories, model.embed([memory.text for memory in memories]), strict=True):
             memory.vector, memory.model = pack_vector(vector), model.name
-        with turn():
+        with write_lock():
             Memory.objects.bulk_update(memories, ["vector", "model"], batch_size=100)

@@ -14,6 +14,8 @@ class WorkerNode(models.Model):
         STOPPED = "stopped", "stopped"  # ended in good order
         DEAD = "dead", "dead"  # silent for too long: its tasks were rescued
 
+    ALIVE = (State.ACTIVE, State.DRAINING)
+
     name = models.CharField(max_length=100, primary_key=True)
     host = models.CharField(max_length=200)
     pid = models.PositiveIntegerField()

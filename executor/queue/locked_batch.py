@@ -1,83 +1,75 @@
-"""The book of a batch: its counters and its log, kept while its lock is held.
+"""A batch while its lock is held: its state, its counters, and the frame of this transaction.
 
-Whoever changes a task of a batch opens the batch's book, notes each move in it, and closes it in the same transaction.
-So the counters equal the rows after every commit, and the frames are numbered in commit order without a hole.
+Every change of a task is counted here and recorded in the frame, and `flush` writes both in the same transaction. So
+the counters equal the rows after every commit, and the frames are numbered in commit order without a hole.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 import orjson
 
-from executor.db.dialect import among, database_now, hex_of, time_of, time_param
-from executor.db.statements import execute, is_postgresql, query, query_in_turn
+from executor.db.dialect import database_now, from_db_id, from_db_time, in_clause, to_db_id, to_db_time
+from executor.db.statements import execute, is_postgresql, query
 from executor.domain.states import CLEARED, LETTER, BatchState, Priority, TaskStatus, settled_state
+
+from . import statements
 
 ERROR_HEAD = 160  # characters of an error that a frame carries
 
-COUNTERS = (
-    *("total_tasks", "queued", "running", "completed", "failed", "cancelled"),
-    *("queued_critical", "queued_high", "queued_medium", "queued_low"),
-    *("total_execution_time", "started", "total_wait_time", "retries", "last_number", "seq"),
-)
-QUEUED_OF = {priority: f"queued_{priority.label}" for priority in Priority}
-STATUSES = tuple(TaskStatus.values)
 
-_COLUMNS = ", ".join(f"s.{name}" for name in (*COUNTERS, "start_time", "end_time"))
-_LOCK = f"""
-    SELECT b.batch_id, b.owner, b.state, b.max_concurrent, b.stop_forced, {_COLUMNS}
-    FROM executor_batch b JOIN executor_batchstats s ON s.batch_id = b.batch_id
-    WHERE b.batch_id {{among}} ORDER BY b.batch_id
-"""
-_LAST_HEARD = "SELECT heartbeat_at FROM executor_workernode WHERE name = %s AND state IN ('active', 'draining')"
-_HEARD = f"SELECT ({_LAST_HEARD})"  # a row in any case
-_CLOCK_AND_HEARD = f"SELECT clock_timestamp(), ({_LAST_HEARD})"
-_SETTLE = "UPDATE executor_batch SET state = %s, max_concurrent = %s, stop_forced = %s WHERE batch_id = %s"
-_COUNT = f"""
-    UPDATE executor_batchstats
-    SET {", ".join(f"{name} = %s" for name in COUNTERS)}, start_time = %s, end_time = %s, changed_at = %s
-    WHERE batch_id = %s
-"""
-_FRAME = "INSERT INTO executor_batchframe (batch_id, seq, at, changes, counts) VALUES (%s, %s, %s, %s, %s)"
+class LockedBatch:
+    """One batch under its lock."""
 
-
-class Book:
-    """One batch while its lock is held: state, counters, and the changes of this transaction."""
-
-    def __init__(self, row: tuple, now: datetime):
-        self.batch_id = hex_of(row[0])
-        self.owner, self.state, self.max_concurrent, self.stop_forced = (*row[1:4], bool(row[4]))
-        self.counters: dict[str, float] = dict(zip(COUNTERS, row[5:-2], strict=True))
-        self.start_time, self.end_time = time_of(row[-2]), time_of(row[-1])
+    def __init__(self, row: tuple[Any, ...], now: datetime):
+        self.batch_id = from_db_id(row[0])
+        self.owner: str = row[1]
+        self.state: str = row[2]
+        self.max_concurrent: int = row[3]
+        self.stop_forced = bool(row[4])
+        self.start_time, self.end_time = from_db_time(row[5]), from_db_time(row[6])
+        self.counters: dict[str, Any] = dict(zip(statements.COUNTERS, row[7:], strict=True))
         self.now = now
-        self.changes: list[tuple] = []
-        self.touched = False  # something but a task changed: state, limit
-        self._settled = (self.state, self.max_concurrent, self.stop_forced)
+        self.changes: list[tuple[Any, ...]] = []
+        self.is_touched = False  # something else than a task has changed
+        self._loaded = self._settings
 
     @property
-    def free(self) -> int:
-        """How many more tasks may run."""
+    def _settings(self) -> tuple[str, int, bool]:
+        return self.state, self.max_concurrent, self.stop_forced
+
+    @property
+    def seq(self) -> int:
+        """The number of the last frame."""
+        return int(self.counters["seq"])
+
+    @property
+    def free_slots(self) -> int:
+        """How many more tasks may run; negative after the limit was lowered."""
         return self.max_concurrent - self.counters["running"] if self.state == BatchState.RUNNING else 0
 
-    def waits_above(self, priority: int) -> bool:
-        """Whether a queued task has a higher priority than this."""
-        return any(self.counters[QUEUED_OF[p]] for p in Priority if p > priority)
+    def has_queued_above(self, priority: int) -> bool:
+        """Return whether a queued task has a higher priority than this."""
+        return any(self.counters[each.queued_counter] for each in Priority if each > priority)
 
-    def enters(self, status: str, priority: int, execution_time: float | None = None, count: int = 1) -> None:
+    def count_in(self, status: str, priority: int, execution_time: float | None = None, count: int = 1) -> None:
         """Count tasks into a status."""
         self.counters["total_tasks"] += count
         self.counters[status] += count
         if status == TaskStatus.QUEUED:
-            self.counters[QUEUED_OF[priority]] += count
+            self.counters[Priority(priority).queued_counter] += count
         elif status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
             self.counters["total_execution_time"] += execution_time or 0.0
 
-    def leaves(self, status: str, priority: int, execution_time: float | None = None, count: int = 1) -> None:
+    def count_out(self, status: str, priority: int, execution_time: float | None = None, count: int = 1) -> None:
         """Count tasks out of a status."""
-        self.enters(status, priority, -(execution_time or 0.0), -count)
+        self.count_in(status, priority, -(execution_time or 0.0), -count)
 
-    def note(
+    def record_change(
         self,
         number: int,
         status: str | None,
@@ -87,14 +79,17 @@ class Book:
         duration: float | None = None,
         retry_in: float | None = None,
         error: str | None = None,
-        progress: list | None = None,
+        progress: list[Any] | None = None,
     ) -> None:
-        """Write one task's change into the frame; `status=None` says that it was cleared. Progress is a ninth field,
-        there only where a running task told it."""
+        """Record one task's change in the frame, as `models.BatchFrame` describes it.
+
+        `status=None` stands for a deleted task; durations are seconds. Progress is a ninth field, only for running
+        tasks that have reported some.
+        """
         self.changes.append(
             (
                 number,
-                CLEARED if status is None else LETTER[status],
+                CLEARED if status is None else LETTER[TaskStatus(status)],
                 attempt,
                 worker or None,
                 None if started_at is None else int(started_at.timestamp() * 1000),
@@ -105,54 +100,38 @@ class Book:
             )
         )
 
-    def close(self) -> bool:
-        """Write state, counters and frames; whether there was anything to write."""
+    def flush(self) -> bool:
+        """Write state, counters and frame; return whether there was anything to write."""
         counters = self.counters
         self.state = settled_state(
             self.state, queued=counters["queued"], running=counters["running"], total=counters["total_tasks"]
         )
-        settled = (self.state, self.max_concurrent, self.stop_forced)
-        if not self.changes and not self.touched and settled == self._settled:
+        if not self.changes and not self.is_touched and self._settings == self._loaded:
             return False
-        if self.state == BatchState.FINISHED:
-            self.end_time = self.end_time or self.now
-        else:
-            self.end_time = None
-        if settled != self._settled:
-            execute(_SETTLE, [*settled, self.batch_id])
-        moment = time_param(self.now)
+        self.end_time = (self.end_time or self.now) if self.state == BatchState.FINISHED else None
+        batch_id, now = to_db_id(self.batch_id), to_db_time(self.now)
+        if self._settings != self._loaded:
+            execute(statements.UPDATE_BATCH, [*self._settings, batch_id])
         counters["seq"] += 1
-        counts = orjson.dumps({status: counters[status] for status in STATUSES}).decode()
-        changes = orjson.dumps(self.changes).decode()
-        frame = [self.batch_id, counters["seq"], moment, changes, counts]
-        values = [counters[name] for name in COUNTERS]
-        times = [time_param(self.start_time), time_param(self.end_time), moment]
-        if is_postgresql():  # both in one round trip
-            execute(f"WITH frame AS ({_FRAME}) {_COUNT}", [*frame, *values, *times, self.batch_id])
-        else:
-            execute(_FRAME, frame)
-            execute(_COUNT, [*values, *times, self.batch_id])
+        counts = orjson.dumps({status: counters[status] for status in TaskStatus.values}).decode()
+        execute(statements.INSERT_FRAME, [batch_id, self.seq, now, orjson.dumps(self.changes).decode(), counts])
+        values = [counters[name] for name in statements.COUNTERS]
+        times = [to_db_time(self.start_time), to_db_time(self.end_time), now]
+        execute(statements.UPDATE_COUNTERS, [*values, *times, batch_id])
         return True
 
 
-def open_books(batch_ids: list[str], worker: str = "") -> tuple[dict[str, Book], datetime | None]:
-    """Lock these batches, in the order of their ids so that two writers cannot wait for each other for ever; the books
-    of those that exist, and when the worker was heard of last, None when it is dead or gone.
+def lock_batches(batch_ids: Iterable[UUID]) -> list[LockedBatch]:
+    """Lock these batches and return those that exist. Call in a transaction.
 
-    Must be called in a transaction. The clock and the worker are asked when the batches are locked.
+    Locks are taken in the order of the ids, so that two writers cannot deadlock. The clock is read once all locks are
+    held, so that frames are in the order of their times too.
     """
-    ids = sorted({hex_of(batch_id) for batch_id in batch_ids})
+    ids = sorted(set(batch_ids))
     if not ids:
-        return {}, None
-    condition, parameters = among(ids)
-    lock = _LOCK.format(among=condition)
-    if is_postgresql():
-        # Both rows: a joined row that is not locked would be read as of before the wait for the lock.
-        lock += " FOR NO KEY UPDATE OF b, s"
-        rows, [(now, heard_at)] = query_in_turn((lock, parameters), (_CLOCK_AND_HEARD, [worker]))
-    else:
-        rows = query(lock, parameters)
-        heard_at = query(_HEARD, [worker])[0][0] if worker else None
-        now = database_now()
-    books = (Book(row, now) for row in rows)
-    return {book.batch_id: book for book in books}, time_of(heard_at)
+        return []
+    condition, parameters = in_clause(ids)
+    lock = statements.LOCK_BATCHES_FOR_UPDATE if is_postgresql() else statements.LOCK_BATCHES
+    rows = query(lock.format(ids=condition), parameters)
+    now = database_now()
+    return [LockedBatch(row, now) for row in rows]

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from executor.db.dialect import hex_of, marks
+from executor.db.dialect import placeholders, to_db_id
 from executor.db.statements import is_postgresql
 
 from .columns import EMPTY_IS_NONE, RESULT_COLUMNS, TIME_COLUMNS
@@ -47,7 +47,7 @@ def export_rows(batch_id: UUID, statuses: Sequence[str] = (), chunk: int = 1000)
     # The same in every row: a literal instead of a million conversions.
     expressions = {**(_ON_POSTGRESQL if is_postgresql() else _ON_SQLITE), "batch_id": f"'{batch_id}'"}
     columns = ", ".join(expressions.get(name, name) for name in RESULT_COLUMNS)
-    status = f"AND status IN ({marks(statuses)})" if statuses else ""
+    status = f"AND status IN ({placeholders(statuses)})" if statuses else ""
     statement = f"""
         SELECT {columns} FROM executor_batchtask
         WHERE batch_id = %s AND number > %s {status} ORDER BY number LIMIT %s
@@ -56,7 +56,7 @@ def export_rows(batch_id: UUID, statuses: Sequence[str] = (), chunk: int = 1000)
     after = 0
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(statement, [hex_of(batch_id), after, *statuses, chunk])
+            cursor.execute(statement, [to_db_id(batch_id), after, *statuses, chunk])
             rows = cursor.fetchall()
         if rows:
             yield rows

@@ -83,7 +83,7 @@ class Feed:
 
     async def _pump(self, key: UUID, seq: int) -> None:
         heard = asyncio.Event()
-        listener = asyncio.create_task(_listen(notifier.group_of(key.hex), heard))
+        listener = asyncio.create_task(_listen(notifier.group_of(key), heard))
         try:
             while True:
                 try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from executor.db.dialect import hex_of
+from executor.db.dialect import from_db_id
 from executor.db.statements import query
 from executor.domain.errors import BadRequest, NotFound
 from executor.domain.text import is_storable
@@ -70,7 +70,7 @@ def default_batch(owner: str) -> tuple[UUID, str] | None:
     Every `add` without a batch needs them; the ORM would take ten times as long to build the whole object.
     """
     found = query("SELECT batch_id, name FROM executor_batch WHERE owner = %s AND is_default", [owner])
-    return (UUID(hex_of(found[0][0])), found[0][1]) if found else None
+    return (from_db_id(found[0][0]), found[0][1]) if found else None
 
 
 def tasks_by_ids(task_ids: Sequence[str]) -> dict[UUID, list[UUID]]:

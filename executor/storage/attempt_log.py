@@ -1,48 +1,48 @@
-"""The live log of an attempt: written by the worker, read by whoever follows it.
+"""The live log of an attempt: written by its worker, followed by pages and API.
 
-Places in a log are byte offsets of all that was ever written. The head is kept, and the tail in segments of which the
-older ones are dropped; what lies between is counted, not kept.
+Positions are byte offsets of all that was ever written. The head is kept, and the tail in segments of which the older
+ones are deleted; the bytes between are counted, not kept.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
 
-from django.conf import settings
+from .paths import log_stem
 
 HEAD = 256 * 1024  # bytes kept of the beginning
 SEGMENT = 128 * 1024  # bytes of one segment of the tail; the last two are kept
 PIECE = 64 * 1024  # bytes of one answer
 
 
-def _folder(batch_id: str) -> Path:
-    return Path(settings.BATCH_LOGS) / batch_id
-
-
 class AttemptLog:
-    """Appends to the log of one attempt. The file is made by the first line."""
+    """The writer of one attempt's log. The first write creates the file."""
 
-    def __init__(self, batch_id: str, number: int, attempt: int):
-        self._stem = _folder(batch_id) / f"{number}-{attempt}"
+    def __init__(self, batch_id: UUID, number: int, attempt: int):
+        self._stem = log_stem(batch_id, number, attempt)
         self._size = 0
-        self._file = None
-        self._room = 0
+        self._file: BinaryIO | None = None
+        self._room = 0  # bytes that the current file still takes
         self._segments: list[Path] = []
 
     def write(self, text: str) -> None:
-        """Append text. Raises OSError when the disk does not take it."""
+        """Append text.
+
+        Raises OSError when the disk is full or the folder cannot be written.
+        """
         data = text.encode("utf-8", "backslashreplace")
         while data:
-            if self._room == 0:
-                self._next_file()
+            file = self._file if self._file is not None and self._room else self._next_file()
             part, data = data[: self._room], data[self._room :]
-            self._file.write(part)
-            self._file.flush()
+            file.write(part)
+            file.flush()
             self._size += len(part)
             self._room -= len(part)
 
-    def _next_file(self) -> None:
+    def _next_file(self) -> BinaryIO:
         self.close()
         self._stem.parent.mkdir(parents=True, exist_ok=True)
         path = self._stem.with_name(f"{self._stem.name}.{self._size:015d}.log")
@@ -53,8 +53,10 @@ class AttemptLog:
             for old in self._segments[:-2]:
                 old.unlink(missing_ok=True)
             del self._segments[:-2]
+        return self._file
 
     def close(self) -> None:
+        """Close the file; a later write would begin the next one."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -62,7 +64,7 @@ class AttemptLog:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text of a log from `start` to `next`; `skipped` bytes before it are not kept."""
+    """Text of a log from offset `start` to `next`; `skipped` bytes before it are not kept."""
 
     text: str
     start: int
@@ -71,14 +73,15 @@ class Piece:
     skipped: int
 
 
-def read(batch_id: str, number: int, attempt: int, after: int = 0, limit: int = PIECE) -> Piece:
-    """The log of an attempt from byte `after` on; an empty piece where nothing was written."""
+def read(batch_id: UUID, number: int, attempt: int, after: int = 0, limit: int = PIECE) -> Piece:
+    """Return the log of an attempt from byte `after` on; an empty piece where nothing was written."""
+    stem = log_stem(batch_id, number, attempt)
     files = []
-    for path in sorted(_folder(batch_id).glob(f"{number}-{attempt}.*.log")):
+    for path in sorted(stem.parent.glob(f"{stem.name}.*.log")):
         try:
             files.append((int(path.name.split(".")[1]), path, path.stat().st_size))
         except FileNotFoundError:
-            continue  # a segment that was just dropped
+            continue  # a segment that was deleted meanwhile
     size = files[-1][0] + files[-1][2] if files else 0
     for start, path, length in files:
         if start + length <= after:
@@ -97,7 +100,7 @@ def read(batch_id: str, number: int, attempt: int, after: int = 0, limit: int = 
 
 
 def _whole_characters(data: bytes) -> bytes:
-    """Without a character that is cut at the end; the next piece begins with it."""
+    """Return the data without a UTF-8 character cut off at its end; the next piece begins with it."""
     for back in range(1, min(4, len(data)) + 1):
         byte = data[-back]
         if byte < 0x80:

@@ -28,7 +28,7 @@ def task(request: PageRequest, task_id: UUID) -> HttpResponse:
         task=found,
         batch=get_batch(found["batch_id"]),
         details=[(detail, text) for detail, text in details if text],
-        log=attempt_log.read(UUID(found["batch_id"]).hex, found["number"], found["attempt"]),
+        log=attempt_log.read(UUID(found["batch_id"]), found["number"], found["attempt"]),
         buttons=buttons,
         island={
             "task": found,

@@ -15,7 +15,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.db import close_old_connections, connections
 from django.http import HttpRequest, HttpResponseBase
 
-from executor.db.dialect import end_frozen_transactions
+from executor.db.dialect import set_idle_in_transaction_timeout
 
 TRANSACTION_TIMEOUT = 60.0  # seconds that a request's transaction may be idle
 MAX_IDLE_THREADS = 4
@@ -51,7 +51,7 @@ class RequestThreadPool(Executor):
             inbox.put((Future(), lambda: None, (), {}))
 
     def _work(self, inbox: SimpleQueue) -> None:
-        end_frozen_transactions(TRANSACTION_TIMEOUT)
+        set_idle_in_transaction_timeout(TRANSACTION_TIMEOUT)
         stays = True
         while stays:
             future, function, args, kwargs = inbox.get()

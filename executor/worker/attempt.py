@@ -1,4 +1,4 @@
-"""One attempt at a task: look the function up, check its parameters, call it, and say how that ended."""
+"""One attempt at a task: look up the function, check its parameters, call it, and make its outcome."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ import orjson
 from django.conf import settings
 from pydantic import ValidationError
 
-from executor.domain.errors import TaskCancelled, TaskError, TaskTimeout, UnknownFunction
-from executor.domain.messages import Claimed, Outcome, Progress
+from executor.domain.errors import TaskError, TaskTimeout, UnknownFunction
+from executor.domain.messages import Cancelled, ClaimedTask, Completed, Failed, Outcome, Progress, Released
 from executor.domain.secrets import MARKER, Redactor, substitute_secrets
-from executor.domain.states import TaskStatus
 from executor.functions import TaskContext, resolve
+from executor.storage.results import store_result
 
-from .child_pool import ProcessPool
-from .reporter import Words
-from .results import encode, failure_of, keep, message_of
+from .child_pool import ChildPool
+from .failures import KIND_CHARACTERS, Failure, bad_params, failure_of, message_of
+from .reporter import AttemptReporter
+from .results import encode
 
 logger = logging.getLogger(__name__)
 
-DEAF = 2.0  # seconds after which a function that ignores its cancellation is left to itself
+CANCEL_GRACE = 2.0  # seconds before a coroutine that ignores its cancellation is abandoned
 
-
-STRANGE, STRANGE_PAUSE = 20, 3.0  # so often, after so many seconds, a worker without the function gives a task back
+# A worker without the task's function releases the task this often, with this pause in seconds, before it fails.
+UNKNOWN_FUNCTION_RELEASES, UNKNOWN_FUNCTION_PAUSE = 20, 3.0
 
 
 class Stop(Enum):
@@ -36,37 +37,38 @@ class Stop(Enum):
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
     RELEASED = "released"  # goes back to the queue, not charged
-    LOST = "lost"  # the claim is somebody else's: nothing is recorded
+    CLAIM_LOST = "claim lost"  # the task was rescued: nothing is recorded
 
 
-def not_started(task: Claimed, why: Stop) -> Outcome | None:
-    """The outcome of a claim that ends before its function was called."""
+def outcome_before_start(task: ClaimedTask, why: Stop) -> Outcome | None:
+    """Return the outcome of a claim that ends before its function was called; None where nothing is recorded."""
     match why:
         case Stop.CANCELLED:
-            how = {"error": "Cancelled before it started.", "error_kind": TaskCancelled.kind}
-            return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.CANCELLED, **how)
+            return Cancelled(task.claim, 0.0, "Cancelled before it started.")
         case Stop.RELEASED:
-            return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.QUEUED, released=True)
+            return Released(task.claim)
     return None
 
 
 class Attempt:
-    """A claimed task while it runs on this worker's event loop; `ended` is called once with its outcome, `told` now
-    and then with its progress."""
+    """A claimed task while it runs on this worker's event loop.
+
+    `on_end` is called once with the outcome, None where nothing is to be recorded; `on_progress` now and then.
+    """
 
     def __init__(
         self,
-        task: Claimed,
-        processes: ProcessPool,
-        ended: Callable[[Attempt, Outcome | None], None],
-        told: Callable[[Progress], None],
+        task: ClaimedTask,
+        children: ChildPool,
+        on_end: Callable[[Attempt, Outcome | None], None],
+        on_progress: Callable[[Progress], None],
     ):
         self.task = task
         self.stopped_for: Stop | None = None
         self._redactor: Redactor | None = None
-        self._words = Words(task, told)
-        self._processes = processes
-        self._ended: Callable | None = ended
+        self._reporter = AttemptReporter(task, on_progress)
+        self._children = children
+        self._on_end: Callable[[Attempt, Outcome | None], None] | None = on_end
         self._started = time.monotonic()
         self._timeout = task.timeout or settings.BATCH_TIMEOUT
         loop = asyncio.get_running_loop()
@@ -75,29 +77,35 @@ class Attempt:
         self._timer = loop.call_later(self._timeout, self.stop, Stop.TIMEOUT)
 
     def stop(self, why: Stop) -> None:
-        """End it. A child process is killed; a coroutine is cancelled, again and again while it does not listen."""
-        if self._ended is None:
+        """End the attempt: a child process is killed, a coroutine cancelled. The first reason counts."""
+        if self._on_end is None:
             return
         self._run.cancel()
-        if self.stopped_for is None:  # asked again and again, it would otherwise never be left to itself
+        if self.stopped_for is None:  # a repeated request must not postpone the abandonment
             self.stopped_for = why
             self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(DEAF, self._abandon)
+            self._timer = asyncio.get_running_loop().call_later(CANCEL_GRACE, self._abandon)
 
     @property
     def overdue(self) -> float:
-        """Seconds since it should have ended; more than a few when the event loop does not get its turn."""
+        """Seconds since the timeout; more than a few when the event loop is blocked."""
         return time.monotonic() - self._started - self._timeout
+
+    @property
+    def _execution_time(self) -> float:
+        return time.monotonic() - self._started
+
+    # --- the call --------------------------------------------------------------------------------
 
     async def _call(self) -> str:
         task = self.task
         function, params = resolve(task.function, orjson.loads(task.params))
         if MARKER in task.params:
             params, self._redactor = substitute_secrets(params)
-            self._words.hide(self._redactor)
+            self._reporter.redact_with(self._redactor)
         context = TaskContext(
-            task_id=task.task_id,
-            batch_id=task.batch_id,
+            task_id=task.task_id.hex,
+            batch_id=task.batch_id.hex,
             number=task.number,
             attempt=task.attempt,
             retry_count=task.retry_count,
@@ -105,39 +113,42 @@ class Attempt:
             name=task.name,
             custom_id=task.custom_id,
             owner=task.owner,
-            sink=self._words,
+            sink=self._reporter,
         )
         if not function.is_async:
-            return await self._processes.run(function.name, params, context)
+            return await self._children.run(function.name, params, context)
         try:
             return encode(await function.call(**function.arguments(params, context)))
         except (SystemExit, KeyboardInterrupt) as error:
             # These would end the event loop, and every other task of this worker with it.
             raise TaskError(message_of(error)) from error
 
-    def _finish(self, run: asyncio.Task) -> None:
+    def _finish(self, run: asyncio.Task[str]) -> None:
         try:
             outcome = self._outcome(run)
-        except Exception as error:  # whatever the function did: the attempt ends and its slot comes back
+        except Exception as error:  # whatever the function did: the attempt ends and its slot is freed
             logger.exception("the outcome of task %s is unclear", self.task.task_id)
-            outcome = self._made(TaskStatus.FAILED, error=message_of(error), error_kind=type(error).__name__[:50])
+            kind = type(error).__name__[:KIND_CHARACTERS]
+            outcome = Failed(self.task.claim, self._execution_time, message_of(error), kind)
         self._report(outcome)
 
     def _abandon(self) -> None:
-        if self._ended is not None:
-            logger.warning("task %s ignores its cancellation and is left to itself", self.task.task_id)
-            self._report(self._stopped())
+        if self._on_end is not None:
+            logger.warning("task %s ignores its cancellation and is abandoned", self.task.task_id)
+            self._report(self._stopped_outcome())
 
     def _report(self, outcome: Outcome | None) -> None:
-        ended, self._ended = self._ended, None
+        on_end, self._on_end = self._on_end, None
         self._timer.cancel()
-        self._words.close()
-        if ended is not None:
-            ended(self, outcome)
+        self._reporter.close()
+        if on_end is not None:
+            on_end(self, outcome)
 
-    def _outcome(self, run: asyncio.Task) -> Outcome | None:
+    # --- its outcome -----------------------------------------------------------------------------
+
+    def _outcome(self, run: asyncio.Task[str]) -> Outcome | None:
         if self.stopped_for is not None and (run.cancelled() or run.exception() is not None):
-            return self._stopped()
+            return self._stopped_outcome()
         if run.cancelled():
             return self._failed(TaskError("The task function cancelled itself."))
         error = run.exception()
@@ -146,48 +157,42 @@ class Attempt:
         task = self.task
         text = self._redactor.redact_json(run.result()) if self._redactor else run.result()
         try:
-            result = keep(task.batch_id, task.number, task.attempt, text)
-        except OSError as error:
-            return self._failed(error)
-        return self._made(TaskStatus.COMPLETED, result=result)
+            result = store_result(task.batch_id, task.number, task.attempt, text)
+        except OSError as disk_error:
+            return self._failed(disk_error)
+        return Completed(task.claim, self._execution_time, result)
 
-    def _stopped(self) -> Outcome | None:
+    def _stopped_outcome(self) -> Outcome | None:
         match self.stopped_for:
             case Stop.TIMEOUT:
-                took = f"The attempt took longer than its timeout of {self._timeout:g} s and was killed."
-                return self._failed(TaskTimeout(took))
+                limit = f"{self._timeout:g} s"
+                return self._failed(TaskTimeout(f"The attempt took longer than its timeout of {limit} and was killed."))
             case Stop.CANCELLED:
-                return self._made(TaskStatus.CANCELLED, error="Cancelled while it ran.", error_kind=TaskCancelled.kind)
+                return Cancelled(self.task.claim, self._execution_time, "Cancelled while it ran.")
             case Stop.RELEASED:
-                return self._made(TaskStatus.QUEUED, released=True)
+                return Released(self.task.claim, self._execution_time)
         return None
 
     def _failed(self, error: BaseException) -> Outcome:
-        if isinstance(error, ValidationError):
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-            error = TaskError(f"The parameters are wrong: {wrong}", retryable=False)
-            error.kind = "bad_params"
-        if isinstance(error, UnknownFunction) and self.task.attempt <= STRANGE:
-            # Perhaps a newer worker knows it: while versions change, nobody's retries are spent on that.
-            how = {"error": message_of(error), "error_kind": error.kind, "retry_after": STRANGE_PAUSE}
-            return self._made(TaskStatus.QUEUED, released=True, **how)
-        told = failure_of(error)
-        if isinstance(error, TaskError):
-            # Of an error that was raised on purpose the traceback says nothing more, unless it came from a child.
-            told["traceback"] = getattr(error, "traceback", "")
+        claim = self.task.claim
+        if isinstance(error, UnknownFunction) and self.task.attempt <= UNKNOWN_FUNCTION_RELEASES:
+            # Perhaps a newer worker knows it: a rolling upgrade costs nobody's retries.
+            message, pause = message_of(error), UNKNOWN_FUNCTION_PAUSE
+            return Released(claim, self._execution_time, message, error.kind, retry_after=pause)
+        failure = failure_of(bad_params(error) if isinstance(error, ValidationError) else error)
+        if isinstance(error, TaskError | ValidationError):
+            # Of an error raised on purpose the traceback says nothing more, unless it came from a child.
+            failure["traceback"] = getattr(error, "traceback", "")
         if self._redactor:
-            told = orjson.loads(self._redactor.redact_json(orjson.dumps(told).decode()))
-        return self._made(
-            TaskStatus.FAILED,
-            error=told["error"],
-            error_kind=told["kind"],
-            traceback=told["traceback"],
-            output=told.get("details"),
-            retryable=told.get("retryable", True),
-            retry_after=told.get("retry_after"),
+            redacted: Failure = orjson.loads(self._redactor.redact_json(orjson.dumps(failure).decode()))
+            failure = redacted
+        return Failed(
+            claim,
+            self._execution_time,
+            error=failure["error"],
+            error_kind=failure["kind"],
+            traceback=failure["traceback"],
+            output=failure.get("details"),
+            retryable=failure.get("retryable", True),
+            retry_after=failure.get("retry_after"),
         )
-
-    def _made(self, status: TaskStatus, **how) -> Outcome:
-        task = self.task
-        spent = time.monotonic() - self._started
-        return Outcome(task.task_id, task.batch_id, task.attempt, status, execution_time=spent, **how)

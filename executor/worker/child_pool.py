@@ -11,6 +11,8 @@ import socket
 import time
 from collections import deque
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+from typing import Any
 
 import orjson
 
@@ -18,92 +20,94 @@ from executor.db.failpoints import failpoint
 from executor.domain.errors import ProcessDied, TaskError
 from executor.functions import TaskContext
 from executor.functions.context import Sink
+from executor.processes.framing import Decoder, pack
 
-from .child import HEADER, serve
+from .child import serve
+from .failures import Failure
 
 logger = logging.getLogger(__name__)
 
-PAUSES = (0.05, 0.2, 0.5, 1.0)  # seconds between tries to start a child
-IDLE = 30.0  # seconds after which a child that has nothing to do is let go
+START_PAUSES = (0.05, 0.2, 0.5, 1.0)  # seconds between tries to start a child
+IDLE_TIMEOUT = 30.0  # seconds after which an idle child is ended
+JOIN_TIMEOUT = 1.0  # seconds to wait for the exit code of a child that closed its end
 
 
 class CallFailed(TaskError):
-    """The function raised; kind and traceback are those of the child."""
+    """The function raised in a child; kind and traceback are those of the child."""
 
-    def __init__(self, answer: dict):
+    def __init__(self, failure: Failure):
         super().__init__(
-            answer["error"],
-            retryable=answer.get("retryable", True),
-            retry_after=answer.get("retry_after"),
-            details=answer.get("details"),
+            failure["error"],
+            retryable=failure.get("retryable", True),
+            retry_after=failure.get("retry_after"),
+            details=failure.get("details"),
         )
-        self.kind = answer["kind"]
-        self.traceback = answer.get("traceback", "")
+        self.kind = failure["kind"]
+        self.traceback = failure.get("traceback", "")
 
 
 class Child(asyncio.Protocol):
-    """One child process and the line to it."""
+    """One child process and the connection to it."""
 
-    def __init__(self, context):
+    def __init__(self, context: ForkServerContext):
         ours, theirs = context.Pipe(duplex=True)
         self.process = context.Process(target=serve, args=(theirs,), daemon=True)
         self.process.start()
         theirs.close()
         self._socket = socket.socket(fileno=os.dup(ours.fileno()))
         ours.close()
-        self._line: asyncio.WriteTransport | None = None
-        self._heard = bytearray()
+        self._transport: asyncio.WriteTransport | None = None
+        self._decoder = Decoder()
         self._sink: Sink | None = None
-        self._answer: asyncio.Future | None = None
+        self._answer: asyncio.Future[Any] | None = None
         self.idle_since = 0.0
 
     async def connect(self) -> Child:
-        self._line, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=self._socket)
+        """Attach the connection to the running event loop."""
+        self._transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=self._socket)
         return self
 
-    async def call(self, request: bytes, sink: Sink) -> dict:
-        """Send a call and wait for its answer; what it logs meanwhile goes to the sink.
+    async def call(self, request: bytes, sink: Sink) -> dict[str, Any]:
+        """Send a call and return its answer; log lines and progress go to the sink meanwhile.
 
         Raises ProcessDied when the child ends instead.
         """
         self._sink, self._answer = sink, asyncio.get_running_loop().create_future()
-        if self._line.is_closing():
+        if self._transport is None or self._transport.is_closing():
             self.connection_lost(None)
         else:
-            self._line.write(HEADER.pack(len(request)) + request)
+            self._transport.write(pack(request))
         try:
-            return await self._answer
+            answer: dict[str, Any] = await self._answer
+            return answer
         except ConnectionError:
-            await asyncio.to_thread(self.process.join, 1.0)
+            await asyncio.to_thread(self.process.join, JOIN_TIMEOUT)
             code = self.process.exitcode
             how = "" if code is None else f" with signal {-code}" if code < 0 else f" with exit code {code}"
             raise ProcessDied(f"The child process that ran the function ended by itself{how}.") from None
-        except (TypeError, ValueError):  # the function wrote into the line
-            raise ProcessDied("The child process that ran the function gave an answer that is none.") from None
+        except (TypeError, ValueError):  # the function wrote into the connection
+            raise ProcessDied("The child process that ran the function sent an unreadable answer.") from None
 
     def data_received(self, data: bytes) -> None:
-        self._heard += data
-        while len(self._heard) >= HEADER.size:
-            end = HEADER.size + HEADER.unpack_from(self._heard)[0]
-            if len(self._heard) < end:
-                break
-            text = self._heard[HEADER.size : end]
-            del self._heard[:end]
+        """Handle the messages that are complete with these bytes."""
+        for body in self._decoder.feed(data):
             try:
-                self._hear(orjson.loads(text))
+                self._receive(orjson.loads(body))
             except (TypeError, ValueError) as error:
                 self._fail(error)
 
     def connection_lost(self, error: Exception | None) -> None:
+        """Fail the call under way: the child has ended."""
         self._fail(ConnectionResetError())
 
-    def _hear(self, message: dict) -> None:
-        if self._answer is None or self._answer.done():
-            return  # a thread that the last call has left behind still speaks
+    def _receive(self, message: dict[str, Any]) -> None:
+        if self._answer is None or self._answer.done() or self._sink is None:
+            return  # sent by a thread that the last call has left behind
         if "log" in message:
             self._sink.log(message["log"])
         elif "progress" in message:
-            self._sink.progress(*message["progress"])
+            done, total, text = message["progress"]
+            self._sink.progress(done, total, text)
         else:
             self._answer.set_result(message)
 
@@ -112,18 +116,20 @@ class Child(asyncio.Protocol):
             self._answer.set_exception(error)
 
     def kill(self) -> None:
-        """End it now, with everything that it started."""
-        for kill in (os.killpg, os.kill):  # the group exists from the child's first moments on, but not before
+        """End the child now, with everything that it started."""
+        pid = self.process.pid
+        for kill in (os.killpg, os.kill):  # its group exists only from the child's first instructions on
             try:
-                kill(self.process.pid, signal.SIGKILL)
+                if pid is not None:
+                    kill(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 continue
-        if self._line is not None:
-            self._line.close()
+        if self._transport is not None:
+            self._transport.close()
 
 
-class ProcessPool:
-    """At most `limit` children; started when they are needed."""
+class ChildPool:
+    """At most `limit` children, started on demand."""
 
     def __init__(self, limit: int):
         self._context = multiprocessing.get_context("forkserver")
@@ -132,8 +138,8 @@ class ProcessPool:
         self._idle: deque[Child] = deque()
         self._all: set[Child] = set()
 
-    async def run(self, function: str, params: dict, context: TaskContext) -> str:
-        """Call a task function in a child; its result as JSON text. A cancelled call kills its child.
+    async def run(self, function: str, params: dict[str, Any], context: TaskContext) -> str:
+        """Call a task function in a child and return its result as JSON text. A cancelled call kills its child.
 
         Raises CallFailed, ProcessDied.
         """
@@ -148,20 +154,21 @@ class ProcessPool:
             child.idle_since = asyncio.get_running_loop().time()
             self._idle.append(child)
         if "result" in answer:
-            return answer["result"]
-        raise CallFailed(answer)
+            result: str = answer["result"]
+            return result
+        raise CallFailed(Failure(**answer))  # type: ignore[typeddict-item]
 
     def warm_up(self) -> None:
-        """Start the server that children are forked from; its imports take a second. It is not waited for."""
+        """Start the server that children are forked from, without waiting for it; its imports take a second."""
         try:
             forkserver.ensure_running()
         except OSError as error:
             logger.warning("child processes cannot be started yet: %s", error)  # the first call tries again
 
     def reap(self) -> None:
-        """Let children go that had nothing to do for a while."""
+        """End children that have been idle for IDLE_TIMEOUT."""
         now = asyncio.get_running_loop().time()
-        while self._idle and now - self._idle[0].idle_since > IDLE:
+        while self._idle and now - self._idle[0].idle_since > IDLE_TIMEOUT:
             self._discard(self._idle.popleft())
 
     def close(self) -> None:
@@ -171,7 +178,7 @@ class ProcessPool:
         self._idle.clear()
 
     async def _start(self) -> Child:
-        # Shielded: a child that was started for a call which is cancelled meanwhile must still be known, and end.
+        # Shielded: a child started for a call that is cancelled meanwhile must still be killed.
         starting = asyncio.ensure_future(asyncio.to_thread(_fork, self._context))
         try:
             child = await asyncio.shield(starting)
@@ -187,10 +194,9 @@ class ProcessPool:
         child.kill()
 
 
-def _fork(context) -> Child:
-    """Start a child. The server that it is forked from may be about to end, because a function harmed it: that is not
-    the fault of the next task, and a new server takes over in a moment."""
-    for pause in PAUSES:
+def _fork(context: ForkServerContext) -> Child:
+    """Start a child, with retries: a function may have harmed the fork server, and a new one takes over in a moment."""
+    for pause in START_PAUSES:
         try:
             return Child(context)
         except (OSError, EOFError):
@@ -198,6 +204,6 @@ def _fork(context) -> Child:
     return Child(context)
 
 
-def _kill_late(starting: asyncio.Future) -> None:
+def _kill_late(starting: asyncio.Future[Child]) -> None:
     if not starting.cancelled() and starting.exception() is None:
         starting.result().process.kill()

@@ -1,8 +1,8 @@
-"""The ledger: one thread that owns the worker's writes to tasks.
+"""The completer: one thread that owns the worker's writes to tasks.
 
-It collects outcomes and tickets while a commit is under way, and then records all of them in one transaction: outcomes
-first, which frees slots; then claims; then the slots that are still free. Nothing is given up: while the database is
-away the outcomes wait here and are written when it is back, if their claims still stand.
+While a commit is under way it collects outcomes, tickets and progress reports, and then writes all of them in one
+transaction: outcomes first, which frees slots; then claims; then tickets for the slots that are still free. While the
+database is unavailable the outcomes wait here, and are written when it is back, if their claims still stand.
 """
 
 from __future__ import annotations
@@ -10,225 +10,177 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
+from typing import Protocol
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from executor.broker import tickets as rq
+from executor.broker import tickets as broker
 from executor.db.failpoints import failpoint
-from executor.domain.messages import Claimed, Look, Outcome, Progress, Ticket
-from executor.domain.states import Priority, TaskStatus
+from executor.domain.messages import ClaimedTask, Outcome, Progress, Released, Ticket
+from executor.domain.states import PRIORITIES
 from executor.queue.batch_queue import BatchQueue
-from executor.queue.dispatch import deliver, fill
+from executor.queue.dispatch import fill_slots, publish
 
-from .company import Company
-from .heartbeat import do_not_freeze, is_well
+from .liveness import is_fresh, limit_idle_transactions
+from .slots import SlotPool
 
 logger = logging.getLogger(__name__)
 
-Entry = Outcome | Progress | Ticket | Look
+Entry = Outcome | Progress | Ticket
 
-GROUP = 200  # entries of one commit
-PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds between tries while the database is away
+MAX_ENTRIES = 200  # of one commit
+RETRY_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds between tries while the database is unavailable
 
 
-@dataclass
-class Page:
-    """What one commit is about, and how many tasks there is room for after it."""
+class CompleterListener(Protocol):
+    """What a completer reports. All methods are called in its thread."""
+
+    def committed(self, claimed: list[ClaimedTask], unused: int) -> None:
+        """Take over claimed tasks, and the granted slots for which there was none; before any ticket goes out."""
+
+    def is_waiting_for_tickets(self) -> bool:
+        """Return whether the worker is blocked in Redis, so that issued tickets reach it without being asked for."""
+
+    def completer_failed(self) -> None:
+        """End the worker: nothing can be recorded any more."""
+
+
+@dataclass(slots=True)
+class WriteBatch:
+    """The entries of one commit."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
-    told: list[Progress] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
-    slots: int = 0
+    reports: list[Progress] = field(default_factory=list)
 
-    def add(self, entries: Iterable[Entry | None], spare: int) -> None:
-        self.slots += spare
-        for entry in entries:
-            match entry:
-                case Outcome():
-                    self.outcomes.append(entry)
-                    self.slots += 1
-                case Ticket():
-                    self.tickets.append(entry)
-                    self.slots += 1
-                case Progress():
-                    self.told.append(entry)
-                case Look():
-                    self.looks.append(entry)
-
-    @property
-    def entries(self) -> list[Entry]:
-        return [*self.outcomes, *self.tickets, *self.told, *self.looks]
+    def add(self, entry: Entry) -> None:
+        """Add an entry to the list of its kind."""
+        match entry:
+            case Ticket():
+                self.tickets.append(entry)
+            case Progress():
+                self.reports.append(entry)
+            case _:
+                self.outcomes.append(entry)
 
 
-class Ledger(threading.Thread):
-    """Takes entries from the event loop, each with the slot that it frees or wants, and how many are wanted besides.
+class Completer(threading.Thread):
+    """Takes outcomes, tickets and progress reports from the event loop, and grants slots to its commits."""
 
-    All callbacks are called in this thread: `answer(claimed, slots)` after each commit, before its tickets go out, with
-    the tasks that were claimed and with how many slots came back unused; `look_later(batch_id)` where slots were left
-    to others, to have a Look entered soon; `tickets_come()`, whether tickets that are issued now come by themselves;
-    `broken()` when it cannot go on. `concurrency` is how many tasks the worker runs at once.
-    """
-
-    def __init__(
-        self,
-        worker: str,
-        queues: Sequence[str],
-        concurrency: int,
-        answer: Callable[[list[Claimed], int], None],
-        look_later: Callable[[str], None],
-        tickets_come: Callable[[], bool],
-        broken: Callable[[], None],
-    ):
-        super().__init__(name="ledger", daemon=True)
+    def __init__(self, worker: str, queues: Sequence[str], slots: SlotPool, listener: CompleterListener):
+        super().__init__(name="completer", daemon=True)
         self.worker, self.queues = worker, queues
-        self._company = Company(concurrency)
-        self._priorities = {priority for priority in Priority if priority.label in queues}
-        self.draining = False  # the worker ends: tickets go back
-        self.suspended = False  # nothing new is taken, as `rq suspend` asked for
-        self._answer, self._look_later, self._tickets_come, self._broken = answer, look_later, tickets_come, broken
-        self._entries: list[Entry | None] = []
-        self._spare = 0
-        # Claims of commits that were not answered, to be given back: nobody runs them, should they stand.
-        self._doubtful: list[Outcome] = []
+        self.draining = False  # the worker ends: nothing is claimed, tickets go back
+        self.suspended = False  # `rq suspend`: no further tickets are taken
+        self._priorities = {priority for priority in PRIORITIES if priority.label in queues}
+        self._slots, self._listener = slots, listener
+        self._entries: list[Entry | None] = []  # None: end
+        # Claims of commits whose answer was lost: released by the next commit, should they stand.
+        self._unconfirmed: list[Released] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
 
-    @property
-    def paused(self) -> bool:
-        return self.draining or self.suspended
-
-    def enter(self, entries: Sequence[Entry], spare: int = 0) -> None:
-        """Hand over outcomes and progress to record, tickets to redeem, batches to look at, and for how many tasks more
-        than the outcomes and tickets (or fewer) there is room; returns at once."""
+    def submit(self, entries: Sequence[Entry]) -> None:
+        """Hand over outcomes to record, tickets to claim, progress to report; return at once."""
         with self._lock:
             self._entries += entries
-            self._spare += spare
         self._wake.set()
 
     def finish(self) -> None:
-        """Record what is left, then end."""
+        """Write what is left, then end the thread."""
         with self._lock:
             self._entries.append(None)
         self._wake.set()
 
     def run(self) -> None:
-        do_not_freeze()
+        """Write until `finish`."""
+        limit_idle_transactions()
         try:
-            self._work()
+            while self._write_next():
+                pass
         except Exception:
             # A worker that cannot record must not go on claiming: it ends, and its tasks are rescued.
-            logger.exception("the ledger is broken")
-            self._broken()
+            logger.exception("the completer failed")
+            self._listener.completer_failed()
         finally:
             connection.close()
 
-    def _work(self) -> None:
-        ending = False
-        while not ending:
-            self._wake.wait()
-            with self._lock:
-                group, self._entries = self._entries[:GROUP], self._entries[GROUP:]
-                spare, self._spare = self._spare, 0
-                if not self._entries:
-                    self._wake.clear()
-            ending = None in group
-            page = Page()
-            self._add(page, group, spare)
-            if page.entries:
-                self._commit(page)
-
-    def _add(self, page: Page, entries: Sequence[Entry | None], spare: int) -> None:
-        page.add(entries, spare)
-        self._company.ended([entry for entry in entries if isinstance(entry, Outcome)])
-
-    def _add_what_came(self, page: Page, batches: Container[str]) -> None:
-        """While others had the batches' lock, more of their tasks may have ended: that is one commit less."""
+    def _write_next(self) -> bool:
+        """Wait for entries and write them; return False after the last ones."""
+        self._wake.wait()
         with self._lock:
-            room = max(0, GROUP - len(page.entries))
-            came = [entry for entry in self._entries if entry is not None and entry.batch_id in batches][:room]
-            if not came:
-                return
-            taken = set(map(id, came))
-            self._entries = [entry for entry in self._entries if id(entry) not in taken]
-            spare, self._spare = self._spare, 0
-        self._add(page, came, spare)
+            entries, self._entries = self._entries[:MAX_ENTRIES], self._entries[MAX_ENTRIES:]
+            if not self._entries:
+                self._wake.clear()
+        batch = WriteBatch()
+        for entry in entries:
+            if entry is not None:
+                batch.add(entry)
+        if batch.outcomes or batch.tickets:
+            self._commit(batch, self._slots.grant(ended=len(batch.outcomes)))
+        elif batch.reports:
+            self._commit(batch, 0)
+        return None not in entries
 
-    def _commit(self, page: Page) -> None:
-        if page.outcomes and not self.paused and not self._tickets_come():
-            # The slots that become free here are given away in the same transaction: first to tickets that wait.
-            page.tickets += _waiting_tickets(self.queues, page.slots - len(page.tickets))
-        for pause in chain(PAUSES, repeat(PAUSES[-1])):
+    def _commit(self, batch: WriteBatch, room: int) -> None:
+        """Write a batch, and claim tasks for up to `room` slots."""
+        if batch.outcomes and not self._is_paused and not self._listener.is_waiting_for_tickets():
+            # The slots that this commit frees are given away in it, to waiting tickets first: their batches would
+            # starve if a worker only went on with its own.
+            batch.tickets += self._take_tickets(room - len(batch.tickets))
+        for pause in chain(RETRY_PAUSES, repeat(RETRY_PAUSES[-1])):
             try:
-                queue, claimed, left = self._record(page)
+                queue, claimed = self._write(batch, room)
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("%d outcomes wait for the database: %s", len(page.outcomes), error)
+                logger.warning("%d outcomes wait for the database: %s", len(batch.outcomes), error)
                 connection.close()
-                page.tickets = []  # the database will find that they are lost; a claim must not come late
-                if not page.outcomes and not self._doubtful:
-                    self._answer([], page.slots)
+                batch.tickets = []  # they count as lost and are issued again; a late claim would be stale
+                if not batch.outcomes and not self._unconfirmed:
+                    self._listener.committed([], room)
                     return
                 time.sleep(pause)
             else:
-                self._tell(page, queue, claimed, left)
+                self._listener.committed(claimed, room - len(claimed))
+                publish(queue)
                 return
 
-    def _record(self, page: Page) -> tuple[BatchQueue, list[Claimed], list[str]]:
-        """One transaction: what it claimed, and which batches it left to others."""
-        left: list[str] = []
-        failpoint("before-finish", page.outcomes)
-        with BatchQueue({entry.batch_id for entry in (*page.entries, *self._doubtful)}, self.worker) as queue:
-            self._add_what_came(page, queue.books)
-            queue.report(page.told, self.worker)
-            queue.settle([*page.outcomes, *self._doubtful], self.worker)
-            failpoint("finish-uncommitted", page.outcomes)
-            failpoint("before-claim", page.tickets)
-            if self.draining or not queue.books or not is_well(queue.heard_at, queue.now):
-                for batch_id in queue.books:
-                    queue.reissue(batch_id, [ticket.task_id for ticket in page.tickets if ticket.batch_id == batch_id])
-                claimed = []
-            else:
-                claimed = queue.redeem(page.tickets, self.worker)
-                if len(page.tickets) < page.slots and not self.paused:
-                    # Instead of sending a ticket around for each task. Every batch that waits has had its ticket
-                    # taken now, so that none is passed over.
-                    left = self._left_to_others(queue, page)
-                    claimed += queue.take(page.slots - len(claimed), self.worker, self._priorities, left)
-            self._doubtful += [_given_back(task) for task in claimed]
+    def _write(self, batch: WriteBatch, room: int) -> tuple[BatchQueue, list[ClaimedTask]]:
+        """Run one transaction and return it with the tasks that it claimed."""
+        failpoint("before-finish", batch.outcomes)
+        written = [outcome.claim for outcome in (*batch.outcomes, *batch.reports, *self._unconfirmed)]
+        batch_ids = {entry.batch_id for entry in (*written, *batch.tickets)}
+        with BatchQueue(batch_ids, self.worker) as queue:
+            queue.record_progress(batch.reports, self.worker)
+            queue.record_outcomes([*batch.outcomes, *self._unconfirmed], self.worker)
+            failpoint("finish-uncommitted", batch.outcomes)
+            failpoint("before-claim", batch.tickets)
+            claimed = self._claim(queue, batch.tickets, room)
+            self._unconfirmed += [Released(task.claim) for task in claimed]
             failpoint("claim-uncommitted", claimed)
-            fill(queue, left)
-        failpoint("after-finish", page.outcomes)
+            fill_slots(queue)
+        failpoint("after-finish", batch.outcomes)
         failpoint("after-claim", claimed)
-        self._doubtful = []
-        return queue, claimed, left
+        self._unconfirmed = []
+        return queue, claimed
 
-    def _tell(self, page: Page, queue: BatchQueue, claimed: list[Claimed], left: list[str]) -> None:
-        """What follows the commit. The tasks start while the tickets go out."""
-        self._company.claimed(claimed)
-        self._answer(claimed, page.slots - len(claimed))
-        deliver(queue)
-        for batch_id in left:
-            self._look_later(batch_id)
-        if any(task.batch_id == look.batch_id for task in claimed for look in page.looks):
-            self._company.were_not_taken()
+    def _claim(self, queue: BatchQueue, tickets: Sequence[Ticket], room: int) -> list[ClaimedTask]:
+        if self.draining or not queue.batches or not is_fresh(queue.heartbeat_at, queue.now):
+            queue.clear_tickets([ticket.task_id for ticket in tickets])
+            return []
+        claimed = queue.claim_tickets(tickets, self.worker, room)
+        if len(claimed) < room and not self.suspended:
+            claimed += queue.claim_more(room - len(claimed), self.worker, self._priorities)
+        return claimed
 
-    def _left_to_others(self, queue: BatchQueue, page: Page) -> list[str]:
-        """The batches of which the others may have what is free. They run most of each, so that they will look: no
-        ticket need tell them."""
-        ended = {outcome.batch_id for outcome in page.outcomes}
-        books = [queue.books[batch_id] for batch_id in ended if batch_id in queue.books]
-        return [book.batch_id for book in books if self._company.leaves_to_others(book)]
+    @property
+    def _is_paused(self) -> bool:
+        return self.draining or self.suspended
 
-
-def _given_back(task: Claimed) -> Outcome:
-    return Outcome(task.task_id, task.batch_id, task.attempt, TaskStatus.QUEUED, released=True)
-
-
-def _waiting_tickets(queues: Sequence[str], room: int) -> list[Ticket]:
-    try:
-        return rq.take_waiting(queues, room) if room > 0 else []
-    except rq.RedisError:
-        return []  # going on with our own batches is all that can be done
+    def _take_tickets(self, room: int) -> list[Ticket]:
+        try:
+            return broker.take_waiting(self.queues, room) if room > 0 else []
+        except broker.RedisError:
+            return []  # the worker goes on with its own batches

@@ -1,6 +1,6 @@
-"""The worker's second thread: it says that the worker lives, looks whose attempts must stop, and repairs.
+"""The worker's heartbeat thread: it writes heartbeats, stops attempts on request, and repairs.
 
-It has a database connection of its own, so that neither a busy event loop nor a waiting ledger silences it.
+It has a database connection of its own, so that neither a busy event loop nor a waiting completer silences it.
 """
 
 from __future__ import annotations
@@ -8,205 +8,167 @@ from __future__ import annotations
 import logging
 import os
 import random
-import secrets
-import socket
 import threading
-import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from executor import sandbox
-from executor.db.dialect import database_now, end_frozen_transactions, hex_of
+from executor.db.clock import SYSTEM_CLOCK, Clock
+from executor.db.dialect import database_now, from_db_id
 from executor.db.statements import query
 from executor.domain.states import BatchState
 from executor.models import WorkerNode
-from executor.queue import dispatch, retention
+from executor.queue import retention
+from executor.queue.repair import repair, seconds_until_due
 
 from .attempt import Stop
+from .liveness import beat, limit_idle_transactions
+from .silence import SilenceJudge
 from .usage import Usage
 
 logger = logging.getLogger(__name__)
 
-FROZEN = 10.0  # seconds of silence in a transaction, at least, that no busy machine explains
-LOOK = 0.4  # seconds between looks at the own tasks: a cancel reaches a running attempt in under a second
-FIRST_TICKET_LIMIT = 1.0  # seconds; when a worker begins, tickets of a Redis that was away wait for nobody
-REPAIR = 1.0  # seconds between repairs, over all workers together
-FORGET = 600.0  # seconds between looks for what is too old to be kept
+POLL_INTERVAL = 0.4  # seconds between polls for stop requests: a cancel reaches a running attempt in under a second
+IDLE_POLL_INTERVAL = 1.0  # seconds, while nothing runs
+FIRST_TICKET_LIMIT = 1.0  # seconds; a starting worker expects tickets of a Redis outage, which nobody else issues
+REPAIR_INTERVAL = 1.0  # seconds between repairs, over all workers together
+PRUNE_INTERVAL = 600.0  # seconds between searches for rows that are too old
 
-_OURS = """
+_OWN_TASKS = """
     SELECT task_id, attempt, cancel_requested_at IS NOT NULL, state, stop_forced
     FROM executor_batchtask JOIN executor_batch USING (batch_id) WHERE worker = %s AND status = 'running'
 """
 
 
-def new_name(kind: str = "w") -> str:
-    """A worker name that was never used before: a claim of an earlier life must not be taken for one of this."""
-    return f"{kind}-{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+class HeartbeatListener(Protocol):
+    """What a heartbeat needs of its worker. All methods are called in the heartbeat's thread."""
 
+    def held(self) -> dict[UUID, int]:
+        """Return the claims of this worker: task id → attempt number."""
 
-def register(name: str, concurrency: int, queues: str = "") -> None:
-    """Make this process known to the database. Raises DatabaseError."""
-    now = database_now()
-    WorkerNode.objects.create(
-        name=name,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        concurrency=concurrency,
-        queues=queues,
-        started_at=now,
-        heartbeat_at=now,
-    )
+    def stop_attempt(self, task_id: UUID, why: Stop) -> None:
+        """End the attempt of a task."""
 
+    def declared_dead(self) -> None:
+        """Give up all claims: the tasks were rescued."""
 
-def tell_sandbox(name: str) -> None:
-    """Find out how well programs are contained here, and make it known with the worker. Takes a moment."""
-    found = sandbox.report()
-    try:
-        WorkerNode.objects.filter(name=name).update(info={"sandbox": found})
-    except (DatabaseError, InterfaceError) as error:
-        logger.warning("the database is away and does not hear how well programs are contained: %s", error)
-    connection.close()
-
-
-def beat(name: str, **changes) -> bool:
-    """One heartbeat; False when the worker was declared dead meanwhile and its tasks were given to others."""
-    node = WorkerNode.objects.filter(name=name).exclude(state=WorkerNode.State.DEAD)
-    return bool(node.update(heartbeat_at=database_now(), **changes))
-
-
-def is_well(heard_at: datetime | None, now: datetime) -> bool:
-    """Whether the claims of a worker that was heard of then would stand: one that slept too long finds out here, before
-    it claims more."""
-    return heard_at is not None and heard_at >= now - timedelta(seconds=settings.BATCH_HEARTBEAT_LIMIT)
-
-
-def do_not_freeze() -> None:
-    """This thread's transactions are ended when they stand still for as long as a worker may be silent."""
-    end_frozen_transactions(max(settings.BATCH_HEARTBEAT_LIMIT, FROZEN))
+    def overdue(self) -> float:
+        """Return for how many seconds the latest attempt should be over by its timeout; 0 when none is."""
 
 
 class Heartbeat(threading.Thread):
-    """`stop(task_id, why)` and `lost()` are called in this thread; `running()` gives task id → attempt number,
-    `overdue()` for how many seconds the latest attempt should be over. For the first `patience` seconds nobody is taken
-    for dead: if the database was away until now, the others need a moment to be heard again."""
+    """The heartbeat of one worker name. `grace` is that of the SilenceJudge."""
 
-    def __init__(
-        self,
-        name: str,
-        running: Callable[[], dict[str, int]],
-        stop: Callable[[str, Stop], None],
-        lost: Callable,
-        overdue: Callable[[], float] = lambda: 0.0,
-        patience: float = 0.0,
-    ):
+    def __init__(self, name: str, listener: HeartbeatListener, grace: float = 0.0, clock: Clock = SYSTEM_CLOCK):
         super().__init__(name="heartbeat", daemon=True)
         self.worker = name
-        self.state = WorkerNode.State.ACTIVE
-        self._running, self._halt, self._lost, self._overdue = running, stop, lost, overdue
-        self._blocked = False
+        self.state: str = WorkerNode.State.ACTIVE
+        self.judge = SilenceJudge(clock, settings.BATCH_HEARTBEAT_LIMIT, grace)
+        self._listener, self._clock = listener, clock
         self._wake = threading.Event()
-        self._ending = False
         self._usage = Usage()
-        self._strangers: set[str] = set()
-        self._heard_at = time.monotonic()  # our last heartbeat by our clock; before the first one, our beginning
-        self._told_at: datetime | None = None  # the same heartbeat by the database's clock
-        self._patient_until = time.monotonic() + patience
-        self._excused_until = 0.0  # until when the silence of the others means nothing, after one of our own
+        self._missing: set[UUID] = set()
+        self._was_blocked = False
+        now = clock.monotonic()
+        self._next_beat = self._next_repair = now
+        self._next_prune = now + random.uniform(0.1, 1.0) * PRUNE_INTERVAL
+        self._ticket_limit = FIRST_TICKET_LIMIT
 
-    def say(self, state: str) -> None:
-        """Change the worker's state; the database hears of it at once."""
+    def set_state(self, state: str) -> None:
+        """Change the worker's state, and write it at once. STOPPED ends the thread."""
         self.state = state
-        self._ending = state == WorkerNode.State.STOPPED
         self._wake.set()
 
     def run(self) -> None:
-        do_not_freeze()
-        next_beat = next_repair = 0.0
-        ticket_limit = FIRST_TICKET_LIMIT
-        next_forget = time.monotonic() + random.uniform(0.1, 1.0) * FORGET
-        while not self._ending:
+        """Beat until the state is STOPPED."""
+        limit_idle_transactions()
+        while self.state != WorkerNode.State.STOPPED:
             try:
-                now = time.monotonic()
-                if now >= next_beat or self._wake.is_set():
-                    self._wake.clear()
-                    self._beat()
-                    next_beat = now + settings.BATCH_HEARTBEAT
-                self._look()
-                self._end_if_blocked()
-                if now >= next_repair:
-                    dispatch.repair(self._may_judge(), ticket_limit)
-                    ticket_limit = settings.BATCH_TICKET_LIMIT
-                    next_repair = time.monotonic() + self._until_repair()
-                if now >= next_forget:
-                    more = retention.forget()
-                    next_forget = now + (LOOK if more else FORGET)
+                self._round()
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("no heartbeat, the database is away: %s", error)
+                logger.warning("no heartbeat, the database is unavailable: %s", error)
                 connection.close()
             except Exception:
-                logger.exception("a heartbeat failed")  # the next one may not; a silent worker loses its tasks
-            due = min(next_repair, next_beat) - time.monotonic()
-            self._wake.wait(max(0.05, min(LOOK if self._running() else 1.0, due)))
+                logger.exception("a heartbeat failed")  # the next one may succeed; a silent worker loses its tasks
+            self._wake.wait(self._pause())
         try:
-            beat(self.worker, state=WorkerNode.State.STOPPED, running=0)
+            beat(self.worker, self._clock, state=WorkerNode.State.STOPPED, running=0)
         except (DatabaseError, InterfaceError):
-            pass  # silence says the same, later
+            pass  # its silence will say the same
         connection.close()
 
-    def _beat(self) -> None:
-        if not beat(self.worker, state=self.state, running=len(self._running()), **self._usage.look()):
-            logger.error("this worker was silent for too long; its tasks went to others")
-            self._lost()
-        self._may_judge()
-        self._heard_at, self._told_at = time.monotonic(), database_now()
+    def _round(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._next_beat or self._wake.is_set():
+            self._wake.clear()
+            self.send()
+            self._next_beat = now + settings.BATCH_HEARTBEAT
+        self._poll_stop_requests()
+        self._end_if_blocked()
+        if now >= self._next_repair:
+            self.repair()
+            self._ticket_limit = settings.BATCH_TICKET_LIMIT
+            self._next_repair = self._clock.monotonic() + self._repair_pause()
+        if now >= self._next_prune:
+            has_more = retention.prune()
+            self._next_prune = now + (POLL_INTERVAL if has_more else PRUNE_INTERVAL)
 
-    def _may_judge(self) -> bool:
-        """Whether others' silence means anything. When our own last heartbeat is long ago, or the database's clock took
-        a step since, the others may be as well as we are: their silence counts from now on."""
-        now, limit = time.monotonic(), settings.BATCH_HEARTBEAT_LIMIT
-        passed = now - self._heard_at
-        told = (database_now() - self._told_at).total_seconds() if self._told_at else passed
-        if max(passed, abs(told - passed)) > limit / 2:
-            # Less where the last time of this kind is not over yet: one after the other must not save the dead.
-            again = self._excused_until > self._heard_at
-            self._excused_until = max(self._excused_until, now + limit / 2) if again else now + limit
-        return now >= max(self._patient_until, self._excused_until)
+    def send(self) -> None:
+        """Write one heartbeat, with state and usage."""
+        usage = self._usage.measure()
+        if not beat(self.worker, self._clock, state=self.state, running=len(self._listener.held()), **usage):
+            logger.error("this worker was silent for too long; its tasks were rescued")
+            self._listener.declared_dead()
+        self.judge.beaten()
 
-    def _look(self) -> None:
-        """Stop the attempts that somebody cancelled, whose batch is stopped by force, or that are not ours any more."""
-        ours = self._running()
-        if not ours:
-            self._strangers.clear()
+    def repair(self) -> None:
+        """Run one round of repair; rescue only if the silence of others means anything."""
+        repair(self.judge.may_judge(), self._ticket_limit, self._clock)
+
+    def _pause(self) -> float:
+        poll = POLL_INTERVAL if self._listener.held() else IDLE_POLL_INTERVAL
+        due = min(self._next_repair, self._next_beat) - self._clock.monotonic()
+        return max(0.05, min(poll, due))
+
+    def _poll_stop_requests(self) -> None:
+        """Stop attempts that are cancelled, whose batch is stopped by force, or whose claim is lost."""
+        own = self._listener.held()
+        if not own:
+            self._missing.clear()
             return
         held = {}
-        for task_id, attempt, cancel, state, forced in query(_OURS, [self.worker]):
-            held[hex_of(task_id)] = attempt
+        for row_id, attempt, cancel, state, forced in query(_OWN_TASKS, [self.worker]):
+            task_id = from_db_id(row_id)
+            held[task_id] = attempt
             if cancel:
-                self._halt(hex_of(task_id), Stop.CANCELLED)
+                self._listener.stop_attempt(task_id, Stop.CANCELLED)
             elif forced and state == BatchState.STOPPING:
-                self._halt(hex_of(task_id), Stop.RELEASED)
-        missing = {task_id for task_id, attempt in ours.items() if held.get(task_id) != attempt}
-        # Missing twice: an outcome that the ledger is just recording is missing once.
-        for task_id in missing & self._strangers:
-            self._halt(task_id, Stop.LOST)
-        self._strangers = missing
+                self._listener.stop_attempt(task_id, Stop.RELEASED)
+        missing = {task_id for task_id, attempt in own.items() if held.get(task_id) != attempt}
+        # Missing twice: a task whose outcome the completer is just recording is missing once.
+        for task_id in missing & self._missing:
+            self._listener.stop_attempt(task_id, Stop.CLAIM_LOST)
+        self._missing = missing
 
     def _end_if_blocked(self) -> None:
-        """A coroutine that never lets go blocks the event loop, and with it its own timeout and all its neighbours.
-        Nothing can end it but the end of this process; its tasks are rescued and a supervisor starts another."""
-        blocked = self._overdue() > settings.BATCH_HEARTBEAT_LIMIT
-        if blocked and self._blocked:  # seen twice: after a sleep of the machine the loop gets its turn first
+        """End the process when its event loop is blocked and an attempt long over its timeout.
+
+        A coroutine that never yields blocks its own timeout and all its neighbours, and nothing else can end it. The
+        tasks are rescued, and a supervisor starts another worker.
+        """
+        is_blocked = self._listener.overdue() > settings.BATCH_HEARTBEAT_LIMIT
+        if is_blocked and self._was_blocked:  # twice: after a suspend of the machine the loop gets its turn first
             logger.critical("the event loop is blocked and an attempt long over its timeout: this worker ends")
             os._exit(1)
-        self._blocked = blocked
+        self._was_blocked = is_blocked
 
-    def _until_repair(self) -> float:
-        """Seconds until this worker's next repair: the workers share the work, and none is late for a due task."""
+    def _repair_pause(self) -> float:
+        """Return the seconds until this worker's next repair: the workers share the work, and no due task waits."""
         cutoff = database_now() - timedelta(seconds=2 * settings.BATCH_HEARTBEAT)
         workers = WorkerNode.objects.filter(state=WorkerNode.State.ACTIVE, heartbeat_at__gte=cutoff).count()
-        pause = REPAIR * max(1, min(workers, 10)) * random.uniform(0.8, 1.2)
-        due = dispatch.seconds_until_due()
+        pause = REPAIR_INTERVAL * max(1, min(workers, 10)) * random.uniform(0.8, 1.2)
+        due = seconds_until_due()
         return pause if due is None else min(pause, max(due, 0.02))

@@ -1,4 +1,4 @@
-"""Imported once by the server process that the children are forked from: they start with Django loaded."""
+"""Imported once by the server process that children are forked from, so that they start with Django loaded."""
 
 import atexit
 import gc
@@ -11,18 +11,17 @@ import psutil
 
 
 def _end_children() -> None:
-    """The server ends when its worker has gone, however that went. Each child leads a group: what it started goes
-    with it."""
+    """Kill every child with its group: the server ends when its worker has ended, however that happened."""
     for child in psutil.Process().children():
         try:
             os.killpg(child.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            pass  # it has ended, or has not made its group yet; then the kernel ends it with us
+            pass  # it has ended, or has no group yet; then the kernel ends it with this process
 
 
 # A SIGTERM for the worker's whole group must not take the children away under running tasks.
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 django.setup()
 import_module("executor.worker.child")
-gc.freeze()  # so that no child's look for garbage makes copies of what all of them share
-atexit.register(_end_children)  # children themselves end without this: they are forks that call os._exit
+gc.freeze()  # a collection in a child would copy the pages that all children share
+atexit.register(_end_children)  # not run in children, which end by os._exit

@@ -1,80 +1,105 @@
-"""How many tasks a worker holds: one in each of its slots, and more while tasks are so short that the next ones would
-wait for the database longer than they take."""
+"""The slots of a worker: how many tasks it may hold, and the claimed ones that wait for a place on the event loop."""
 
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Iterable
+from itertools import count
+from uuid import UUID
 
-from executor.domain.messages import Claimed
+from executor.domain.messages import ClaimedTask
 
-SHORT = 0.02  # seconds of work for one slot that may wait in the worker
-AHEAD = 8  # tasks for each slot at most
-PATIENCE = 0.1  # seconds without a start after which those that wait go back
-MEMORY = 0.7  # of the longest duration, from one group of tasks to the next
+PREFETCH_SECONDS = 0.02  # of work for one slot that may wait in the worker
+MAX_PREFETCH = 8  # tasks per slot
+DECAY = 0.7  # of the longest duration, from one commit to the next
 
 
-class Slots:
-    """The places of `concurrency` tasks that run, and those that wait for such a place, the best first.
+class SlotPool:
+    """The only count of a worker's free slots. Thread-safe.
 
-    `held` counts what this worker has claimed and what it has asked for.
+    A slot is taken from the moment that a commit may claim a task for it until a commit has recorded that task's
+    outcome and claimed no other. While tasks are so short that the next ones would wait longer for the database than
+    they run, each place on the event loop counts as several slots: tasks are prefetched.
     """
 
     def __init__(self, concurrency: int):
         self.concurrency = concurrency
-        self.held = 0
-        self._longest = SHORT
-        self._waiting: list[tuple[int, int, Claimed]] = []
-        self._came = 0
+        self._taken = 0
+        self._longest = PREFETCH_SECONDS  # seconds; of the last tasks
+        self._lock = threading.Lock()
+
+    @property
+    def taken(self) -> int:
+        """Slots of claimed tasks, and those that a commit under way may claim for."""
+        return self._taken
 
     @property
     def free(self) -> int:
-        """How many more tasks may be asked for."""
-        return self.concurrency * self._depth - self.held
+        """How many more tasks the worker has room for; negative after tasks became longer."""
+        return self.concurrency * self._depth - self._taken
 
     @property
     def _depth(self) -> int:
-        return max(1, min(AHEAD, int(SHORT / self._longest)))
+        return max(1, min(MAX_PREFETCH, int(PREFETCH_SECONDS / self._longest)))
 
-    def offer(self, durations: Iterable[float]) -> int:
-        """How many tasks more, or fewer, are wanted than have just ended after so many seconds; they are held now."""
-        durations = list(durations)
-        self._longest = max(*durations, self._longest * MEMORY, SHORT / AHEAD)
-        more = max(self.free, -len(durations))
-        self.held += more
-        return more
+    def grant(self, ended: int) -> int:
+        """Return how many tasks a commit may claim that records the outcomes of `ended` tasks.
 
-    def came_back(self, slots: int) -> None:
-        """So many tasks that were asked for did not come."""
-        self.held -= slots
-        if not self.held:
-            self._longest = SHORT  # what comes after a pause may be of another kind
+        These slots are taken until `release` gives back the unused ones.
+        """
+        with self._lock:
+            room = max(0, self.free + ended)
+            self._taken += room - ended
+            return room
 
-    # --- those that wait for a place ---------------------------------------------------------------
+    def release(self, slots: int) -> None:
+        """Give back slots that no claim was made for."""
+        with self._lock:
+            self._taken -= slots
+            if not self._taken:
+                self._longest = PREFETCH_SECONDS  # tasks after a pause may be of another kind
 
-    def wait(self, task: Claimed) -> None:
-        self._came += 1
-        heapq.heappush(self._waiting, (-task.priority, self._came, task))
+    def observe(self, durations: Iterable[float]) -> None:
+        """Adapt the prefetch to the durations of tasks that just ended, in seconds."""
+        with self._lock:
+            self._longest = max(*durations, self._longest * DECAY, PREFETCH_SECONDS / MAX_PREFETCH)
 
-    def next(self) -> Claimed | None:
-        """The best of those that wait."""
-        return heapq.heappop(self._waiting)[2] if self._waiting else None
 
-    def waiting(self) -> list[Claimed]:
-        """All that wait. May be called from any thread."""
-        return [task for _, _, task in self._waiting.copy()]
+class Prefetched:
+    """Claimed tasks that wait for a place on the event loop, highest priority first. Used on the event loop alone, but
+    for `tasks`."""
 
-    def leave(self, task_id: str) -> Claimed | None:
-        """Take one out of those that wait, if it is one of them."""
-        for entry in self._waiting:
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, ClaimedTask]] = []
+        self._serial = count()
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def push(self, task: ClaimedTask) -> None:
+        """Add a task."""
+        heapq.heappush(self._heap, (-task.priority, next(self._serial), task))
+
+    def pop(self) -> ClaimedTask:
+        """Remove and return the next task to start."""
+        return heapq.heappop(self._heap)[2]
+
+    def tasks(self) -> list[ClaimedTask]:
+        """Return all waiting tasks. May be called from any thread."""
+        return [task for _, _, task in self._heap.copy()]
+
+    def remove(self, task_id: UUID) -> ClaimedTask | None:
+        """Remove and return a task; None when it is not here."""
+        for entry in self._heap:
             if entry[2].task_id == task_id:
-                self._waiting.remove(entry)
-                heapq.heapify(self._waiting)
+                self._heap.remove(entry)
+                heapq.heapify(self._heap)
                 return entry[2]
         return None
 
-    def empty(self) -> list[Claimed]:
-        """Take out all that wait."""
-        tasks = self.waiting()
-        self._waiting.clear()
+    def drain(self) -> list[ClaimedTask]:
+        """Remove and return all tasks."""
+        tasks = self.tasks()
+        self._heap.clear()
         return tasks

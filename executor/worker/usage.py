@@ -1,4 +1,4 @@
-"""What a worker uses: its own process, its children, and what those have started."""
+"""CPU and memory of a worker: its own process and all its descendants."""
 
 from __future__ import annotations
 
@@ -6,43 +6,46 @@ import time
 
 import psutil
 
-WEIGH = 30.0  # seconds between two looks at the memory of each child
+MEMORY_INTERVAL = 30.0  # seconds between two measurements of each child's memory
 
 
 class Usage:
-    """CPU in percent of one processor since the last look, memory in bytes."""
+    """CPU in percent of one processor since the last measurement, memory in bytes."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._own = psutil.Process()
         self._own.cpu_percent()
-        self._family: dict[psutil.Process, psutil.Process] = {}  # the same objects from look to look: they count
-        self._weights: dict[psutil.Process, int] = {}
-        self._weigh_at = 0.0
+        self._family: dict[psutil.Process, psutil.Process] = {}  # kept: each object measures since its last call
+        self._memory: dict[psutil.Process, int] = {}
+        self._measure_at = 0.0
 
-    def look(self) -> dict[str, float]:
-        """`cpu_percent` and `memory_bytes` of all of them together."""
+    def measure(self) -> dict[str, float]:
+        """Return `cpu_percent` and `memory_bytes` of all processes together."""
         family = self._own.children(recursive=True)
         self._family = {child: self._family.get(child, child) for child in family}
-        if time.monotonic() >= self._weigh_at:
-            self._weights.clear()
-            self._weigh_at = time.monotonic() + WEIGH
+        if time.monotonic() >= self._measure_at:
+            self._memory.clear()
+            self._measure_at = time.monotonic() + MEMORY_INTERVAL
         percent, memory = self._own.cpu_percent(), self._own.memory_info().rss
         for child in self._family.values():
             try:
                 percent += child.cpu_percent()
-                if child not in self._weights:
-                    self._weights[child] = _weight(child)
-                memory += self._weights[child]
+                if child not in self._memory:
+                    self._memory[child] = _memory_of(child)
+                memory += self._memory[child]
             except psutil.Error:
-                pass  # it ended between the two looks
+                pass  # it has ended meanwhile
         return {"cpu_percent": percent, "memory_bytes": memory}
 
 
-def _weight(process: psutil.Process) -> int:
-    """The process's part of the memory. Children are forks, and share most of theirs: the sum of what each of them
-    could call its own would be many times what is used. To find that out takes half a millisecond."""
+def _memory_of(process: psutil.Process) -> int:
+    """Return a process's share of the memory.
+
+    Children are forks and share most of their pages, so that a sum of resident sizes would be many times what is used.
+    Takes half a millisecond.
+    """
     try:
-        told = process.memory_full_info()
-    except psutil.AccessDenied:  # it runs as somebody else
+        info = process.memory_full_info()
+    except psutil.AccessDenied:  # it runs as another user
         return process.memory_info().rss
-    return getattr(told, "pss", told.uss)  # only Linux divides what is shared among those who share it
+    return getattr(info, "pss", info.uss)  # only Linux divides shared pages among their users

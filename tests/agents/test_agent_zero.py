@@ -118,7 +118,7 @@ def test_settings_of_the_chat_and_attachments_are_passed_on(zero):
 def test_what_the_agent_does_is_seen_in_the_log_and_as_progress(zero):
     batch = submit(tell("sleep 60")).wait_running()
     eventually(lambda: (batch.task()["progress"] or [None])[-1] == "waiting", told=batch.told)
-    log = eventually(lambda: attempt_log.read(UUID(batch.id).hex, 1, 1, 0).text)
+    log = eventually(lambda: attempt_log.read(UUID(batch.id), 1, 1, 0).text)
     assert "tool: Using tool 'wait' 60" in log
     run("cancel", batch=batch.id)
     batch.wait()

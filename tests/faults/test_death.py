@@ -84,7 +84,7 @@ def test_a_repair_that_dies_midway_charges_nothing_and_the_next_one_does_it_once
     dies(start("after-claim=kill", wait=False))
     silent = time.monotonic()
     eventually(lambda: time.monotonic() - silent > LIMIT)
-    done = script("from executor.queue import dispatch; dispatch.repair()", at="mid-repair=kill")
+    done = script("from executor.queue import dispatch; repair.repair()", at="mid-repair=kill")
     assert done.returncode == -9, done.stderr
     assert batch.statuses() == ["running"] and not TaskAttempt.objects.exists()
     start(wait=False)
@@ -101,11 +101,11 @@ def test_many_repairs_at_once_charge_once_and_issue_no_ticket_twice(start, scrip
     code = """
 import threading, time
 from django.db import connection
-from executor.queue import dispatch
+from executor.queue import repair
 def loop():
     until = time.monotonic() + 2.5
     while time.monotonic() < until:
-        dispatch.repair()
+        repair.repair()
     connection.close()
 loops = [threading.Thread(target=loop) for _ in range(4)]
 [each.start() for each in loops]

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from executor.db.dialect import end_frozen_transactions
-from executor.domain.messages import Outcome
+from executor.db.dialect import set_idle_in_transaction_timeout
+from executor.domain.messages import Completed, Failed
 from executor.models import BatchFrame, WorkerNode
 from executor.queue.batch_queue import BatchQueue
-from executor.queue.dispatch import fill
+from executor.queue.dispatch import fill_slots
 from executor.web.asgi_handler import RequestThreadPool
 from tests.faults.conftest import sleeps, wakes
 from tests.support.batches import assert_true_to_itself, item, marks, submit
@@ -87,15 +87,15 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
 
         def run(self):
             try:
-                end_frozen_transactions(0.1)
+                set_idle_in_transaction_timeout(0.1)
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT pg_backend_pid()")
                     [self.backend] = cursor.fetchone()
                 with connection.execute_wrapper(self._freeze), BatchQueue([self.batch_id], "sleeper") as queue:
-                    first, second = queue.take(2, "sleeper")
-                    done = Outcome(first.task_id, first.batch_id, 1, "completed", result="{}")
-                    queue.settle([done, Outcome(second.task_id, second.batch_id, 1, "failed")], "sleeper")
-                    fill(queue)
+                    first, second = queue.claim_more(2, "sleeper")
+                    outcomes = [Completed(first.claim, 1.0, "{}"), Failed(second.claim, 1.0, "it broke", "ValueError")]
+                    queue.record_outcomes(outcomes, "sleeper")
+                    fill_slots(queue)
             except DatabaseError:
                 pass  # as it should be
             finally:
@@ -133,7 +133,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
         stands, goes_on = threading.Event(), threading.Event()
 
         def freeze() -> None:
-            end_frozen_transactions(0.1)
+            set_idle_in_transaction_timeout(0.1)
             try:
                 with BatchQueue([batch.id], "sleeper"):
                     stands.set()

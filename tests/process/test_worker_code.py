@@ -151,6 +151,6 @@ def test_each_bad_end_has_a_name_of_its_own():
 
 def test_what_a_program_prints_is_seen_while_it_runs():
     batch = submit(code("import time\nprint('first', flush=True)\ntime.sleep(30)"))
-    folder = UUID(batch.id).hex
-    eventually(lambda: "first" in attempt_log.read(folder, 1, 1).text, timeout=10)
+    batch_id = UUID(batch.id)
+    eventually(lambda: "first" in attempt_log.read(batch_id, 1, 1).text, timeout=10)
     run("cancel", batch=batch.id)

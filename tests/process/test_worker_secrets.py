@@ -73,7 +73,7 @@ def test_an_error_does_not_show_it(one):
 def test_the_log_does_not_show_one_that_comes_in_pieces(one):
     script = "import os, sys, time\nfor c in os.environ['X']: sys.stdout.write(c); sys.stdout.flush(); time.sleep(0.02)"
     batch = submit(item("code_execution", code=script, env={"X": secret()})).wait()
-    assert attempt_log.read(UUID(batch.id).hex, 1, 1).text == "[secret PASSWORD]"
+    assert attempt_log.read(UUID(batch.id), 1, 1).text == "[secret PASSWORD]"
 
 
 @pytest.mark.parametrize("before", [32 * 1024 - 5, 10_000])

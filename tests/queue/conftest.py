@@ -3,11 +3,11 @@
 import pytest
 
 from executor.models import Batch
-from tests.queue.books import assert_books_balance
+from tests.queue.consistency import assert_consistent_batch
 
 
 @pytest.fixture(autouse=True)
 def _balanced(db):
     yield
     for batch_id in Batch.objects.values_list("pk", flat=True):
-        assert_books_balance(batch_id)
+        assert_consistent_batch(batch_id)

@@ -13,7 +13,7 @@ from executor.db.dialect import database_now
 from executor.domain.errors import Conflict
 from executor.domain.states import FINAL, Priority, TaskStatus
 from executor.models import Batch, BatchTask, TaskAttempt, WorkerNode
-from executor.queue import dispatch
+from executor.queue import repair
 from executor.queue.dispatch import open_batches
 from tests.factories import (
     FakeWorker,
@@ -28,7 +28,7 @@ from tests.factories import (
     ticket_for,
     tickets_out,
 )
-from tests.queue.books import assert_books_balance
+from tests.queue.consistency import assert_consistent_batch
 
 STEPS = 150
 
@@ -103,18 +103,18 @@ class Anything:
     def repair(self):
         # Those that did not crash are heard of, however slow this machine is.
         WorkerNode.objects.filter(name__in=self.workers).update(heartbeat_at=database_now())
-        dispatch.rescue_lost_workers()
-        dispatch.release_due_tasks()
+        repair.rescue_lost_workers()
+        repair.release_due_tasks()
 
     def time_passes(self):
         for task in BatchTask.objects.filter(run_after__isnull=False):
             BatchTask.objects.filter(pk=task.pk).update(run_after=task.created_at)
-        dispatch.release_due_tasks()
+        repair.release_due_tasks()
 
     def tickets_are_lost(self):
         for batch in self.batches:
             with open_batches([batch.pk]) as queue:
-                queue.reissue(batch.pk, [ticket.task_id for ticket in tickets_out(batch)])
+                queue.clear_tickets([ticket.task_id for ticket in tickets_out(batch)])
 
     def start(self):
         batch, limit = self.a_batch(), self.chance.choice([None, 1, 3, 6])
@@ -130,7 +130,7 @@ class Anything:
     def change_limit(self):
         batch, limit = self.a_batch(), self.chance.randint(1, 6)
         with open_batches([batch.pk]) as queue:
-            queue.limit(batch.pk, limit)
+            queue.set_max_concurrent(batch.pk, limit)
         self.limit[batch.pk] = max(limit, self.limit[batch.pk])
 
     def cancel(self):
@@ -143,7 +143,7 @@ class Anything:
         self.on_some("clear", renews=True)
 
     def prioritise(self):
-        self.on_some("prioritise", self.chance.choice([*Priority]))
+        self.on_some("set_priority", self.chance.choice([*Priority]))
 
     # --- how ---
 
@@ -176,7 +176,7 @@ class Anything:
 
     def check(self):
         for batch in self.batches:
-            assert_books_balance(batch.pk)
+            assert_consistent_batch(batch.pk)
             running = batch.tasks.filter(status=TaskStatus.RUNNING).count()
             assert running <= self.limit[batch.pk], "more run than ever was allowed since the last calm"
             self.limit[batch.pk] = max(running, Batch.objects.get(pk=batch.pk).max_concurrent)

@@ -5,7 +5,6 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from executor.db.dialect import hex_of
 from executor.models import BatchFrame, BatchStats, BatchTask, TaskAttempt
 from executor.queue.dispatch import open_batches
 from executor.testbed.auditor import INVARIANTS, Orders, audit
@@ -126,8 +125,8 @@ def test_claim_out_of_priority_order_is_found(batch):
     low, high = task_in("queued", batch, priority=1), task_in("queued", batch, priority=4)
     with open_batches([batch.pk]) as queue:
         queue.start(batch.pk)
-        book = queue.book(batch.pk)
-        waiting = [task for task in queue.next(book, 2) if task.task_id == hex_of(low.pk)]
+        book = queue.batch(batch.pk)
+        waiting = [task for task in queue.select_candidates(book, 2) if task.task_id == low.pk]
         queue.claim(book, waiting, "somebody")
     assert waiting and high.attempt == 0
     assert broken(batch, Orders()) == {4}

@@ -27,7 +27,7 @@ from tests.factories import (
     ticket_for,
     tickets_out,
 )
-from tests.queue.books import story_of
+from tests.queue.consistency import status_history
 
 
 def _state(batch) -> str:
@@ -123,7 +123,7 @@ def test_a_commit_that_changes_nothing_writes_no_frame():
     batch, _ = running_batch()
     seq = Batch.objects.get(pk=batch.pk).stats.seq
     with open_batches([batch.pk]) as queue:
-        queue.limit(batch.pk, batch.max_concurrent)
+        queue.set_max_concurrent(batch.pk, batch.max_concurrent)
     assert queue.changed == {}
     assert Batch.objects.get(pk=batch.pk).stats.seq == seq
 
@@ -250,7 +250,7 @@ def test_a_running_task_is_asked_to_end_and_cancelled_when_it_did():
     assert now_of(task).status == TaskStatus.RUNNING
     assert now_of(task).cancel_requested_at
     assert worker.settle(cancelled(claimed)) == 1
-    assert story_of(task) == ["queued", "running", "cancelled"]
+    assert status_history(task) == ["queued", "running", "cancelled"]
 
 
 @pytest.mark.parametrize("outcome", [completed, failed, released], ids=["completes", "fails", "is released"])
@@ -308,7 +308,7 @@ def test_clear_takes_what_is_over_with_its_attempts_and_leaves_the_rest():
     assert clear(*over, now_of(claimed), waiting) == 4
     assert set(batch.tasks.values_list("status", flat=True)) == {"running", "queued"}
     assert not TaskAttempt.objects.exists()
-    assert [story_of(task)[-1] for task in over] == ["cleared"] * 4
+    assert [status_history(task)[-1] for task in over] == ["cleared"] * 4
     worker.complete(claimed)
 
 

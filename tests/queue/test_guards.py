@@ -1,14 +1,15 @@
 """Who holds an old attempt, or is another worker, changes nothing; a ticket is good for one claim."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
-from executor.db.dialect import hex_of
 from executor.domain.messages import Progress, Ticket
 from executor.domain.states import TaskStatus
 from executor.models import BatchFrame, BatchTask, TaskAttempt
-from executor.queue.dispatch import open_batches, rescue_lost_workers
+from executor.queue.dispatch import open_batches
+from executor.queue.repair import rescue_lost_workers
 from tests.factories import (
     FakeWorker,
     cancelled,
@@ -20,7 +21,7 @@ from tests.factories import (
     ticket_for,
     tickets_out,
 )
-from tests.queue.books import story_of
+from tests.queue.consistency import status_history
 
 
 def _everything():
@@ -145,9 +146,9 @@ def test_unknown_tickets_are_dropped():
     _, [task] = running_batch()
     good = ticket_for(task)
     unknown = [
-        Ticket(uuid.uuid4().hex, 1, good.batch_id),
-        Ticket(uuid.uuid4().hex, 1, uuid.uuid4().hex),
-        good._replace(batch_id=uuid.uuid4().hex),
+        Ticket(uuid.uuid4(), 1, good.batch_id),
+        Ticket(uuid.uuid4(), 1, uuid.uuid4()),
+        good._replace(batch_id=uuid.uuid4()),
     ]
     before = _everything()
     assert FakeWorker().redeem(*unknown) == []
@@ -158,7 +159,7 @@ def test_unknown_tickets_are_dropped():
 def test_a_ticket_of_another_batch_starts_nothing():
     _, [task] = running_batch()
     other, _ = running_batch()
-    ticket = ticket_for(task)._replace(batch_id=hex_of(other.pk))
+    ticket = ticket_for(task)._replace(batch_id=other.pk)
     assert FakeWorker().redeem(ticket) == []
     assert now_of(task).status == TaskStatus.QUEUED
 
@@ -167,8 +168,7 @@ def test_an_outcome_for_a_batch_that_is_gone_is_refused():
     batch, _ = running_batch()
     worker = FakeWorker()
     [claimed] = worker.take(batch)
-    gone = completed(claimed)
-    gone.batch_id = uuid.uuid4().hex
+    gone = replace(completed(claimed), claim=claimed.claim._replace(batch_id=uuid.uuid4()))
     assert worker.settle(gone) == 0
     assert worker.complete(claimed) == 1
 
@@ -182,7 +182,7 @@ def test_attempts_are_counted_up_and_never_down():
         seen.append(claimed.attempt)
         end(claimed)
     assert seen == [1, 2, 3, 4]
-    assert story_of(task)[-1] == "completed"
+    assert status_history(task)[-1] == "completed"
     kept = TaskAttempt.objects.filter(task=task).order_by("number").values_list("number", "outcome")
     assert list(kept) == [(1, "released"), (2, "failed"), (3, "released")]
     assert not tickets_out(batch)
@@ -193,7 +193,7 @@ def test_attempts_are_counted_up_and_never_down():
 
 def _tell(worker, task, value):
     with open_batches([task.batch_id]) as queue:
-        queue.report([Progress(task.task_id, task.batch_id, task.attempt, value)], worker.name)
+        queue.record_progress([Progress(task.claim, value)], worker.name)
 
 
 def test_a_running_task_tells_its_progress_until_it_ends():

@@ -2,36 +2,35 @@
 
 import pytest
 
-from executor.db.dialect import hex_of
-from executor.domain.messages import Outcome, Waiting
+from executor.domain.messages import Cancelled, Candidate, Claim, Completed, Failed, Released
 from executor.domain.states import FINAL, MOVES, Priority, TaskStatus
 from executor.models import BatchTask
-from executor.queue.dispatch import open_batches, rescue_lost_workers
+from executor.queue.dispatch import open_batches
+from executor.queue.repair import rescue_lost_workers
 from tests.factories import FakeWorker, add_tasks, cancel, clear, make_batch, retry, start, task_in, these, ticket_for
-from tests.queue.books import story_of
+from tests.queue.consistency import status_history
 
 
 def _claim(task, worker):
     worker.redeem(ticket_for(task))
 
 
-def _end(task, worker, status, **how):
-    """An outcome with the very attempt and worker of the row: only the status can refuse it."""
+def _end(task, outcome, *values):
+    """Record an outcome with the very attempt and worker of the row: only the status can refuse it."""
     with open_batches([task.batch_id]) as queue:
-        ids = hex_of(task.pk), hex_of(task.batch_id)
-        queue.settle([Outcome(*ids, task.attempt, status, result="1", error="it broke", **how)], task.worker)
+        queue.record_outcomes([outcome(Claim(task.pk, task.batch_id, task.attempt), *values)], task.worker)
 
 
 def _complete(task, worker):
-    _end(task, worker, TaskStatus.COMPLETED)
+    _end(task, Completed, 1.0, "1")
 
 
 def _fail(task, worker):
-    _end(task, worker, TaskStatus.FAILED)
+    _end(task, Failed, 1.0, "it broke", "ValueError")
 
 
 def _release(task, worker):
-    _end(task, worker, TaskStatus.QUEUED, released=True)
+    _end(task, Released)
 
 
 def _rescue(task, worker):
@@ -42,7 +41,7 @@ def _rescue(task, worker):
 def _cancel(task, worker):
     """A running one is asked to end, and ends when its worker obeys."""
     if cancel(task) == (0, 1):
-        _end(task, worker, TaskStatus.CANCELLED)
+        _end(task, Cancelled, 1.0, "")
 
 
 def _retry(task, worker):
@@ -81,7 +80,7 @@ def _placed(status, **fields):
 @pytest.mark.parametrize("name", MOVES)
 def test_a_verb_moves_a_task_as_the_table_says_and_no_other(name, status, retries):
     task, worker = _placed(status, max_retries=retries) if status != "failed" else _placed(status)
-    before, story = _row(task), story_of(task)
+    before, story = _row(task), status_history(task)
     VERBS[name](task, worker)
     takes, leaves = MOVES[name].sources, MOVES[name].targets
     after = _row(task)
@@ -89,10 +88,10 @@ def test_a_verb_moves_a_task_as_the_table_says_and_no_other(name, status, retrie
         assert after["status"] in leaves
         if name in ("fail", "rescue"):
             assert after["status"] == ("queued" if retries else "failed")
-        assert story_of(task) == [*story, after["status"]]
+        assert status_history(task) == [*story, after["status"]]
     else:
         assert after == before
-        assert story_of(task) == story
+        assert status_history(task) == story
 
 
 @pytest.mark.parametrize("status", TaskStatus.values)
@@ -100,8 +99,8 @@ def test_only_a_queued_task_gets_a_ticket(status):
     task, _ = _placed(status)
     these([task]).update(dispatched_at=None)
     with open_batches([task.batch_id]) as queue:
-        book = queue.book(task.batch_id)
-        queue.dispatch(book, [Waiting(hex_of(task.pk), task.attempt, task.priority, task.number)])
+        batch = queue.batch(task.batch_id)
+        queue.dispatch(batch, [Candidate(task.pk, task.attempt, task.priority, task.number)])
     assert bool(_row(task)["dispatched_at"]) == (status == TaskStatus.QUEUED)
 
 
@@ -116,7 +115,7 @@ def test_only_a_final_task_can_be_cleared(status):
 def test_only_a_queued_task_changes_its_priority(status):
     task, _ = _placed(status)
     with open_batches([task.batch_id]) as queue:
-        assert queue.prioritise(task.batch_id, these([task]), Priority.CRITICAL) == (status == TaskStatus.QUEUED)
+        assert queue.set_priority(task.batch_id, these([task]), Priority.CRITICAL) == (status == TaskStatus.QUEUED)
     assert (_row(task)["priority"] == Priority.CRITICAL) == (status == TaskStatus.QUEUED)
 
 

@@ -1,11 +1,14 @@
 """The statements that run all the time use their indexes, also when the table is large."""
 
+from uuid import UUID
+
 import pytest
 from django.db import connection
 
-from executor.db.dialect import hex_of, not_among
+from executor.db.dialect import not_in_clause, to_db_id
 from executor.db.statements import is_postgresql
-from executor.queue import batch_queue, dispatch
+from executor.queue import repair, statements
+from executor.queue.batch_queue import BatchQueue
 from executor.reads.task_filter import TaskFilter
 from tests.factories import FakeWorker, make_batch, new_task, start
 from tests.support.batches import submit
@@ -17,11 +20,11 @@ ROWS = 20_000
 def large(db):
     """A batch that runs, in a table of 20,000 tasks of which most are over."""
     old, batch = make_batch(), make_batch(max_concurrent=50)
-    with batch_queue.BatchQueue([old.pk, batch.pk]) as open_queue:
+    with BatchQueue([old.pk, batch.pk]) as open_queue:
         for number in range(0, ROWS // 2, 2_500):
             open_queue.add(old.pk, [new_task() for _ in range(2_500)])
             open_queue.add(batch.pk, [new_task(priority=1 + number % 4) for _ in range(2_500)])
-    with batch_queue.BatchQueue([old.pk]) as open_queue:
+    with BatchQueue([old.pk]) as open_queue:
         open_queue.cancel(old.pk, old.tasks.all())
     start(batch)
     FakeWorker().take(batch, slots=20)
@@ -49,18 +52,17 @@ def kept_plan_of(sql: str, params) -> str:
 
 
 def test_dispatch_reads_its_partial_indexes(large):
-    batch_id, some = hex_of(large.pk), hex_of(large.tasks.first().pk)
-    following = kept_plan_of(batch_queue._NEXT, [batch_id, 5])
-    assert "task_next" in following, following
-    assert "Sort" not in following and "TEMP B-TREE" not in following, following
-    both = kept_plan_of(batch_queue._NEXT_AND_OUT, [batch_id, batch_id, 5])
-    assert "task_next" in both and "task_ticket" in both, both
-    out = kept_plan_of(batch_queue._TICKETS_OUT, [batch_id])
-    assert "task_ticket" in out, out
+    batch_id = to_db_id(large.pk)
+    without_ticket = kept_plan_of(statements.WITHOUT_TICKET, [batch_id, 5])
+    assert "task_next" in without_ticket, without_ticket
+    assert "Sort" not in without_ticket and "TEMP B-TREE" not in without_ticket, without_ticket
+    tickets = kept_plan_of(statements.COUNT_TICKETS, [batch_id])
+    assert "task_ticket" in tickets, tickets
     for ticket, index in (("NULL", "task_next"), ("NOT NULL", "task_ticket")):
-        condition, ids = not_among([some])
-        better = kept_plan_of(batch_queue._BETTER.format(ticket=ticket, not_among=condition), [batch_id, 2, *ids, 5])
-        assert index in better, better
+        condition, ids = not_in_clause([large.tasks.first().pk])
+        statement = statements.OF_HIGHER_PRIORITY.format(ticket=ticket, excluded=condition)
+        higher = kept_plan_of(statement, [batch_id, 2, *ids, 5])
+        assert index in higher, higher
 
 
 def test_a_round_of_repair_never_reads_the_whole_table(large):
@@ -78,7 +80,7 @@ def test_a_round_of_repair_never_reads_the_whole_table(large):
         return run(sql, params, many, context)
 
     with connection.execute_wrapper(note):
-        dispatch.repair()
+        repair.repair()
     assert len(seen) > 5
     for sql, params in seen:
         plan = plan_of(sql, params)
@@ -104,7 +106,8 @@ def test_a_batch_that_has_just_grown_is_read_in_its_order(shared_db):
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE executor_batchtask")  # as it is now: empty
     handle = submit(*[{"function": "simulate"}] * 20_000, start=False)
+    batch_id = to_db_id(UUID(handle.id))
     page = "SELECT task_id, error FROM executor_batchtask WHERE batch_id = %s AND number > %s ORDER BY number LIMIT 100"
-    for statement, params in ((page, [hex_of(handle.id), 100]), (batch_queue._NEXT, [hex_of(handle.id), 5])):
+    for statement, params in ((page, [batch_id, 100]), (statements.WITHOUT_TICKET, [batch_id, 5])):
         plan = plan_of(statement, params)
         assert "Sort" not in plan and "TEMP B-TREE" not in plan, plan

@@ -6,9 +6,9 @@ import pytest
 
 from executor.domain.states import TaskStatus
 from executor.models import Batch, BatchTask
-from executor.queue import dispatch
+from executor.queue import repair
 from executor.queue.dispatch import open_batches
-from executor.worker.heartbeat import beat
+from executor.worker.liveness import beat
 from tests.factories import (
     FakeWorker,
     add_tasks,
@@ -23,7 +23,7 @@ from tests.factories import (
     ticket_for,
     tickets_out,
 )
-from tests.queue.books import story_of
+from tests.queue.consistency import status_history
 from tests.queue.interleave import PATIENCE, Rival, rival_goes_first
 from tests.queue.test_rescue import _age_tickets
 
@@ -43,7 +43,7 @@ def test_a_claim_waits_for_another_one_and_then_finds_the_slot_taken():
         rival = Rival(lambda: other.redeem(theirs))
         rival.start()
         assert rival.still_waits()
-        assert len(queue.redeem([mine], one.name)) == 1
+        assert len(queue.claim_tickets([mine], one.name)) == 1
     assert rival.join() == []
 
 
@@ -66,7 +66,7 @@ def test_a_claim_that_waited_for_a_lower_limit_sees_it():
         rival = Rival(lambda: worker.redeem(*tickets))
         rival.start()
         assert rival.still_waits()
-        queue.limit(batch.pk, 1)
+        queue.set_max_concurrent(batch.pk, 1)
     assert len(rival.join()) == 1
 
 
@@ -114,7 +114,7 @@ def test_a_worker_that_is_heard_of_at_the_last_moment_is_not_rescued(moment):
     [claimed] = worker.take(batch)
     worker.fall_silent()
     with rival_goes_first(lambda: beat(worker.name), **moment):
-        dispatch.rescue_lost_workers()
+        repair.rescue_lost_workers()
     assert worker.node.state == "active"
     assert worker.complete(claimed) == 1
 
@@ -125,7 +125,7 @@ def test_an_outcome_that_comes_before_the_rescue_stands():
     [claimed] = worker.take(batch)
     worker.fall_silent()
     with rival_goes_first(lambda: worker.complete(claimed), after=BATCHES_OF_A_WORKER):
-        dispatch.rescue_lost_workers()
+        repair.rescue_lost_workers()
     task = now_of(claimed)
     assert (task.status, task.attempt, task.retry_count) == ("completed", 1, 0)
 
@@ -138,9 +138,9 @@ def test_a_task_that_a_silent_worker_claims_at_the_last_moment_is_rescued_too():
     worker.take(one)
     worker.fall_silent()
     with rival_goes_first(lambda: worker.take(two), after=BATCHES_OF_A_WORKER):
-        dispatch.rescue_lost_workers()
-    dispatch.rescue_lost_workers()
-    assert story_of(late) == ["queued", "running", "queued"]
+        repair.rescue_lost_workers()
+    repair.rescue_lost_workers()
+    assert status_history(late) == ["queued", "running", "queued"]
 
 
 def test_two_rescuers_charge_a_lost_attempt_once():
@@ -148,9 +148,9 @@ def test_two_rescuers_charge_a_lost_attempt_once():
     worker = FakeWorker()
     worker.take(batch)
     worker.fall_silent()
-    with rival_goes_first(dispatch.rescue_lost_workers, after=BATCHES_OF_A_WORKER):
-        dispatch.rescue_lost_workers()
-    assert (now_of(task).retry_count, story_of(task)) == (1, ["queued", "running", "queued"])
+    with rival_goes_first(repair.rescue_lost_workers, after=BATCHES_OF_A_WORKER):
+        repair.rescue_lost_workers()
+    assert (now_of(task).retry_count, status_history(task)) == (1, ["queued", "running", "queued"])
 
 
 def test_a_ticket_that_is_redeemed_while_it_is_thought_lost_is_not_taken_back(valkey):
@@ -159,7 +159,7 @@ def test_a_ticket_that_is_redeemed_while_it_is_thought_lost_is_not_taken_back(va
     valkey.flushall()
     _age_tickets(batch)
     with rival_goes_first(lambda: worker.redeem(ticket), after='"dispatched_at" <'):
-        dispatch.reissue_lost_tickets()
+        repair.reissue_lost_tickets()
     assert (now_of(task).status, now_of(task).attempt) == ("running", 1)
     assert tickets_out(batch) == []
 
@@ -170,7 +170,7 @@ def test_a_due_task_that_is_cancelled_first_stays_cancelled():
     worker.fail(*worker.take(batch))
     BatchTask.objects.filter(pk=task.pk).update(run_after=task.created_at)
     with rival_goes_first(lambda: cancel(task), after=BATCHES_OF_A_WORKER):
-        dispatch.release_due_tasks()
+        repair.release_due_tasks()
     assert now_of(task).status == TaskStatus.CANCELLED
 
 

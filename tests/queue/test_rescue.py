@@ -6,14 +6,17 @@ import pytest
 from django.conf import settings
 
 from executor.broker import tickets
+from executor.broker.ticket_job import queue_key
 from executor.db.dialect import database_now
 from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt, WorkerNode
-from executor.queue import dispatch
+from executor.queue import dispatch, repair
 from executor.reads import presenters
-from executor.worker.heartbeat import Heartbeat, beat
+from executor.worker.heartbeat import Heartbeat
+from executor.worker.liveness import beat
 from tests.factories import (
     FakeWorker,
+    IdleListener,
     add_tasks,
     cancel,
     make_batch,
@@ -24,7 +27,7 @@ from tests.factories import (
     ticket_for,
     tickets_out,
 )
-from tests.queue.books import story_of
+from tests.queue.consistency import status_history
 from tests.support.waiting import eventually
 
 # --- lost workers --------------------------------------------------------------------------------------------
@@ -36,7 +39,7 @@ def test_tasks_of_a_silent_worker_go_back_and_the_worker_is_marked_dead():
     [held] = lost.take(batch, slots=1)
     [other] = well.take(batch, slots=1)
     lost.fall_silent()
-    dispatch.rescue_lost_workers()
+    repair.rescue_lost_workers()
     task = now_of(held)
     assert (task.status, task.retry_count, task.worker) == ("queued", 1, "")
     assert now_of(other).status == TaskStatus.RUNNING
@@ -51,11 +54,11 @@ def test_a_worker_within_the_limit_keeps_its_tasks():
     worker = FakeWorker()
     [held] = worker.take(batch)
     worker.fall_silent(settings.BATCH_HEARTBEAT_LIMIT - 5)
-    dispatch.rescue_lost_workers()
+    repair.rescue_lost_workers()
     assert now_of(held).status == TaskStatus.RUNNING
     assert worker.node.state == "active"
     worker.fall_silent(10)
-    dispatch.rescue_lost_workers()
+    repair.rescue_lost_workers()
     assert now_of(held).status == TaskStatus.QUEUED
 
 
@@ -63,7 +66,7 @@ def test_a_sleeper_that_wakes_up_finds_out_that_it_is_dead():
     worker = FakeWorker()
     assert beat(worker.name)
     worker.fall_silent()
-    dispatch.rescue_lost_workers()
+    repair.rescue_lost_workers()
     assert not beat(worker.name)
     assert worker.node.state == "dead"
 
@@ -74,7 +77,7 @@ def test_what_a_worker_left_running_when_it_ended_is_rescued(state):
     worker = FakeWorker()
     [held] = worker.take(batch)
     WorkerNode.objects.filter(name=worker.name).update(state=state)
-    dispatch.rescue_lost_workers()
+    repair.rescue_lost_workers()
     assert now_of(held).status == TaskStatus.QUEUED
     assert worker.node.state == state
 
@@ -84,7 +87,7 @@ def test_what_a_worker_holds_of_which_nobody_knows_is_rescued():
     worker = FakeWorker()
     [held] = worker.take(batch)
     worker.node.delete()
-    dispatch.rescue_lost_workers()
+    repair.rescue_lost_workers()
     assert now_of(held).status == TaskStatus.QUEUED
 
 
@@ -93,10 +96,10 @@ def test_a_worker_that_is_dead_runs_nothing_more():
     worker = FakeWorker()
     worker.take(batch)
     WorkerNode.objects.filter(name=worker.name).update(running=1, cpu_percent=50.0, memory_bytes=10**6)
-    assert presenters.worker(worker.node)["running"] == 1
+    assert presenters.present_worker(worker.node)["running"] == 1
     worker.fall_silent()
-    dispatch.rescue_lost_workers()
-    shown = presenters.worker(worker.node)
+    repair.rescue_lost_workers()
+    shown = presenters.present_worker(worker.node)
     assert (shown["state"], shown["running"], shown["cpu_percent"], shown["memory_bytes"]) == ("dead", 0, 0.0, 0)
 
 
@@ -105,7 +108,7 @@ def test_a_draining_worker_is_alive():
     worker = FakeWorker()
     [held] = worker.take(batch)
     assert beat(worker.name, state="draining")
-    dispatch.rescue_lost_workers()
+    repair.rescue_lost_workers()
     assert now_of(held).status == TaskStatus.RUNNING
 
 
@@ -115,7 +118,7 @@ def test_a_worker_is_rescued_in_all_its_batches():
     worker = FakeWorker()
     assert len(worker.redeem(*tickets_out(one, two))) == 2
     worker.fall_silent()
-    dispatch.rescue_lost_workers()
+    repair.rescue_lost_workers()
     assert not BatchTask.objects.filter(status=TaskStatus.RUNNING).exists()
     assert len(tickets_out(one, two)) == 2
 
@@ -128,7 +131,7 @@ def test_a_task_that_kills_every_worker_ends_failed_and_does_not_circulate(retri
         worker = FakeWorker()
         assert [task.number for task in worker.take(batch, slots=1)] == [poison.number]
         worker.fall_silent()
-        dispatch.rescue_lost_workers()
+        repair.rescue_lost_workers()
         deaths += 1
     assert deaths == retries + 1
     task = now_of(poison)
@@ -145,8 +148,8 @@ def test_a_lost_task_that_somebody_cancelled_is_cancelled():
     worker.take(batch)
     cancel(task)
     worker.fall_silent()
-    dispatch.rescue_lost_workers()
-    assert story_of(task) == ["queued", "running", "cancelled"]
+    repair.rescue_lost_workers()
+    assert status_history(task) == ["queued", "running", "cancelled"]
 
 
 def test_rescue_lets_a_stopping_batch_come_to_its_stop():
@@ -155,7 +158,7 @@ def test_rescue_lets_a_stopping_batch_come_to_its_stop():
     worker.take(batch)
     stop(batch)
     worker.fall_silent()
-    dispatch.rescue_lost_workers()
+    repair.rescue_lost_workers()
     batch.refresh_from_db()
     assert (batch.state, tickets_out(batch)) == ("stopped", [])
 
@@ -165,10 +168,10 @@ def test_a_second_rescue_finds_nothing_to_do():
     worker = FakeWorker()
     worker.take(batch)
     worker.fall_silent()
-    dispatch.rescue_lost_workers()
-    story = story_of(task)
-    dispatch.rescue_lost_workers()
-    assert story_of(task) == story
+    repair.rescue_lost_workers()
+    story = status_history(task)
+    repair.rescue_lost_workers()
+    assert status_history(task) == story
 
 
 # --- lost tickets: with a real Valkey and real commits ---------------------------------------------------------
@@ -193,10 +196,10 @@ def test_lost_tickets_are_issued_again(valkey):
     names = tickets.waiting()
     assert names == {tickets.name_of(ticket_for(task)) for task in tasks}
     valkey.flushall()
-    dispatch.repair()
+    repair.repair()
     assert tickets.waiting() == set(), "a ticket that went out just now may be in somebody's hand"
     _age_tickets(batch)
-    dispatch.repair()
+    repair.repair()
     assert tickets.waiting() == names
 
 
@@ -207,12 +210,12 @@ def test_a_worker_that_begins_issues_again_what_was_not_taken_meanwhile(valkey):
     names = tickets.waiting()
     valkey.flushall()
     batch.tasks.update(dispatched_at=database_now() - timedelta(seconds=2))
-    pulse = Heartbeat(FakeWorker().name, running=dict, stop=lambda *_: None, lost=lambda: None)
+    pulse = Heartbeat(FakeWorker().name, IdleListener())
     pulse.start()
     try:
         eventually(lambda: tickets.waiting() == names)
     finally:
-        pulse.say(WorkerNode.State.STOPPED)
+        pulse.set_state(WorkerNode.State.STOPPED)
         pulse.join(10)
 
 
@@ -220,17 +223,17 @@ def test_a_worker_that_begins_issues_again_what_was_not_taken_meanwhile(valkey):
 def test_tickets_that_still_wait_are_not_issued_again(valkey):
     batch, _ = running_batch(2, 2)
     _age_tickets(batch)
-    dispatch.repair()
+    repair.repair()
     assert tickets.depth()["medium"] == 2
 
 
 @pytest.mark.django_db(transaction=True)
 def test_only_the_lost_one_of_several_is_issued_again(valkey):
     batch, tasks = running_batch(2, 2)
-    valkey.lpop(tickets.queue_key(2))
+    valkey.lpop(queue_key(2))
     _age_tickets(batch)
-    dispatch.repair()
-    waiting = valkey.lrange(tickets.queue_key(2), 0, -1)
+    repair.repair()
+    waiting = valkey.lrange(queue_key(2), 0, -1)
     assert len(waiting) == 2
     assert waiting[-1].decode() == tickets.name_of(ticket_for(tasks[0]))
 
@@ -241,7 +244,7 @@ def test_a_fill_that_was_lost_with_its_process_is_made_good(valkey):
     batch, [task] = running_batch()
     batch.tasks.update(dispatched_at=None)
     valkey.flushall()
-    dispatch.repair()
+    repair.repair()
     assert tickets.waiting() == {tickets.name_of(ticket_for(task))}
 
 
@@ -252,10 +255,10 @@ def test_without_redis_tasks_are_still_taken_in_and_go_out_when_it_is_back(surro
     [task] = add_tasks(batch)
     start(batch)
     assert dispatch.delayed.get()
-    dispatch.repair()
+    repair.repair()
     surroundings.start_valkey()
     _age_tickets(batch)
-    dispatch.repair()
+    repair.repair()
     assert tickets.waiting() == {tickets.name_of(ticket_for(task))}
 
 

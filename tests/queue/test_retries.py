@@ -7,8 +7,8 @@ import pytest
 from executor.db.dialect import database_now
 from executor.domain.states import TaskStatus
 from executor.models import BatchTask, TaskAttempt
-from executor.queue import dispatch
-from executor.queue.batch_queue import RETRY_CAP
+from executor.queue import dispatch, repair
+from executor.queue.backoff import BACKOFF_CAP
 from tests.factories import (
     FakeWorker,
     add_tasks,
@@ -27,7 +27,7 @@ from tests.factories import (
     ticket_for,
     tickets_out,
 )
-from tests.queue.books import story_of
+from tests.queue.consistency import status_history
 
 
 def _fail_once(**fields):
@@ -46,11 +46,11 @@ def test_a_failed_attempt_waits_its_backoff_and_has_no_ticket_until_then():
     batch, task, worker = _fail_once(retry_delay=60)
     assert (task.status, task.retry_count, task.error) == ("queued", 1, "it broke")
     assert before < task.run_after <= database_now() + timedelta(seconds=60)
-    dispatch.release_due_tasks()
+    repair.release_due_tasks()
     assert tickets_out(batch) == []
     assert worker.redeem(ticket_for(task)) == []
     _let_time_pass(task)
-    dispatch.release_due_tasks()
+    repair.release_due_tasks()
     assert now_of(task).run_after is None
     assert tickets_out(batch) == [ticket_for(task)]
     assert worker.complete(*worker.take(batch)) == 1
@@ -69,7 +69,7 @@ def test_the_pause_doubles_with_each_failure_up_to_its_cap():
             failed = now_of(task)
             [kept] = TaskAttempt.objects.filter(task=task)
             pauses.append((failed.run_after - kept.ended_at).total_seconds())
-        longest = min(RETRY_CAP, 2.0 * 2 ** (retries - 1))
+        longest = min(BACKOFF_CAP, 2.0 * 2 ** (retries - 1))
         assert min(pauses) >= 0 and max(pauses) <= longest
         assert max(pauses) > longest / 2, "all of twenty in the lower half: no full jitter"
         assert len(set(pauses)) > 10
@@ -106,7 +106,7 @@ def test_a_senseless_retry_after_breaks_nothing(senseless):
     worker = FakeWorker()
     first, second = worker.take(batch)
     with dispatch.open_batches([batch.pk]) as queue:
-        assert queue.settle([failed(first, retry_after=senseless), completed(second)], worker.name) == 2
+        assert queue.record_outcomes([failed(first, retry_after=senseless), completed(second)], worker.name) == 2
     assert now_of(task).status == TaskStatus.QUEUED
     assert now_of(other).status == TaskStatus.COMPLETED
 
@@ -129,7 +129,7 @@ def test_a_task_that_always_fails_ends_after_one_attempt_more_than_its_retries(a
     task = now_of(task)
     assert attempts == task.attempt == allowed + 1
     assert (task.status, task.retry_count) == ("failed", allowed)
-    assert story_of(task) == ["queued"] + ["running", "queued"] * allowed + ["running", "failed"]
+    assert status_history(task) == ["queued"] + ["running", "queued"] * allowed + ["running", "failed"]
     batch.stats.refresh_from_db()
     assert batch.stats.retries == allowed
 
@@ -176,18 +176,18 @@ def test_a_task_with_a_start_time_waits_for_it():
     [task] = add_tasks(batch, run_after=database_now() + timedelta(hours=1))
     start(batch)
     assert tickets_out(batch) == []
-    assert 3500 < dispatch.seconds_until_due() <= 3600
+    assert 3500 < repair.seconds_until_due() <= 3600
     _let_time_pass(task)
-    assert dispatch.seconds_until_due() == 0
-    dispatch.repair()
+    assert repair.seconds_until_due() == 0
+    repair.repair()
     assert tickets_out(batch) == [ticket_for(task)]
-    assert dispatch.seconds_until_due() is None
+    assert repair.seconds_until_due() is None
 
 
 def test_a_due_task_of_a_batch_that_does_not_run_gets_no_ticket():
     batch = make_batch()
     add_tasks(batch, run_after=database_now() - timedelta(seconds=5))
-    dispatch.repair()
+    repair.repair()
     assert tickets_out(batch) == []
 
 

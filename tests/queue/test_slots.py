@@ -8,8 +8,9 @@ from django.db import connection
 
 from executor.domain.states import Priority, TaskStatus
 from executor.models import BatchTask
-from executor.queue.batch_queue import CALLS, BatchQueue
+from executor.queue.batch_queue import BatchQueue
 from executor.queue.dispatch import open_batches
+from executor.queue.scheduling import TICKETS_PER_PRIORITY
 from tests.factories import (
     FakeWorker,
     add_tasks,
@@ -34,7 +35,7 @@ def _running(batch) -> int:
 
 def _limit(batch, limit):
     with open_batches([batch.pk]) as queue:
-        queue.limit(batch.pk, limit)
+        queue.set_max_concurrent(batch.pk, limit)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -69,10 +70,10 @@ def test_tickets_call_workers_as_long_as_slots_are_free():
     add_tasks(batch, 10)
     assert tickets_out(batch) == []
     start(batch)
-    assert len(tickets_out(batch)) == CALLS
+    assert len(tickets_out(batch)) == TICKETS_PER_PRIORITY
     worker = FakeWorker()
     claimed = worker.take(batch, slots=2)
-    assert len(tickets_out(batch)) == CALLS, "another worker may come"
+    assert len(tickets_out(batch)) == TICKETS_PER_PRIORITY, "another worker may come"
     claimed += worker.take(batch, slots=1)
     assert len(tickets_out(batch)) == 1
     claimed += worker.take(batch, slots=1)
@@ -85,8 +86,8 @@ def test_who_comes_with_one_ticket_takes_along_what_else_waits():
     batch, _ = running_batch(*[MEDIUM] * 5, *[LOW] * 5, max_concurrent=10)
     with open_batches([batch.pk]) as queue:
         name = FakeWorker().name
-        claimed = queue.redeem(tickets_out(batch)[:1], name)
-        claimed += queue.take(10, name, priorities={MEDIUM})
+        claimed = queue.claim_tickets(tickets_out(batch)[:1], name)
+        claimed += queue.claim_more(10, name, priorities={MEDIUM})
     assert numbers(claimed) == [1, 2, 3, 4, 5], "and nothing of a priority that it does not serve"
 
 
@@ -94,25 +95,29 @@ def test_two_batches_share_the_slots_of_a_worker_in_turn():
     one, _ = running_batch(*[MEDIUM] * 10, max_concurrent=10)
     two, _ = running_batch(*[MEDIUM] * 10, max_concurrent=10)
     claimed = FakeWorker().take(one, two, slots=8)
-    assert [sum(task.batch_id == batch.pk.hex for task in claimed) for batch in (one, two)] == [4, 4]
+    assert [sum(task.batch_id == batch.pk for task in claimed) for batch in (one, two)] == [4, 4]
 
 
 def test_the_better_of_two_batches_gets_the_slots_of_a_worker():
     low, _ = running_batch(*[LOW] * 10, max_concurrent=10)
     high, _ = running_batch(*[HIGH] * 10, max_concurrent=10)
     claimed = FakeWorker().take(low, high, slots=8)
-    mine = [task for task in claimed if task.batch_id == low.pk.hex]
-    assert len(mine) <= CALLS < len(claimed) - CALLS, "its tickets were taken, and nothing else of it"
+    mine = [task for task in claimed if task.batch_id == low.pk]
+    assert len(mine) <= TICKETS_PER_PRIORITY < len(claimed) - TICKETS_PER_PRIORITY, (
+        "its tickets were taken, and nothing else of it"
+    )
 
 
 def test_each_priority_calls_a_worker_of_its_own():
     """A worker may serve some queues only: tickets of one priority must not keep those of another from going out."""
     batch, _ = running_batch(*[CRITICAL] * 5, *[LOW] * 5, max_concurrent=7)
-    assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * CALLS + [LOW] * CALLS
+    assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * TICKETS_PER_PRIORITY + [
+        LOW
+    ] * TICKETS_PER_PRIORITY
     batch, _ = running_batch(*[CRITICAL] * 5, *[LOW] * 5, max_concurrent=6)
-    assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * CALLS + [LOW]
+    assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * TICKETS_PER_PRIORITY + [LOW]
     batch, _ = running_batch(*[CRITICAL] * 5, *[LOW] * 5, max_concurrent=5)
-    assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * CALLS
+    assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * TICKETS_PER_PRIORITY
 
 
 def test_a_ticket_for_which_there_is_no_slot_goes_back_and_comes_again():
@@ -190,7 +195,7 @@ def test_a_late_critical_gets_a_ticket_although_low_tickets_fill_the_window():
     batch, _ = running_batch(LOW, LOW, max_concurrent=2)
     assert len(tickets_out(batch)) == 2
     [critical] = add_tasks(batch, priority=CRITICAL)
-    assert tickets_out(batch)[0].task_id == critical.pk.hex
+    assert tickets_out(batch)[0].task_id == critical.pk
     assert len(tickets_out(batch)) == 3
 
 
@@ -235,7 +240,7 @@ def test_no_task_is_claimed_while_a_better_one_waits(seed):
 
 def test_a_new_priority_moves_a_task_and_its_ticket():
     batch, tasks = running_batch(MEDIUM, MEDIUM, MEDIUM, max_concurrent=1)
-    assert [ticket.task_id for ticket in tickets_out(batch)] == [tasks[0].pk.hex]
+    assert [ticket.task_id for ticket in tickets_out(batch)] == [tasks[0].pk]
     assert prioritise(CRITICAL, tasks[2]) == 1
     assert tickets_out(batch)[0] == ticket_for(tasks[2])
     assert numbers(FakeWorker().take(batch, slots=1)) == [3]
@@ -244,7 +249,7 @@ def test_a_new_priority_moves_a_task_and_its_ticket():
 def test_a_task_whose_priority_changes_gets_its_ticket_anew():
     batch, _ = running_batch(MEDIUM)
     with open_batches([batch.pk]) as queue:
-        queue.prioritise(batch.pk, BatchTask.objects.filter(batch=batch), HIGH)
+        queue.set_priority(batch.pk, BatchTask.objects.filter(batch=batch), HIGH)
         withdrawn, issued = queue.withdrawn, queue.issued
     assert [ticket.priority for ticket in withdrawn] == [MEDIUM]
     assert [ticket.priority for ticket in issued] == [HIGH]
@@ -263,7 +268,7 @@ def test_two_batches_do_not_share_their_limits():
     one, _ = running_batch(*[MEDIUM] * 4, max_concurrent=2)
     two, _ = running_batch(*[MEDIUM] * 4, max_concurrent=3)
     claimed = FakeWorker().take(one, two)
-    assert sorted(task.batch_id for task in claimed) == sorted([one.pk.hex] * 2 + [two.pk.hex] * 3)
+    assert sorted(task.batch_id for task in claimed) == sorted([one.pk] * 2 + [two.pk] * 3)
 
 
 @pytest.fixture

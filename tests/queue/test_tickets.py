@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from rq.exceptions import DeserializationError
@@ -9,15 +10,17 @@ from rq.job import Job
 from rq.serializers import DefaultSerializer, JSONSerializer
 
 from executor.broker import tickets
-from executor.broker.tickets import TicketJob, TicketTaker
+from executor.broker.ticket_job import ENTRY, TICKET_TTL, TicketJob, queue_key
+from executor.broker.ticket_taker import TicketTaker
 from executor.domain.messages import Ticket
 from tests.support.waiting import eventually
 
 A, B = "a" * 32, "b" * 32
+TASK, BATCH = UUID(A), UUID(B)
 
 
 def test_a_ticket_is_its_name():
-    ticket = Ticket(A, 7, B)
+    ticket = Ticket(TASK, 7, BATCH)
     assert tickets.ticket_of(tickets.name_of(ticket)) == ticket
     assert tickets.ticket_of(tickets.name_of(ticket).encode()) == ticket
 
@@ -76,7 +79,7 @@ def test_a_ticket_from_somebody_else_cannot_call_even_with_json(valkey):
 
 
 def test_callbacks_found_in_redis_are_not_called(valkey):
-    tickets.issue([Ticket(A, 1, B)])
+    tickets.issue([Ticket(TASK, 1, BATCH)])
     name = f"{A}-1-{B}"
     fields = {
         "success_callback_name": "os.system",
@@ -89,77 +92,77 @@ def test_callbacks_found_in_redis_are_not_called(valkey):
 
 
 def test_a_stock_worker_finds_an_ordinary_job(valkey):
-    tickets.issue([Ticket(A, 1, B, 4)])
+    tickets.issue([Ticket(TASK, 1, BATCH, 4)])
     job = TicketJob.fetch(f"{A}-1-{B}", connection=valkey)
-    assert (job.func_name, job.args, job.origin) == (tickets.ENTRY, [A, 1, B], "critical")
+    assert (job.func_name, job.args, job.origin) == (ENTRY, [A, 1, B], "critical")
     assert job.func.__name__ == "run_ticket"
-    assert 0 < valkey.ttl(job.key) <= tickets.WAITS_AT_MOST
+    assert 0 < valkey.ttl(job.key) <= TICKET_TTL
 
 
 async def test_tickets_are_taken_best_queue_first_and_leave_nothing_behind(valkey):
-    out = [Ticket(f"{number:032x}", 1, B, priority) for number, priority in enumerate([1, 4, 2, 4, 3])]
+    out = [Ticket(UUID(int=number), 1, BATCH, priority) for number, priority in enumerate([1, 4, 2, 4, 3])]
     tickets.issue(out)
-    taker = TicketTaker(tickets.QUEUES)
+    taker = TicketTaker(tickets.QUEUES, 30)
     try:
         first = await taker.take(2, 0)
         rest = await taker.take(10, 0)
     finally:
-        taker.close()
-    assert [int(ticket.task_id, 16) for ticket in first + rest] == [1, 3, 4, 2, 0]
+        await taker.close()
+    assert [ticket.task_id.int for ticket in first + rest] == [1, 3, 4, 2, 0]
     assert not valkey.keys("rq:job:*")
 
 
 @pytest.mark.parametrize("wait", [0, 1])
 async def test_rubbish_in_a_queue_is_dropped_and_the_ticket_behind_it_taken(valkey, wait):
-    good = Ticket(A, 1, B)
+    good = Ticket(TASK, 1, BATCH)
     for rubbish in ("nonsense", f"{A}-²-{B}", f"{'z' * 32}-1-{B}", b"\xff\x00"):
-        valkey.rpush(tickets.queue_key(2), rubbish)
+        valkey.rpush(queue_key(2), rubbish)
     tickets.issue([good])
-    taker = TicketTaker(tickets.QUEUES)
+    taker = TicketTaker(tickets.QUEUES, 30)
     try:
         assert await taker.take(10, wait) == [good]
     finally:
-        taker.close()
+        await taker.close()
 
 
 async def test_waiting_for_a_ticket_is_bounded(valkey):
-    taker = TicketTaker(tickets.QUEUES)
+    taker = TicketTaker(tickets.QUEUES, 30)
     try:
         assert await taker.take(5, 0.05) == []
     finally:
-        taker.close()
+        await taker.close()
 
 
 async def test_a_line_that_was_cut_and_a_script_that_was_forgotten_are_not_noticed(valkey):
-    taker = TicketTaker(tickets.QUEUES)
+    taker = TicketTaker(tickets.QUEUES, 30)
     try:
         for attempt in (1, 2):
-            tickets.issue([Ticket(A, attempt, B)])
-            assert await taker.take(1, 0) == [Ticket(A, attempt, B)]
+            tickets.issue([Ticket(TASK, attempt, BATCH)])
+            assert await taker.take(1, 0) == [Ticket(TASK, attempt, BATCH)]
             valkey.script_flush()
             valkey.client_kill_filter(_type="normal", skipme=True)
     finally:
-        taker.close()
+        await taker.close()
 
 
 async def test_who_gives_up_waiting_does_not_take_the_answer_for_that_to_his_next_question(valkey):
-    taker = TicketTaker(tickets.QUEUES)
+    taker = TicketTaker(tickets.QUEUES, 30)
     try:
         waiting = asyncio.create_task(taker.take(5, 30))
         await asyncio.to_thread(eventually, lambda: valkey.info("clients")["blocked_clients"] == 1)
         waiting.cancel()
         await asyncio.to_thread(eventually, lambda: valkey.info("clients")["blocked_clients"] == 0)
-        tickets.issue([Ticket(A, 1, B)])
-        assert await taker.take(5, 0) == [Ticket(A, 1, B)]
+        tickets.issue([Ticket(TASK, 1, BATCH)])
+        assert await taker.take(5, 0) == [Ticket(TASK, 1, BATCH)]
     finally:
-        taker.close()
+        await taker.close()
 
 
 async def test_an_answer_that_comes_in_pieces_is_put_together(valkey):
-    out = [Ticket(f"{number:032x}", 1, B) for number in range(5000)]
+    out = [Ticket(UUID(int=number), 1, BATCH) for number in range(5000)]
     tickets.issue(out)
-    taker = TicketTaker(tickets.QUEUES)
+    taker = TicketTaker(tickets.QUEUES, 30)
     try:
         assert await taker.take(5000, 0) == out
     finally:
-        taker.close()
+        await taker.close()

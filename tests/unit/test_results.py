@@ -10,7 +10,11 @@ from django.test import override_settings
 from pydantic import BaseModel
 
 from executor.domain.errors import BadResult
-from executor.worker import results
+from executor.storage.paths import result_path
+from executor.storage.results import store_result
+from executor.worker import failures, results
+
+BATCH = UUID(int=1)
 
 
 class Answer(BaseModel):
@@ -82,42 +86,42 @@ def test_a_result_that_is_far_too_large_is_not_tried_again(monkeypatch):
 
 
 def test_text_is_cleaned_for_both_databases():
-    assert results.clean("a\x00b \ud800 ä") == "a\\x00b \\ud800 ä"
-    long = results.clean("x" * 100_000 + "END")
+    assert failures.clean("a\x00b \ud800 ä") == "a\\x00b \\ud800 ä"
+    long = failures.clean("x" * 100_000 + "END")
     assert len(long) < 5_000 and long.endswith("END")
 
 
 def test_an_error_is_told_with_its_class():
-    assert results.message_of(ValueError("it broke")) == "ValueError: it broke"
-    assert results.message_of(ValueError()) == "ValueError"
-    assert results.message_of(Unprintable()).startswith("Unprintable: ")
-    assert "\ud800" not in results.message_of(ValueError("\ud800 \x00"))
+    assert failures.message_of(ValueError("it broke")) == "ValueError: it broke"
+    assert failures.message_of(ValueError()) == "ValueError"
+    assert failures.message_of(Unprintable()).startswith("Unprintable: ")
+    assert "\ud800" not in failures.message_of(ValueError("\ud800 \x00"))
 
 
 def test_a_traceback_is_told_whatever_it_contains():
     try:
         raise Unprintable
     except Unprintable as error:
-        assert "test_results.py" in results.traceback_of(error)
+        assert "test_results.py" in failures.traceback_of(error)
 
     def again():
         again()
 
     with pytest.raises(RecursionError) as caught:
         again()
-    assert len(results.traceback_of(caught.value)) <= results.TRACEBACK_CHARACTERS + 10
+    assert len(failures.traceback_of(caught.value)) <= failures.TRACEBACK_CHARACTERS + 10
 
 
 @override_settings(BATCH_INLINE_RESULT=100)
 def test_a_large_result_becomes_a_file_and_the_row_keeps_head_tail_and_size(settings, tmp_path):
     settings.BATCH_ARTIFACTS = tmp_path
     small = results.encode("x" * 98)
-    assert results.keep("b" * 32, 7, 2, small) == small
+    assert store_result(BATCH, 7, 2, small) == small
     large = results.encode({"begin": "x" * 5000, "end": "ä"})
-    note = orjson.loads(results.keep("b" * 32, 7, 2, large))["$artifact"]
+    note = orjson.loads(store_result(BATCH, 7, 2, large))["$artifact"]
     assert note["size"] == len(large.encode())
     assert large.startswith(note["head"]) and large.endswith(note["tail"])
-    path = results.artifact_path("b" * 32, 7, 2)
+    path = result_path(BATCH, 7, 2)
     assert path.name == note["artifact"]
     assert path.read_text() == large
     assert [each.name for each in path.parent.iterdir()] == [path.name]
@@ -126,7 +130,6 @@ def test_a_large_result_becomes_a_file_and_the_row_keeps_head_tail_and_size(sett
 @override_settings(BATCH_INLINE_RESULT=100)
 def test_an_attempt_never_writes_into_the_file_of_another(settings, tmp_path):
     settings.BATCH_ARTIFACTS = tmp_path
-    paths = {
-        results.artifact_path(batch, number, attempt) for batch in "ab" for number in (1, 11) for attempt in (1, 11)
-    }
+    batches = BATCH, UUID(int=2)
+    paths = {result_path(batch, number, attempt) for batch in batches for number in (1, 11) for attempt in (1, 11)}
     assert len(paths) == 8

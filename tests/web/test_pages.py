@@ -303,7 +303,7 @@ def progressing(progress: list) -> BatchTask:
     worker = FakeWorker()
     [claimed] = worker.take(batch)
     with open_batches([batch.pk]) as queue:
-        queue.report([Progress(claimed.task_id, claimed.batch_id, claimed.attempt, progress)], worker.name)
+        queue.record_progress([Progress(claimed.task_id, claimed.batch_id, claimed.attempt, progress)], worker.name)
     return task
 
 
@@ -617,7 +617,7 @@ def test_log_on_the_page_has_no_terminal_escapes(operator):
     task = task_in("completed")
     url = reverse("task", args=[task.pk])
     assert "Log attempt 1" not in look(operator, url).text
-    log = AttemptLog(task.batch_id.hex, task.number, 1)
+    log = AttemptLog(task.batch_id, task.number, 1)
     log.write("\x1b[32mgreen\x1b[0m\x1b]0;title\x07 <b>&\x00\x08\r\n50%\r100%\n\x1b[2K\x1b(Bend")
     log.close()
     page = look(operator, url)

@@ -7,14 +7,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
 from executor.broker.connection import redis_client
-from executor.broker.tickets import RedisError, name_of, queue_key
-from executor.db.dialect import hex_of
+from executor.broker.ticket_job import queue_key
+from executor.broker.tickets import RedisError, name_of
 from executor.db.statements import is_postgresql
 from executor.domain.errors import BadRequest, Unavailable
 from executor.domain.messages import Ticket
@@ -114,9 +115,9 @@ class Callers:
         """Give an order to the queue; return the number of its frame, or None if it changed nothing."""
 
         def give() -> int | None:
-            with open_batches([batch_id]) as queue:
+            with open_batches([UUID(batch_id)]) as queue:
                 order(queue)
-            return queue.changed.get(hex_of(batch_id))
+            return queue.changed.get(UUID(batch_id))
 
         before = self.unavailable
         seq = self._retry_while_unavailable(give)
@@ -172,7 +173,7 @@ class Callers:
         batch_id, force = self._random_batch(), self.chance.random() < 0.3
         if batch_id is None:
             return False
-        seq = self._order(batch_id, lambda queue: queue.stop(batch_id, force))
+        seq = self._order(batch_id, lambda queue: queue.stop(UUID(batch_id), force))
         self.submissions[batch_id].record_halt(seq, True)
         return True
 
@@ -180,7 +181,7 @@ class Callers:
         batch_id = self._random_batch((BatchState.STOPPING, BatchState.STOPPED))
         if batch_id is None:
             return False
-        seq = self._order(batch_id, lambda queue: queue.start(batch_id))
+        seq = self._order(batch_id, lambda queue: queue.start(UUID(batch_id)))
         self.submissions[batch_id].record_halt(seq, False)
         return True
 
@@ -189,7 +190,7 @@ class Callers:
         return batch_id is not None and self._set_limit(batch_id, self.chance.choice((1, 2, 5, 10, 20, SETTLING_LIMIT)))
 
     def _set_limit(self, batch_id: str, limit: int) -> bool:
-        seq = self._order(batch_id, lambda queue: queue.limit(batch_id, limit))
+        seq = self._order(batch_id, lambda queue: queue.set_max_concurrent(UUID(batch_id), limit))
         self.submissions[batch_id].record_limit(seq, limit)
         return True
 
@@ -218,7 +219,7 @@ class Callers:
         live = BatchTask.objects.filter(status__in=(TaskStatus.QUEUED, TaskStatus.RUNNING)).order_by("number")
         rows = self._retry_while_unavailable(lambda: list(live.values_list("task_id", "attempt", "batch_id")[:40]))
         names = [
-            name_of(Ticket(hex_of(task_id), attempt + ahead, hex_of(batch_id)))
+            name_of(Ticket(task_id, attempt + ahead, batch_id))
             for task_id, attempt, batch_id in rows
             for ahead in (0, 1, 1, 2)
         ]

@@ -6,10 +6,10 @@ import statistics
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import orjson
 
-from executor.db.dialect import hex_of
 from executor.domain.states import FINAL, TaskStatus
 from executor.models import Batch, BatchTask, TaskAttempt, WorkerNode
 from executor.testbed.auditor import INVARIANTS, Findings, audit
@@ -87,7 +87,7 @@ def _audit_tasks(batch_id: str, submission: Submission, total: Findings) -> Coun
     for pk, custom_id, status, attempt, retries, allowed, result, error in BatchTask.objects.filter(
         batch_id=batch_id
     ).values_list(*fields):
-        seen.add(hex_of(pk))
+        seen.add(pk)
         statuses[status] += 1
         kind = custom_id.split(":")[0]
         cancel_requested = str(pk) in submission.cancelled
@@ -104,7 +104,7 @@ def _audit_tasks(batch_id: str, submission: Submission, total: Findings) -> Coun
             total.equal(2, f"{custom_id}: failures", retries, charged[pk])
     name = submission.call["name"]
     total.expect(
-        9, seen == {hex_of(pk) for pk in submission.task_ids}, f"{name}: its tasks are not those that were added"
+        9, seen == {UUID(pk) for pk in submission.task_ids}, f"{name}: its tasks are not those that were added"
     )
     return statuses
 
@@ -118,10 +118,10 @@ def _audit_executions(total: Findings) -> int:
     path = record_path()
     for line in path.read_text().splitlines() if path.exists() else ():
         task_id, attempt, *_ = line.split()
-        started[hex_of(task_id), int(attempt)] += 1
+        started[UUID(task_id), int(attempt)] += 1
     twice = [key for key, count in started.items() if count > 1]
     total.expect(2, not twice, f"{len(twice)} attempts started more than once: {twice[:3]}")
-    rows = {hex_of(pk): (attempt, status) for pk, attempt, status in BatchTask.objects.values_list(
+    rows = {pk: (attempt, status) for pk, attempt, status in BatchTask.objects.values_list(
         "task_id", "attempt", "status")}  # fmt: skip
     unclaimed = [key for key in started if key[0] not in rows or key[1] > rows[key[0]][0]]
     total.expect(2, not unclaimed, f"{len(unclaimed)} executions had no claim: {unclaimed[:3]}")

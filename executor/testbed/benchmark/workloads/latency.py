@@ -92,7 +92,7 @@ def _add_to_queue(batch_id: str) -> dict:
     with open_batches([batch_id]) as queue:
         queue.add(batch_id, [task])
         queue.start(batch_id)
-    return {"task_id": task.task_id.hex}
+    return {"task_id": str(task.task_id)}
 
 
 def _latencies(tasks: int, calls: dict[str, Callable[[], dict]]) -> dict:

@@ -1,0 +1,326 @@
+"""The event loop of a worker: it takes tickets, runs attempts, and hands their outcomes to the completer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection, connections
+
+from executor.broker.ticket_taker import TicketTaker
+from executor.broker.tickets import RedisError
+from executor.db.failpoints import failpoint
+from executor.domain.messages import ClaimedTask, Completed, Failed, Outcome, Progress
+from executor.models import WorkerNode
+
+from .attempt import Attempt, Stop, outcome_before_start
+from .child_pool import ChildPool
+from .completer import Completer
+from .heartbeat import Heartbeat
+from .liveness import new_name, record_sandbox_report, register
+from .slots import Prefetched, SlotPool
+
+logger = logging.getLogger(__name__)
+
+TICKET_WAIT = 2.0  # seconds that one blocking pop waits for a ticket
+REDIS_PAUSES = (0.2, 2.0)  # first and longest pause in seconds while Redis is unavailable
+BURST_POLL_INTERVAL = 0.05  # seconds between looks for tickets while a burst ends
+PREFETCH_PATIENCE = 0.1  # seconds without a start after which prefetched tasks go back to the queue
+RECORD_TIMEOUT = 5.0  # seconds that a stopping worker waits for its last outcomes to be recorded
+MAX_CHILDREN = 32  # child processes, unless BATCH_PROCESSES says otherwise
+
+
+class TaskLoop:
+    """A worker on the running event loop, under the name `node_name`. Create it there.
+
+    Implements CompleterListener and HeartbeatListener, whose methods are called in other threads.
+    """
+
+    def __init__(self, node_name: str, queues: Sequence[str], burst: bool):
+        self.node_name, self.queues, self.burst = node_name, queues, burst
+        self.attempts: dict[UUID, Attempt] = {}
+        self.done = 0  # attempts that have ended
+        self.suspended = False
+        self._concurrency: int = settings.BATCH_CONCURRENCY
+        self._loop = asyncio.get_running_loop()
+        self._stopping, self._release_now = asyncio.Event(), asyncio.Event()
+        self._has_room, self._is_quiet = asyncio.Event(), asyncio.Event()
+        self._children = ChildPool(settings.BATCH_PROCESSES or min(self._concurrency, MAX_CHILDREN))
+        self._slots, self._prefetched = SlotPool(self._concurrency), Prefetched()
+        self._outcomes: list[Outcome] = []  # of this turn of the loop
+        self._patience: asyncio.TimerHandle | None = None
+        self._last_start = 0.0
+        self._taker = TicketTaker(queues, TICKET_WAIT)
+        self._completer: Completer | None = None  # None: not begun yet, or declared dead and not back yet
+        self._heartbeat: Heartbeat | None = None
+
+    async def run(self) -> None:
+        """Run until `stop`, or in burst mode until there is nothing left to do."""
+        await asyncio.to_thread(self._register)
+        self._start_threads()
+        self._report_ready()
+        await self._until_stopping(self._take_tickets())
+        await self._taker.close()
+        await self._drain()
+        self._children.close()
+
+    def stop(self) -> None:
+        """Take no further tickets and let running tasks end; the second call releases them now."""
+        if self._stopping.is_set():
+            logger.info("second signal: releasing the running tasks")
+            self._release_now.set()
+        else:
+            logger.info("stopping; running tasks get %g s", settings.BATCH_GRACE)
+        self._stopping.set()
+        self._stop_claiming()
+        if self._heartbeat is not None:
+            self._heartbeat.set_state(WorkerNode.State.DRAINING)
+
+    def set_suspended(self, suspended: bool) -> None:
+        """Take no further tickets, or take them again."""
+        self.suspended = suspended
+        if self._completer is not None:
+            self._completer.suspended = suspended
+        if not suspended:
+            self._has_room.set()
+
+    def warm_up(self) -> None:
+        """Start the server that child processes are forked from."""
+        self._children.warm_up()
+
+    def reap_children(self) -> None:
+        """End child processes that have been idle for a while."""
+        self._children.reap()
+
+    # --- start and identity ----------------------------------------------------------------------
+
+    def _register(self) -> None:
+        register(self.node_name, self._concurrency, ",".join(self.queues))
+        connection.close()  # this thread may never run again
+
+    def _start_threads(self) -> None:
+        self._completer = Completer(self.node_name, self.queues, self._slots, self)
+        self._completer.draining = self._stopping.is_set()  # the signal may have come before this line
+        self._completer.suspended = self.suspended
+        self._heartbeat = Heartbeat(self.node_name, self, grace=settings.BATCH_HEARTBEAT)
+        self._completer.start()
+        self._heartbeat.start()
+        threading.Thread(target=record_sandbox_report, args=(self.node_name,), name="sandbox", daemon=True).start()
+
+    def _report_ready(self) -> None:
+        """Tell the supervisor, if there is one, that this worker takes tasks now."""
+        if fd := os.environ.pop("BATCH_READY_FD", ""):
+            with suppress(OSError), open(int(fd), "wb", buffering=0) as pipe:
+                pipe.write(f"{self.node_name}\n".encode())
+
+    def _on_declared_dead(self) -> None:
+        """End all attempts, whose tasks were rescued, and come back under a new name."""
+        if self._completer is None or self._heartbeat is None:
+            return  # reported twice
+        completer, self._completer = self._completer, None
+        self._end_prefetched(Stop.CLAIM_LOST)
+        for attempt in list(self.attempts.values()):
+            attempt.stop(Stop.CLAIM_LOST)
+        self._heartbeat.set_state(WorkerNode.State.STOPPED)
+        completer.finish()
+        self.node_name = new_name()
+        threading.Thread(target=self._come_back, name="come-back", daemon=True).start()
+
+    def _come_back(self) -> None:
+        while True:
+            try:
+                self._register()
+                break
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("cannot register again, the database is unavailable: %s", error)
+                connections.close_all()
+                time.sleep(1.0)
+        connections.close_all()
+        self._call_soon(self._start_threads)
+
+    # --- tickets and claims ----------------------------------------------------------------------
+
+    async def _take_tickets(self) -> None:
+        """Take as many tickets as there are free slots; in burst mode, until there is nothing left to do."""
+        pause = REDIS_PAUSES[0]
+        while not self._stopping.is_set():
+            if self._slots.free <= 0 or self.suspended or self._completer is None:
+                self._has_room.clear()
+                await self._has_room.wait()
+                continue
+            try:
+                tickets = await self._taker.take(self._slots.free, 0 if self.burst else TICKET_WAIT)
+                pause = REDIS_PAUSES[0]
+            except (RedisError, OSError) as error:
+                logger.warning("no tickets, Redis is unavailable: %s", error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, REDIS_PAUSES[1])
+                continue
+            failpoint("ticket-popped", tickets)
+            if tickets:
+                # Wait for their commit: until then the slots that they will take are not known.
+                self._has_room.clear()
+                self._submit(tickets)
+                await self._has_room.wait()
+            elif self.burst and not self._slots.taken and not self._outcomes:
+                break
+            elif self.burst:
+                await asyncio.sleep(BURST_POLL_INTERVAL)
+
+    def _on_commit(self, claimed: list[ClaimedTask], unused: int) -> None:
+        """Start the claimed tasks, and take back the slots that were not used."""
+        for task in claimed:
+            self._prefetched.push(task)
+        self._start_tasks()
+        self._release_slots(unused)
+
+    def _release_slots(self, slots: int) -> None:
+        self._slots.release(slots)
+        self._has_room.set()
+        if self._slots.taken:
+            self._is_quiet.clear()
+        else:
+            self._is_quiet.set()
+
+    def _start_tasks(self) -> None:
+        """Start prefetched tasks in the free places of the event loop."""
+        while self._prefetched and len(self.attempts) < self._concurrency:
+            task = self._prefetched.pop()
+            self.attempts[task.task_id] = Attempt(task, self._children, self._on_end, self._on_progress)
+            self._last_start = self._loop.time()
+        if self._patience is None and self._prefetched:
+            self._patience = self._loop.call_later(PREFETCH_PATIENCE, self._release_prefetched)
+
+    def _release_prefetched(self) -> None:
+        """Release prefetched tasks behind attempts that are not short after all: another worker may have room."""
+        self._patience = None
+        if self._loop.time() - self._last_start >= PREFETCH_PATIENCE:
+            self._end_prefetched(Stop.RELEASED)
+        self._start_tasks()
+
+    def _end_prefetched(self, why: Stop) -> None:
+        self._record([outcome_before_start(task, why) for task in self._prefetched.drain()])
+
+    # --- outcomes --------------------------------------------------------------------------------
+
+    def _on_end(self, attempt: Attempt, outcome: Outcome | None) -> None:
+        if self.attempts.get(attempt.task.task_id) is attempt:
+            del self.attempts[attempt.task.task_id]
+        self.done += 1
+        self._record([outcome])
+        self._start_tasks()
+
+    def _on_progress(self, report: Progress) -> None:
+        if self._completer is not None:
+            self._completer.submit([report])
+
+    def _record(self, outcomes: Sequence[Outcome | None]) -> None:
+        """Leave outcomes for the completer. None: the claim was lost, and only its slot is freed."""
+        known = [outcome for outcome in outcomes if outcome is not None]
+        if known and not self._outcomes:
+            # Outcomes of the same turn of the loop are recorded in the same commit.
+            self._loop.call_soon(self._submit_outcomes)
+        self._outcomes += known
+        if lost := len(outcomes) - len(known):
+            self._release_slots(lost)
+
+    def _submit_outcomes(self) -> None:
+        outcomes, self._outcomes = self._outcomes, []
+        durations = [each.execution_time for each in outcomes if isinstance(each, Completed | Failed)]
+        if durations:
+            self._slots.observe(durations)
+        self._submit(outcomes)
+
+    def _submit(self, entries: Sequence[Any]) -> None:
+        """Hand entries to the completer. Without one, tickets are issued again, and outcomes would be refused."""
+        if self._completer is not None:
+            self._completer.submit(entries)
+        else:
+            self._release_slots(sum(1 for entry in entries if isinstance(entry, Outcome)))
+
+    # --- called in other threads -----------------------------------------------------------------
+
+    def committed(self, claimed: list[ClaimedTask], unused: int) -> None:
+        """See CompleterListener."""
+        self._call_soon(self._on_commit, claimed, unused)
+
+    def is_waiting_for_tickets(self) -> bool:
+        """See CompleterListener."""
+        return self._taker.is_waiting
+
+    def completer_failed(self) -> None:
+        """See CompleterListener."""
+        os._exit(1)
+
+    def held(self) -> dict[UUID, int]:
+        """See HeartbeatListener."""
+        running = [attempt.task for attempt in self.attempts.copy().values()]
+        return {task.task_id: task.attempt for task in (*self._prefetched.tasks(), *running)}
+
+    def stop_attempt(self, task_id: UUID, why: Stop) -> None:
+        """See HeartbeatListener."""
+        self._call_soon(self._stop_attempt, task_id, why)
+
+    def declared_dead(self) -> None:
+        """See HeartbeatListener."""
+        self._call_soon(self._on_declared_dead)
+
+    def overdue(self) -> float:
+        """See HeartbeatListener."""
+        return max((attempt.overdue for attempt in self.attempts.copy().values()), default=0.0)
+
+    def _call_soon(self, callback: Any, *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            pass  # the loop is closed: the worker has ended
+
+    def _stop_attempt(self, task_id: UUID, why: Stop) -> None:
+        if attempt := self.attempts.get(task_id):
+            attempt.stop(why)
+        elif task := self._prefetched.remove(task_id):
+            self._record([outcome_before_start(task, why)])
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    async def _until_stopping(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine to its end, or cancel it when the worker stops."""
+        working, stopping = asyncio.create_task(work), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+
+    def _stop_claiming(self) -> None:
+        if self._completer is not None:
+            self._completer.draining = True
+            self._end_prefetched(Stop.RELEASED)
+
+    async def _drain(self) -> None:
+        """Let running tasks end, release them when the grace period is over, and record everything."""
+        self._stop_claiming()
+        if self._slots.taken:
+            quiet, now = asyncio.create_task(self._is_quiet.wait()), asyncio.create_task(self._release_now.wait())
+            grace = None if self.burst and not self._stopping.is_set() else settings.BATCH_GRACE
+            await asyncio.wait({quiet, now}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in list(self.attempts.values()):
+                attempt.stop(Stop.RELEASED)
+            if not quiet.done():
+                await asyncio.wait({quiet}, timeout=RECORD_TIMEOUT)
+            quiet.cancel()
+            now.cancel()
+        if self._completer is not None:
+            self._completer.finish()
+            await asyncio.to_thread(self._completer.join, RECORD_TIMEOUT)
+        if self._heartbeat is not None:
+            self._heartbeat.set_state(WorkerNode.State.STOPPED)
+            await asyncio.to_thread(self._heartbeat.join, 2)
