@@ -64,7 +64,7 @@ def _arguments(request: ApiRequest) -> dict[str, Any]:
     """Return the JSON object of the body; an empty body has no arguments."""
     if request.GET:
         fix = "Send them as one JSON object."
-        raise BadRequest("The arguments of an action belong into the body, not into the query.", fix=fix)
+        raise BadRequest("The arguments of an action must be in the body, not in the query.", fix=fix)
     try:
         body = request.body
     except (UnreadablePostError, RawPostDataException):
