@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from executor.domain.messages import Ticket
 
@@ -39,7 +40,7 @@ class TicketTaker:
             answer = await self._client.blmpop(wait, len(self._keys), *self._keys, direction="LEFT", count=room)
         finally:
             self.is_waiting = False
-        return list(answer[1]) if answer else []
+        return list(cast(list[bytes], answer[1])) if answer else []
 
     async def close(self) -> None:
         """Close the connections. A ticket lost on the way is issued again."""

@@ -32,6 +32,8 @@ TaskError                   how an attempt can end badly; recorded with the task
 
 from __future__ import annotations
 
+from typing import Any
+
 LONGEST = 2_000  # characters of a sentence about a call, which may repeat what was in it
 
 
@@ -46,13 +48,13 @@ class ExecutorError(Exception):
     status = 400
     fix = ""
 
-    def __init__(self, message: str, *, fix: str = "", errors: list[dict] | None = None):
+    def __init__(self, message: str, *, fix: str = "", errors: list[dict[str, Any]] | None = None):
         super().__init__(message)
         self.message = shortened(message)
         self.fix = fix or self.fix
         self.errors = errors or []
 
-    def problem(self) -> dict:
+    def problem(self) -> dict[str, Any]:
         """Return the RFC 9457 problem document of this error."""
         return {
             "type": f"/api/docs#{self.code}",  # relative to the address of the call (RFC 9457)
@@ -114,7 +116,9 @@ class TaskError(Exception):
 
     kind = "error"
 
-    def __init__(self, message: str = "", *, retryable: bool = True, retry_after: float | None = None, details=None):
+    def __init__(
+        self, message: str = "", *, retryable: bool = True, retry_after: float | None = None, details: Any = None
+    ):
         super().__init__(message)
         self.message = message or (self.__doc__ or "").strip()
         self.retryable = retryable

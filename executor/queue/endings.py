@@ -58,12 +58,12 @@ def ending_of(held: HeldRow, outcome: Outcome) -> Ending | None:
 
 
 def cancel(held: HeldRow, error: str) -> Ending:
-    """running → cancelled."""
+    """Return the ending of a cancelled attempt: running → cancelled."""
     return Ending("cancel", target("cancel"), held.retry_count, "cancelled", error or CANCELLED_RUNNING, "cancelled")
 
 
 def release(held: HeldRow, outcome: Released) -> Ending:
-    """running → queued, not charged."""
+    """Return the ending of a released attempt: running → queued, not charged."""
     return Ending(
         "release",
         target("release"),
@@ -76,14 +76,14 @@ def release(held: HeldRow, outcome: Released) -> Ending:
 
 
 def fail(held: HeldRow, outcome: Failed) -> Ending:
-    """running → queued while retries are left, else → failed."""
+    """Return the ending of a failed attempt: running → queued while retries are left, else → failed."""
     if not outcome.retryable:
         return _failed("fail", held, outcome.error, outcome.error_kind, outcome.execution_time)
     return _charge("fail", held, outcome.error, outcome.error_kind, outcome.execution_time, outcome.retry_after)
 
 
 def rescue(held: HeldRow, outcome: Lost) -> Ending:
-    """The same for the attempt of a lost worker."""
+    """Return the ending of a lost worker's attempt, which is charged as a failure."""
     return _charge("rescue", held, outcome.error, WorkerLost.kind, outcome.execution_time, None)
 
 

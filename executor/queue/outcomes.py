@@ -52,7 +52,7 @@ class Outcomes(QueueTransaction):
                     batch.record_change(number, TaskStatus.RUNNING, claim.attempt, worker, started_at, progress=value)
 
     def _complete(self, batch: LockedBatch, outcomes: Sequence[Completed], worker: str) -> set[UUID]:
-        """running → completed; return the tasks that were accepted."""
+        """Complete running tasks; return those that were accepted."""
         if not outcomes:
             return set()
         by_claim = {(outcome.claim.task_id, outcome.claim.attempt): outcome for outcome in outcomes}
@@ -85,7 +85,7 @@ class Outcomes(QueueTransaction):
         for row in query(statements.HELD.format(ids=condition), [*ids, worker]):
             held = HeldRow(*row)
             outcome = by_claim.get((from_db_id(held.task_id), held.attempt))
-            ending = outcome and ending_of(held, outcome)
+            ending = None if outcome is None else ending_of(held, outcome)
             if outcome is None or ending is None:
                 continue
             rows.append(self._count_end(batch, held, outcome, ending, worker))

@@ -32,13 +32,15 @@ class BatchWorker(BaseWorker):
     """Settings: BATCH_CONCURRENCY tasks at once, BATCH_PROCESSES child processes, BATCH_GRACE seconds after SIGTERM."""
 
     def __init__(self, *args: Any, **kwargs: Any):
-        name = kwargs.pop("name", None) or new_name()
+        kwargs["name"] = kwargs.get("name") or new_name()
         kwargs.update(worker_ttl=30, connection=redis_client())  # the caller's would have long timeouts
-        super().__init__(*args, name=name, **kwargs)
+        super().__init__(*args, **kwargs)
         for queue in self.queues:
             queue.connection = self.connection
 
-    def work(self, burst: bool = False, logging_level: str | None = "INFO", **rq_options: Any) -> bool:
+    def work(  # type: ignore[override]  # RQ's other options have names only
+        self, burst: bool = False, logging_level: str | None = "INFO", **rq_options: Any
+    ) -> bool:
         """Run until stopped or, in burst mode, until there is nothing left to do; return whether anything was done.
 
         RQ's other options have no meaning here: the database decides when a task runs.
@@ -50,7 +52,7 @@ class BatchWorker(BaseWorker):
                 return runner.run(self._run(burst))
         finally:
             try:
-                self.teardown()
+                self.teardown()  # type: ignore[no-untyped-call]
             except RedisError:
                 pass  # RQ's record expires after a minute
 
@@ -93,6 +95,6 @@ class BatchWorker(BaseWorker):
 
     def _rq_heartbeat(self, busy: bool) -> None:
         if not self.connection.exists(self.key):  # Redis was flushed
-            self.register_birth()
+            self.register_birth()  # type: ignore[no-untyped-call]
         self.heartbeat()
         self.set_state(WorkerStatus.BUSY if busy else WorkerStatus.IDLE)

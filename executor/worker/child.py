@@ -78,7 +78,7 @@ def _release_forkserver() -> None:
     """
     # Private, for want of a public way: multiprocessing never closes it in a child. tests/process/test_worker_code.py
     # kills a worker and notices a server that stays.
-    server = forkserver._forkserver  # type: ignore[attr-defined]
+    server: Any = forkserver._forkserver
     if server._forkserver_alive_fd is not None:
         os.close(server._forkserver_alive_fd)
         server._forkserver_alive_fd = None

@@ -151,7 +151,7 @@ class Completer(threading.Thread):
         """Run one transaction and return it with the tasks that it claimed."""
         failpoint("before-finish", batch.outcomes)
         written = [outcome.claim for outcome in (*batch.outcomes, *batch.reports, *self._unconfirmed)]
-        batch_ids = {entry.batch_id for entry in (*written, *batch.tickets)}
+        batch_ids = {claim.batch_id for claim in written} | {ticket.batch_id for ticket in batch.tickets}
         with BatchQueue(batch_ids, self.worker) as queue:
             queue.record_progress(batch.reports, self.worker)
             queue.record_outcomes([*batch.outcomes, *self._unconfirmed], self.worker)

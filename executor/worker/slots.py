@@ -67,8 +67,10 @@ class SlotPool:
 
 
 class Prefetched:
-    """Claimed tasks that wait for a place on the event loop, highest priority first. Used on the event loop alone, but
-    for `tasks`."""
+    """Claimed tasks that wait for a place on the event loop, highest priority first.
+
+    Only `tasks` is used outside the event loop's thread.
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, ClaimedTask]] = []

@@ -1,5 +1,7 @@
-"""F1: a worker dies at each of its points, and so does whoever adds and who repairs. Nothing is lost, and an attempt is
-charged from the claim on, and not before."""
+"""Death of a process at each failpoint of worker, adding and repair.
+
+No task is lost, and an attempt is charged from its claim on.
+"""
 
 import time
 from pathlib import Path

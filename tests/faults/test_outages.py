@@ -33,14 +33,14 @@ def test_workers_do_not_declare_each_other_dead_after_an_outage(start):
 
 @pytest.fixture
 def clock(settings) -> TravelClock:
-    """A clock in the test's hand. A worker is dead after 20 seconds of silence."""
+    """Return a clock that the test moves. A worker is dead after 20 seconds of silence."""
     settings.BATCH_HEARTBEAT, settings.BATCH_HEARTBEAT_LIMIT = 5, 20
     return TravelClock()
 
 
 @pytest.fixture
 def heartbeat(clock) -> Heartbeat:
-    """The heartbeat of a worker, not started: the test runs its rounds."""
+    """Return the heartbeat of a worker, not started: the test runs its rounds."""
     return Heartbeat(FakeWorker().name, IdleListener(), clock=clock)
 
 
@@ -51,7 +51,7 @@ def one_round(heartbeat: Heartbeat) -> None:
 
 @pytest.fixture
 def lost():
-    """The task of a worker that sends no heartbeat any more."""
+    """Return the task of a worker whose heartbeats have stopped."""
     [task] = FakeWorker().take(running_batch()[0])
     return task
 

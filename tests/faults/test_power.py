@@ -115,14 +115,14 @@ class Site:
         assert done.returncode == 0, done.stderr
 
     def add(self, count: int, name: str) -> subprocess.CompletedProcess:
-        """A batch of short tasks; code 3 when it was refused as unavailable."""
+        """Add a batch of short tasks; the code is 3 when it was refused as unavailable."""
         return self.run("-c", ADD, str(count), name)
 
     def await_completed(self, count: int) -> None:
         eventually(lambda: self.look()["statuses"].get("completed", 0) >= count, timeout=40, every=0.2)
 
     def await_all_completed(self, count: int) -> dict:
-        """What it looks like when these tasks, and no others, are there and completed."""
+        """Wait until exactly these tasks exist and are completed; return the site's state."""
 
         def completed() -> dict | None:
             found = self.look()
@@ -146,7 +146,7 @@ class Site:
 
 @pytest.fixture
 def short():
-    """A folder whose path is short enough for sockets, and which PostgreSQL may enter as somebody else."""
+    """Give a folder with a path short enough for sockets, which PostgreSQL's user may enter."""
     folder = Path(tempfile.mkdtemp(prefix="bx-power-", dir="/tmp"))
     folder.chmod(0o711)
     yield folder
@@ -155,7 +155,7 @@ def short():
 
 @pytest.fixture(params=DATABASES)
 def site(request, short):
-    """An installation with Valkey and a database that run, and are ended after the test."""
+    """Give an installation with running Valkey and database, which end after the test."""
     (short / "db").mkdir()
     one = Site(short / "db", short, request.param)
     try:
@@ -168,7 +168,7 @@ def site(request, short):
 
 @pytest.fixture(params=DATABASES)
 def small_site(request, short):
-    """The same on a disk with few megabytes: a file system of its own for root. PostgreSQL alone takes 100 MB."""
+    """Give the same on a small disk, as root on a separate file system. PostgreSQL alone takes 100 MB."""
     folder = short / "small"
     folder.mkdir()
     size = {"sqlite": "16m", "postgresql": "256m"}[request.param]

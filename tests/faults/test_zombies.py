@@ -127,8 +127,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
         assert number > 10
 
     def test_who_is_frozen_after_the_round_trip_that_begins_its_transaction_is_ended(shared_db):
-        """The one above listens to each statement, so that they went one by one. Without a listener the first are one
-        round trip."""
+        """The test above observes each statement and so sends them singly; here the first share a round trip."""
         batch = submit(item("nap", seconds=0))
         stands, goes_on = threading.Event(), threading.Event()
 

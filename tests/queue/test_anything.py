@@ -91,7 +91,7 @@ class Anything:
             self.ghosts.append((worker, held))
 
     def ghost_speaks(self):
-        """A worker that was declared dead records what it did, as if nothing had happened."""
+        """Record outcomes by a worker that was declared dead, as after a long pause."""
         dead = [(worker, held) for worker, held in self.ghosts if worker.node.state == WorkerNode.State.DEAD]
         for worker, held in dead:
             before = self.everything()

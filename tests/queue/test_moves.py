@@ -39,7 +39,7 @@ def _rescue(task, worker):
 
 
 def _cancel(task, worker):
-    """A running one is asked to end, and ends when its worker obeys."""
+    """Cancel a task; a running one ends when its worker records that."""
     if cancel(task) == (0, 1):
         _end(task, Cancelled, 1.0, "")
 
@@ -68,7 +68,7 @@ def _row(task):
 
 
 def _placed(status, **fields):
-    """A task in this status in a batch that runs and stays running, so that only the task's status can refuse."""
+    """Return a task in this status in a running batch, so that only the task's status can refuse."""
     batch, worker = make_batch(max_concurrent=100), FakeWorker()
     add_tasks(batch)
     start(batch)

@@ -18,7 +18,7 @@ ROWS = 20_000
 
 @pytest.fixture
 def large(db):
-    """A batch that runs, in a table of 20,000 tasks of which most are over."""
+    """Return a running batch in a table of 20,000 tasks, most of them final."""
     old, batch = make_batch(), make_batch(max_concurrent=50)
     with BatchQueue([old.pk, batch.pk]) as open_queue:
         for number in range(0, ROWS // 2, 2_500):
@@ -34,14 +34,14 @@ def large(db):
 
 
 def plan_of(sql: str, params) -> str:
-    """What the database says it would do."""
+    """Return the plan of the database."""
     with connection.cursor() as cursor:
         cursor.execute(("EXPLAIN " if is_postgresql() else "EXPLAIN QUERY PLAN ") + sql, params)
         return "\n".join(str(row[-1]) for row in cursor.fetchall())
 
 
 def kept_plan_of(sql: str, params) -> str:
-    """The same for a statement whose plan PostgreSQL keeps: it is made without knowing the values."""
+    """Return the generic plan, which PostgreSQL keeps for a prepared statement."""
     if not is_postgresql():
         return plan_of(sql, params)
     for number in range(1, sql.count("%s") + 1):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @contextmanager
 def counted():
-    """The statements of a transaction, but for its begin and end; several in one round trip count one each."""
+    """Record the statements of a transaction except its begin and end; those of one round trip count singly."""
     heard: list[str] = []
 
     def listen(run, text, *rest):

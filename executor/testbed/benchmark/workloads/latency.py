@@ -89,9 +89,10 @@ def _add_to_queue(batch_id: str) -> dict:
     from executor.queue.dispatch import open_batches
 
     task = NewTask.of(uuid4(), TaskItem(function=NOW["function"]), "{}")
-    with open_batches([batch_id]) as queue:
-        queue.add(batch_id, [task])
-        queue.start(batch_id)
+    batch = UUID(batch_id)
+    with open_batches([batch]) as queue:
+        queue.add(batch, [task])
+        queue.start(batch)
     return {"task_id": str(task.task_id)}
 
 
