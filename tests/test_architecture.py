@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -36,10 +37,15 @@ STATUSES = {*TaskStatus.values, *BatchState.values}
 # --- what the rules look at --------------------------------------------------------------------------------------
 
 
+@cache
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def imported(parts: tuple[str, ...], source: str) -> Iterator[str]:
     """Yield the full names of the imports of a file, also within functions."""
     package = ("executor", *parts[:-1])
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -68,7 +74,7 @@ def uses_testbed(parts: tuple[str, ...], source: str) -> bool:
 def moves(parts: tuple[str, ...], source: str) -> list[str]:
     """Places where a file sets the status of a task or the state of a batch, makes tasks, or deletes them."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_parsed(source)):
         match node:
             case ast.Call(func=called):
                 moved = _call_moves(ast.unparse(called), node)
@@ -127,7 +133,7 @@ REFUSALS = {"BadRequest", "NotAllowed", "NotFound", "Conflict", "TooLarge", "Exe
 
 def refusals_without_a_fix(source: str) -> list[str]:
     """Errors for callers that are made without a word on what to do."""
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+    calls = [node for node in ast.walk(_parsed(source)) if isinstance(node, ast.Call) and node.args]
     return [
         ast.unparse(call)
         for call in calls
@@ -188,7 +194,7 @@ def test_a_module_is_named_after_its_duty():
 
 def status_words(source: str) -> set[str]:
     """Return the statuses of tasks that a file writes as a string constant."""
-    constants = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    constants = (node.value for node in ast.walk(_parsed(source)) if isinstance(node, ast.Constant))
     return {value for value in constants if isinstance(value, str) and value in TaskStatus.values}
 
 
