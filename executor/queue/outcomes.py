@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from executor.db.dialect import from_db_id, from_db_time, in_clause, to_db_id, to_db_time, values_clause
@@ -20,6 +21,13 @@ from .endings import Ending, ending_of
 from .locked_batch import LockedBatch
 from .statements import CompletedRow, EndRow, HeldRow, target
 from .transaction import QueueTransaction, by_claimed_batch, chunks
+
+T = TypeVar("T", bound=Outcome)
+
+
+def index_by_claim(outcomes: Sequence[T]) -> dict[tuple[UUID, int], T]:
+    """Map (task, attempt) to the outcome. A row that was read finds only the outcome of its own attempt."""
+    return {(outcome.claim.task_id, outcome.claim.attempt): outcome for outcome in outcomes}
 
 
 class Outcomes(QueueTransaction):
@@ -55,7 +63,7 @@ class Outcomes(QueueTransaction):
         """Complete running tasks; return those that were accepted."""
         if not outcomes:
             return set()
-        by_claim = {(outcome.claim.task_id, outcome.claim.attempt): outcome for outcome in outcomes}
+        by_claim = index_by_claim(outcomes)
         rows = [
             (to_db_id(task_id), attempt, outcome.result, outcome.execution_time)
             for (task_id, attempt), outcome in by_claim.items()
@@ -79,7 +87,7 @@ class Outcomes(QueueTransaction):
         """End attempts that did not complete; return how many were accepted."""
         if not outcomes:
             return 0
-        by_claim = {(outcome.claim.task_id, outcome.claim.attempt): outcome for outcome in outcomes}
+        by_claim = index_by_claim(outcomes)
         condition, ids = in_clause(sorted({task_id for task_id, _ in by_claim}))
         rows, attempts = [], []
         for row in query(statements.HELD.format(ids=condition), [*ids, worker]):

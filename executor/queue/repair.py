@@ -46,11 +46,7 @@ def rescue_lost_workers(clock: Clock = SYSTEM_CLOCK) -> None:
         held = BatchTask.objects.filter(worker=name, status=TaskStatus.RUNNING)
         batches = set(held.order_by().values_list("batch_id", flat=True).distinct())
         with open_batches(batches) as queue:
-            # Checked again under the locks, by the statement that acts on it: the worker may have sent a heartbeat
-            # meanwhile. A suspended worker finds itself marked dead when it resumes, and kills its children.
-            node = WorkerNode.objects.filter(name=name, state__in=WorkerNode.ALIVE)
-            dead = node.filter(~is_fresh).update(state=WorkerNode.State.DEAD)
-            if not dead and node.exists():
+            if not declare_dead(name, is_fresh):
                 continue
             failpoint("mid-repair", batches)
             error = f"The worker {name} has sent no heartbeat for {settings.BATCH_HEARTBEAT_LIMIT:g} s."
@@ -58,6 +54,17 @@ def rescue_lost_workers(clock: Clock = SYSTEM_CLOCK) -> None:
             lost = [Lost(Claim(*claim), error) for claim in claims]
             queue.record_outcomes(lost, name)
             logger.warning("worker %s is lost; %d tasks rescued", name, len(lost))
+
+
+def declare_dead(name: str, is_fresh: Q) -> bool:
+    """Mark a worker dead, unless it has sent a heartbeat meanwhile; return whether its tasks are lost.
+
+    Call under the locks of its batches. The statement that marks it checks the heartbeat again. A suspended worker
+    finds itself marked dead when it resumes, and kills its children.
+    """
+    node = WorkerNode.objects.filter(name=name, state__in=WorkerNode.ALIVE)
+    marked = node.filter(~is_fresh).update(state=WorkerNode.State.DEAD)
+    return bool(marked) or not node.exists()
 
 
 def release_due_tasks() -> None:

@@ -38,6 +38,17 @@ def target(verb: str) -> TaskStatus:
     return status
 
 
+# Guards beside the status.
+NEXT_ATTEMPT = "attempt = attempt + 1"  # a claim makes every older claim stale
+SAME_WORKER = f"{TASK}.worker = %s"
+NO_CANCEL_REQUEST = f"{TASK}.cancel_requested_at IS NULL"
+
+
+def same_attempt(values: str) -> str:
+    """Return the SQL condition that a task's attempt is the one that these values name."""
+    return f"{TASK}.attempt = {values}.attempt"
+
+
 _CLAIMABLE = f"{guard('claim')} AND run_after IS NULL"
 _CANDIDATE = f"SELECT task_id, attempt, priority, number FROM {TASK}"
 
@@ -103,7 +114,7 @@ class ClaimRow(NamedTuple):
 
 CLAIM = f"""
     UPDATE {TASK}
-    SET status = '{target("claim").value}', attempt = attempt + 1, worker = %s, started_at = %s,
+    SET status = '{target("claim").value}', {NEXT_ATTEMPT}, worker = %s, started_at = %s,
         dispatched_at = NULL, progress = NULL
     WHERE task_id {{ids}} AND {_CLAIMABLE}
     RETURNING {", ".join(ClaimRow._fields)}
@@ -129,8 +140,8 @@ COMPLETE = f"""
     SET status = '{target("complete").value}', result = outcome.result, execution_time = outcome.execution_time,
         completed_at = %s, error = '', error_kind = '', progress = NULL
     FROM outcome
-    WHERE {TASK}.task_id = outcome.task_id AND {TASK}.attempt = outcome.attempt AND {TASK}.worker = %s
-      AND {guard("complete", TASK)} AND {TASK}.cancel_requested_at IS NULL
+    WHERE {TASK}.task_id = outcome.task_id AND {same_attempt("outcome")} AND {SAME_WORKER}
+      AND {guard("complete", TASK)} AND {NO_CANCEL_REQUEST}
     RETURNING {TASK}.task_id, number, {TASK}.attempt, priority, started_at
 """
 
@@ -152,7 +163,7 @@ class HeldRow(NamedTuple):
 HELD = f"""
     SELECT task_id, number, attempt, priority, started_at, retry_count, max_retries, retry_delay,
            cancel_requested_at IS NOT NULL
-    FROM {TASK} WHERE task_id {{ids}} AND worker = %s AND {guard("fail")}
+    FROM {TASK} WHERE task_id {{ids}} AND {SAME_WORKER} AND {guard("fail", TASK)}
 """
 
 
@@ -178,7 +189,7 @@ END = f"""
     SET {", ".join(f"{name} = ended.{name}" for name in EndRow._fields[2:])},
         progress = NULL, cancel_requested_at = NULL
     FROM ended
-    WHERE {TASK}.task_id = ended.task_id AND {TASK}.attempt = ended.attempt AND {TASK}.worker = %s
+    WHERE {TASK}.task_id = ended.task_id AND {same_attempt("ended")} AND {SAME_WORKER}
       AND {guard("fail", TASK)}
 """
 

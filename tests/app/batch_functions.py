@@ -252,3 +252,11 @@ async def blocks(seconds: float = 1, mark: str = "", context: TaskContext = None
     note(mark, "start", context)
     time.sleep(seconds)
     return "blocked"
+
+
+# --- mutation tests -------------------------------------------------------------------------------------
+
+if mutation := os.environ.get("BATCH_TEST_MUTATION"):  # every process of a test run imports this module
+    from tests.mutation.guards import apply
+
+    apply(mutation)
