@@ -248,5 +248,5 @@ def page(browser: Browser, live_server_url: str, operator: User, _web: RunningWe
 
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
-    """Return `eventually(condition, timeout=10)`, which waits for a true value and returns it."""
+    """Return `eventually(condition)`, which waits for a true value and returns it."""
     return _eventually

@@ -77,7 +77,7 @@ def task_in(status: str, batch: Batch | None = None, worker: FakeWorker | None =
         cancel(task)
     elif status != TaskStatus.QUEUED:
         start(batch)
-        [claimed] = worker.redeem(ticket_for(task))
+        [claimed] = worker.claim_tickets(ticket_for(task))
         if status == TaskStatus.COMPLETED:
             worker.complete(claimed)
         elif status == TaskStatus.FAILED:
@@ -90,30 +90,30 @@ def task_in(status: str, batch: Batch | None = None, worker: FakeWorker | None =
 def cancel(*tasks: BatchTask) -> tuple[int, int]:
     """Cancel tasks of one batch; how many at once, and how many were asked to end."""
     with open_batches([tasks[0].batch_id]) as queue:
-        return queue.cancel(tasks[0].batch_id, these(tasks))
+        return queue.cancel(tasks[0].batch_id, select_tasks(tasks))
 
 
 def retry(*tasks: BatchTask) -> int:
     with open_batches([tasks[0].batch_id]) as queue:
-        return queue.retry(tasks[0].batch_id, these(tasks))
+        return queue.retry(tasks[0].batch_id, select_tasks(tasks))
 
 
 def clear(*tasks: BatchTask) -> int:
     with open_batches([tasks[0].batch_id]) as queue:
-        return queue.clear(tasks[0].batch_id, these(tasks))
+        return queue.clear(tasks[0].batch_id, select_tasks(tasks))
 
 
-def prioritise(priority: int, *tasks: BatchTask) -> int:
+def set_priority(priority: int, *tasks: BatchTask) -> int:
     with open_batches([tasks[0].batch_id]) as queue:
-        return queue.set_priority(tasks[0].batch_id, these(tasks), priority)
+        return queue.set_priority(tasks[0].batch_id, select_tasks(tasks), priority)
 
 
-def these(tasks: Iterable[BatchTask]):
+def select_tasks(tasks: Iterable[BatchTask]):
     """Return the queryset of these tasks, as a selector gives it."""
     return BatchTask.objects.filter(pk__in=[task.pk for task in tasks])
 
 
-def now_of(task: BatchTask | ClaimedTask) -> BatchTask:
+def reload(task: BatchTask | ClaimedTask) -> BatchTask:
     """Return the task as it is in the database now."""
     return BatchTask.objects.get(pk=task.pk if isinstance(task, BatchTask) else task.task_id)
 
@@ -123,7 +123,7 @@ def now_of(task: BatchTask | ClaimedTask) -> BatchTask:
 
 def ticket_for(task: BatchTask) -> Ticket:
     """Return the ticket for the next attempt of a task."""
-    task = now_of(task)
+    task = reload(task)
     return Ticket(task.pk, task.attempt + 1, task.batch_id, task.priority)
 
 
@@ -147,12 +147,12 @@ class FakeWorker:
     def node(self) -> WorkerNode:
         return WorkerNode.objects.get(name=self.name)
 
-    def redeem(self, *tickets: Ticket) -> list[ClaimedTask]:
+    def claim_tickets(self, *tickets: Ticket) -> list[ClaimedTask]:
         """Claim what these tickets are for."""
         with open_batches({ticket.batch_id for ticket in tickets}) as queue:
             return queue.claim_tickets(tickets, self.name)
 
-    def take(self, *batches: Batch, slots: int | None = None) -> list[ClaimedTask]:
+    def claim(self, *batches: Batch, slots: int | None = None) -> list[ClaimedTask]:
         """Pop tickets and claim, for so many slots, what they are for and what waits besides."""
         slots = self.concurrency if slots is None else slots
         if not (tickets := tickets_out(*batches)[:slots]):
@@ -161,19 +161,19 @@ class FakeWorker:
             claimed = queue.claim_tickets(tickets, self.name)
             return claimed + queue.claim_more(slots - len(claimed), self.name)
 
-    def settle(self, *outcomes: Outcome) -> int:
+    def record(self, *outcomes: Outcome) -> int:
         """Record outcomes; how many were accepted."""
         with open_batches({outcome.claim.batch_id for outcome in outcomes}) as queue:
             return queue.record_outcomes(outcomes, self.name)
 
     def complete(self, *claimed: ClaimedTask, **how) -> int:
-        return self.settle(*(completed(task, **how) for task in claimed))
+        return self.record(*(completed(task, **how) for task in claimed))
 
     def fail(self, *claimed: ClaimedTask, **how) -> int:
-        return self.settle(*(failed(task, **how) for task in claimed))
+        return self.record(*(failed(task, **how) for task in claimed))
 
     def release(self, *claimed: ClaimedTask) -> int:
-        return self.settle(*(released(task) for task in claimed))
+        return self.record(*(released(task) for task in claimed))
 
     def fall_silent(self, seconds: float = 3600) -> None:
         """Its last heartbeat was that long ago."""

@@ -28,7 +28,7 @@ def test_the_seeds_four_lines_work_as_written(execute):
     assert execute("start", max_concurrent=3).data["state"] == "running"
     batch = Batch.objects.get()
     worker = FakeWorker()
-    worker.complete(*worker.take(batch))
+    worker.complete(*worker.claim(batch))
     status = execute("status").data
     assert (status["state"], status["stats"]["completed"]) == ("finished", 2)
     assert [row["result"] for row in execute("results").data["results"]] == ["attempt 1"] * 2

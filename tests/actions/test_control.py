@@ -10,7 +10,7 @@ from executor.domain.errors import BadRequest, Conflict, NotFound
 from executor.domain.states import Priority
 from executor.models import AuditEntry, Batch
 from tests.factories import FakeWorker, add_tasks, make_batch, numbers, retry, start, task_in
-from tests.queue.interleave import rival_goes_first
+from tests.queue.interleave import run_between
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def _id(batch, number) -> str:
 def test_start_and_stop(execute, batch):
     data = execute("start", batch="Six", max_concurrent="3").data
     assert (data["state"], data["max_concurrent"]) == ("running", 3)
-    [one, *_] = FakeWorker().take(batch)
+    [one, *_] = FakeWorker().claim(batch)
     assert one.number in range(1, 7)
     data = execute("stop", batch="Six", force="false").data
     assert (data["state"], data["running"]) == ("stopping", 3)
@@ -47,7 +47,7 @@ def test_what_comes_after_a_stop(execute, batch):
     assert execute("stop", batch="Six").data["next"].startswith("start ")
     execute("start", batch="Six")
     worker = FakeWorker()
-    worker.complete(*worker.take(batch))
+    worker.complete(*worker.claim(batch))
     assert execute("stop", batch="Six").data["next"].startswith("results ")
 
 
@@ -99,7 +99,7 @@ def test_one_missing_id_among_good_ones_cancels_none(execute, batch):
 def test_what_is_over_is_skipped_and_counted(execute, batch):
     execute("start", batch="Six")
     worker = FakeWorker()
-    held = worker.take(batch)
+    held = worker.claim(batch)
     worker.complete(held[0])
     data = execute("cancel", batch="Six").data
     assert data == {"cancelled": 4, "cancelling": 1, "skipped": 1}
@@ -125,7 +125,7 @@ def test_update_changes_priority_limit_and_name_at_once(execute, batch):
     execute("start", batch="Six", max_concurrent=1)
     data = execute("update", batch="Six", function="nap", priority="critical", max_concurrent="3", name="Renamed").data
     assert data["changed"] == 3
-    assert numbers(FakeWorker().take(batch)) == [2, 4, 6]
+    assert numbers(FakeWorker().claim(batch)) == [2, 4, 6]
     found = execute("status", batch="Renamed").data
     assert (found["batch_id"], found["max_concurrent"]) == (str(batch.pk), 3)
     assert set(batch.tasks.filter(function="nap").values_list("priority", flat=True)) == {Priority.CRITICAL}
@@ -208,7 +208,7 @@ def test_a_clear_is_written_down_with_what_went(execute, over):
 def test_a_task_that_is_retried_while_a_clear_is_under_way_stays():
     task = task_in("failed")
     clear = BatchExecutor(caller_of_shell()).execute
-    with rival_goes_first(lambda: retry(task), after="LIMIT 5000"):
+    with run_between(lambda: retry(task), after="LIMIT 5000"):
         assert clear("clear", batch=str(task.batch_id), statuses="failed").data["deleted"] == 0
     task.refresh_from_db()
     assert task.status == "queued"

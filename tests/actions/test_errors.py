@@ -27,7 +27,7 @@ def world(db):
     batch, worker = make_batch("World", max_concurrent=10), FakeWorker()
     add_tasks(batch, 4, custom_id=None, max_retries=0)
     start(batch)
-    one, two, _ = worker.take(batch, slots=3)
+    one, two, _ = worker.claim(batch, slots=3)
     worker.complete(one)
     worker.fail(two)
     stop(batch)

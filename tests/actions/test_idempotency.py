@@ -6,7 +6,7 @@ from executor.access import caller_of_shell
 from executor.actions import BatchExecutor
 from executor.domain.errors import BadRequest, BadTasks, Conflict
 from executor.models import Batch, BatchTask, IdempotentCall
-from tests.queue.interleave import rival_goes_first
+from tests.queue.interleave import run_between
 
 TASKS = [{"function": "ok", "params": {"value": "a"}}, {"function": "ok"}]
 
@@ -96,7 +96,7 @@ def test_two_calls_with_one_key_at_the_same_time_make_one_batch():
     def add():
         return _call("add_batch", tasks=TASKS, idempotency_key="k")
 
-    with rival_goes_first(add, before='INSERT INTO "executor_idempotentcall"') as rival:
+    with run_between(add, before='INSERT INTO "executor_idempotentcall"') as rival:
         mine = add()
     assert mine.as_dict() == rival.join().as_dict()
     assert (Batch.objects.count(), BatchTask.objects.count(), IdempotentCall.objects.count()) == (1, 2, 1)
@@ -107,7 +107,7 @@ def test_two_first_tasks_at_the_same_time_go_into_one_default_batch():
     def add():
         return _call("add", function="ok")
 
-    with rival_goes_first(add, before='INSERT INTO "executor_batch" ') as rival:
+    with run_between(add, before='INSERT INTO "executor_batch" ') as rival:
         mine = add()
     assert mine.data["batch_id"] == rival.join().data["batch_id"]
     assert {mine.data["number"], rival.join().data["number"]} == {1, 2}
@@ -120,6 +120,6 @@ def test_one_custom_id_given_by_two_at_the_same_time_is_stored_once():
     def add():
         return _call("add", function="ok", custom_id="mine", batch=batch)
 
-    with rival_goes_first(add, before="FOR NO KEY UPDATE"), pytest.raises(BadTasks):
+    with run_between(add, before="FOR NO KEY UPDATE"), pytest.raises(BadTasks):
         add()
     assert BatchTask.objects.filter(custom_id="mine").count() == 1

@@ -31,7 +31,7 @@ def mixed(db) -> Batch:
     for number in range(1, 13):
         add_tasks(batch, custom_id=f"row-{number}", name=f"=name {number}", max_retries=0, priority=2)
     start(batch)
-    held = worker.take(batch)
+    held = worker.claim(batch)
     worker.complete(held[0], result='{"text": "=1+1", "list": [1, null]}')
     worker.complete(held[1], result='"-5 is text"')
     worker.complete(held[2], result="-5")
@@ -39,7 +39,7 @@ def mixed(db) -> Batch:
     worker.fail(held[4], error="@broken\nsecond line")
     worker.fail(held[5])
     cancel(batch.tasks.get(number=9))
-    worker.release(*worker.take(batch))
+    worker.release(*worker.claim(batch))
     stop(batch)
     assert list(batch.tasks.order_by("number").values_list("status", flat=True)) == [
         *["completed"] * 4, *["failed"] * 2, *["running"] * 2, "cancelled", *["queued"] * 3,

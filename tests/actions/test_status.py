@@ -26,11 +26,11 @@ def _batch() -> tuple[Batch, FakeWorker]:
         add_tasks(batch, priority=priority, max_retries=retries)
     start(batch)
     for _ in range(2):
-        worker.complete(*worker.take(batch), execution_time=2.0)
+        worker.complete(*worker.claim(batch), execution_time=2.0)
     for _ in range(2):
-        worker.fail(*worker.take(batch), execution_time=5.0)
+        worker.fail(*worker.claim(batch), execution_time=5.0)
     cancel(batch.tasks.get(number=4))
-    worker.take(batch)
+    worker.claim(batch)
     return batch, worker
 
 
@@ -96,11 +96,11 @@ def test_the_next_call_can_be_made_as_it_is_written(execute):
     start(batch)
     assert following() == "wait"
     worker = FakeWorker()
-    worker.complete(*worker.take(batch, slots=1))
+    worker.complete(*worker.claim(batch, slots=1))
     stop(batch)
     assert following() == "start"
     start(batch)
-    worker.complete(*worker.take(batch))
+    worker.complete(*worker.claim(batch))
     assert following() == "results"
 
 
@@ -111,7 +111,7 @@ def test_the_times_of_a_batch(execute):
     assert data["created_at"] and data["started_at"] is data["finished_at"] is None
     start(batch)
     worker = FakeWorker()
-    worker.complete(*worker.take(batch))
+    worker.complete(*worker.claim(batch))
     data = execute("status", batch="Status").data
     assert data["created_at"] <= data["started_at"] <= data["finished_at"]
     assert data["finished_at"] == data["stats"]["end_time"]

@@ -93,7 +93,7 @@ def failed(message: str, **more) -> dict:
 
 
 def wait_received(zero: ZeroServer, message: str, batch: Handle) -> None:
-    eventually(lambda: message in zero.received, told=batch.told)
+    eventually(lambda: message in zero.received, describe=batch.describe)
 
 
 def test_an_agent_answers_and_each_task_has_a_chat_of_its_own(zero):
@@ -117,7 +117,7 @@ def test_settings_of_the_chat_and_attachments_are_passed_on(zero):
 
 def test_what_the_agent_does_is_seen_in_the_log_and_as_progress(zero):
     batch = submit(tell("sleep 60")).wait_running()
-    eventually(lambda: (batch.task()["progress"] or [None])[-1] == "waiting", told=batch.told)
+    eventually(lambda: (batch.task()["progress"] or [None])[-1] == "waiting", describe=batch.describe)
     log = eventually(lambda: attempt_log.read(UUID(batch.id), 1, 1, 0).text)
     assert "tool: Using tool 'wait' 60" in log
     run("cancel", batch=batch.id)
@@ -135,7 +135,7 @@ def test_a_cancel_and_a_timeout_stop_the_agent(how, zero):
     assert batch.tasks()[0]["error_kind"] == ("cancelled" if how == "cancel" else "timeout")
     eventually(lambda: len(zero.terminated) == 1)
     run("retry", batch=batch.id)  # a person may send it again: the first agent is known to have ended
-    eventually(lambda: zero.received.count("sleep 60") == 2, told=batch.told)
+    eventually(lambda: zero.received.count("sleep 60") == 2, describe=batch.describe)
     run("cancel", batch=batch.id)
     batch.wait(timeout=8)
 

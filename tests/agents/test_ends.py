@@ -13,7 +13,7 @@ def test_programs_end_with_their_workers_even_deaf_ones(worker, tools, tmp_path)
     for one in (asked, killed):
         one.wait_until_active()
     batch = submit(*[item("prog.nap", seconds=60, deaf=True) for _ in range(2)])  # one for each of them
-    eventually(lambda: len(marks(path, "nap")) == 2, timeout=60, told=batch.told)
+    eventually(lambda: len(marks(path, "nap")) == 2, timeout=60, describe=batch.describe)
     pids = marks(path, "nap") + marks(path, "child")
     assert len(set(pids)) == 4 and all(is_alive(pid) for pid in pids)
     asked.terminate(timeout=None)

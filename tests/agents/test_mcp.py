@@ -9,7 +9,7 @@ from executor.agents.catalogue import CATALOGUE
 from executor.domain.errors import BadTasks
 from executor.reads.functions import list_functions
 from tests.agents.conftest import KEY, SLOW, marks, program
-from tests.support.batches import assert_true_to_itself, item, run, submit
+from tests.support.batches import assert_consistent, item, run, submit
 from tests.support.waiting import eventually
 
 DEAD = {"url": "http://127.0.0.1:9/mcp"}
@@ -98,7 +98,7 @@ def test_a_tool_runs_and_its_result_is_structured(server):
     added, said = (task["result"] for task in batch.tasks())
     assert added["structured"]["total"] == 42 and json.loads(added["text"])["total"] == 42
     assert said == {"text": "hello"}
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_all_calls_share_one_process(worker):
@@ -110,7 +110,7 @@ def test_all_calls_share_one_process(worker):
 def test_calls_run_concurrently(program_marks):
     before = len(marks(program_marks, "nap"))
     batch = submit(*[item("prog.nap", seconds=60) for _ in range(8)], max_concurrent=8)
-    eventually(lambda: len(marks(program_marks, "nap")) == before + 8, told=batch.told)
+    eventually(lambda: len(marks(program_marks, "nap")) == before + 8, describe=batch.describe)
     run("cancel", batch=batch.id)
     batch.wait()
 
@@ -125,7 +125,7 @@ def test_a_tool_that_fails_fails_its_task_and_no_secret_is_told(server, worker):
 
 def test_the_progress_of_a_tool_is_the_progress_of_its_task():
     batch = submit(item("web.nap", seconds=30)).wait_running()
-    eventually(lambda: batch.task()["progress"] == [1.0, 2.0, "asleep"], told=batch.told)
+    eventually(lambda: batch.task()["progress"] == [1.0, 2.0, "asleep"], describe=batch.describe)
     run("cancel", batch=batch.id)
     batch.wait()
 
@@ -138,7 +138,7 @@ def test_a_cancel_and_a_timeout_reach_the_tool(server, how, web, program_marks):
     more = {"timeout": 0.7} if how == "timeout" else {}
     naps = len(marks(path, "nap"))
     batch = submit(item(f"{server}.nap", seconds=60, max_retries=0, **more))
-    eventually(lambda: len(marks(path, "nap")) > naps, told=batch.told)
+    eventually(lambda: len(marks(path, "nap")) > naps, describe=batch.describe)
     if how == "cancel":
         run("cancel", batch=batch.id)
     batch.wait(timeout=6)
@@ -215,7 +215,7 @@ def test_a_task_waits_out_a_server_that_is_away_for_a_while(web):
     batch = submit(item("web.say", text="after", max_retries=1000), start=False)
     web.stop()
     run("start", batch=batch.id)
-    eventually(lambda: batch.tasks()[0]["retry_count"] >= 1, told=batch.told)
+    eventually(lambda: batch.tasks()[0]["retry_count"] >= 1, describe=batch.describe)
     assert "nothing answers there" in batch.task()["attempts"][0]["error"]
     web.start()
     assert batch.wait().statuses() == ["completed"]

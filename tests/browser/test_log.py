@@ -55,7 +55,7 @@ def running(live_server_url):
     """Return a running task, its worker, the claim and the log."""
     batch, [task] = running_batch()
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     log = AttemptLog(claimed.batch_id, claimed.number, claimed.attempt)
     yield task, worker, claimed, log
     log.close()

@@ -60,22 +60,22 @@ def script(shared_db, child_environment):
     return execute
 
 
-def dies(one: RunningWorker, timeout: float = 20) -> None:
+def wait_until_killed(one: RunningWorker, timeout: float = 20) -> None:
     """Wait until a worker was killed by its failpoint."""
     assert one.process.wait(timeout) == -signal.SIGKILL, one.log[-4000:]
 
 
-def sleeps(pid: int, timeout: float = 10) -> int:
+def wait_until_suspended(pid: int, timeout: float = 10) -> int:
     """Wait until a process has stopped itself; its number."""
-    eventually(lambda: state_of(pid) == "T", timeout=timeout, what=f"process {pid} sleeps")
+    eventually(lambda: process_state(pid) == "T", timeout=timeout, what=f"process {pid} sleeps")
     return pid
 
 
-def wakes(pid: int) -> None:
+def resume(pid: int) -> None:
     os.kill(pid, signal.SIGCONT)
 
 
-def state_of(pid: int) -> str:
+def process_state(pid: int) -> str:
     """One letter, as `ps` shows it; empty when there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from executor.domain.states import STATUS_OF_LETTER
 from executor.models import Batch
-from tests.support.batches import assert_true_to_itself, frames_of, item, run, submit
+from tests.support.batches import assert_consistent, frames_of, item, run, submit
 from tests.support.processes import RunningWeb
 from tests.support.waiting import eventually
 from tests.web.test_socket import cookie
@@ -51,7 +51,7 @@ def test_half_of_a_call_stores_nothing(hang_up, api):
     hang_up("POST", "/api/add_batch", json.dumps(CALL).encode(), part=0.7)
     answer = api.post("/api/add_batch", json=CALL).json()["data"]
     assert answer["count"] == 2000 and Batch.objects.count() == 1
-    assert_true_to_itself(answer["batch_id"])
+    assert_consistent(answer["batch_id"])
 
 
 def test_a_call_whose_caller_hung_up_is_done_whole_and_once(hang_up, api):
@@ -245,7 +245,7 @@ def test_calls_are_answered_while_redis_hangs(api, surroundings):
 def test_a_task_that_an_old_worker_does_not_know_waits_for_a_newer_one(start):
     old = start(env={"BATCH_APPS": ""})
     batch = submit(item("ok", max_retries=0), item("simulate", duration=0))
-    eventually(lambda: batch.tasks()[0]["attempt"] and batch.tasks()[0]["status"] == "queued", told=batch.told)
+    eventually(lambda: batch.tasks()[0]["attempt"] and batch.tasks()[0]["status"] == "queued", describe=batch.describe)
     assert batch.task(1)["attempts"][0]["outcome"] == "released" and batch.tasks()[0]["retry_count"] == 0
     eventually(lambda: batch.statuses()[1] == "completed")
     new = start()
@@ -253,7 +253,7 @@ def test_a_task_that_an_old_worker_does_not_know_waits_for_a_newer_one(start):
     tasks = batch.wait(timeout=10).tasks()
     assert [(task["status"], task["retry_count"]) for task in tasks] == [("completed", 0)] * 2
     assert tasks[0]["worker"] == new.worker_name
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_rolling_restart_of_all_workers_under_load_charges_nobody(start):
@@ -265,4 +265,4 @@ def test_a_rolling_restart_of_all_workers_under_load_charges_nobody(start):
         workers.append(fresh)
     tasks = batch.wait(timeout=30).tasks()
     assert {(task["status"], task["retry_count"]) for task in tasks} == {("completed", 0)}
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)

@@ -11,8 +11,8 @@ import pytest
 from executor.broker import tickets
 from executor.domain.states import TaskStatus
 from executor.models import Batch, BatchTask, TaskAttempt
-from tests.faults.conftest import LIMIT, TICKET_LIMIT, dies
-from tests.support.batches import assert_true_to_itself, item, marks, submit
+from tests.faults.conftest import LIMIT, TICKET_LIMIT, wait_until_killed
+from tests.support.batches import assert_consistent, item, marks, submit
 from tests.support.waiting import eventually
 
 SLACK = 12.0  # seconds for the start of another worker, and for the work itself
@@ -33,7 +33,7 @@ POINTS = {
 @pytest.mark.parametrize("point", POINTS)
 def test_a_worker_that_is_killed_there_loses_nothing(start, mark, point):
     batch = submit(*[item("sync_nap", seconds=0.01, mark=mark) for _ in range(2)], max_concurrent=1)
-    dies(start(f"{point}=kill", wait=False))
+    wait_until_killed(start(f"{point}=kill", wait=False))
     died = time.monotonic()
     start(wait=False)
     tasks = batch.wait(timeout=LIMIT + TICKET_LIMIT + SLACK).tasks()
@@ -45,7 +45,7 @@ def test_a_worker_that_is_killed_there_loses_nothing(start, mark, point):
     # Each attempt ran once at most, and the completed one did.
     began = [(m.number, m.attempt) for m in marks(Path(mark)) if m.word == "start"]
     assert len(began) == len(set(began)) and set(enumerate(POINTS[point], 1)) <= set(began)
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_child_that_is_killed_in_its_work_is_noticed_at_once_and_its_worker_lives(start):
@@ -57,7 +57,7 @@ def test_a_child_that_is_killed_in_its_work_is_noticed_at_once_and_its_worker_li
     took = TaskAttempt.objects.get(task_id=task["task_id"], number=2)
     assert (took.ended_at - took.started_at).total_seconds() < 1.0 and "signal 9" in took.error
     assert one.alive
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 # --- others that may die ----------------------------------------------------------------------------------
@@ -78,27 +78,27 @@ def test_a_call_that_dies_between_its_commit_and_its_tickets_is_made_good(script
     start(wait=False)
     eventually(lambda: batch.tasks.filter(status=TaskStatus.COMPLETED).count() == 5, timeout=TICKET_LIMIT + SLACK)
     assert set(batch.tasks.values_list("attempt", flat=True)) == {1}
-    assert_true_to_itself(str(batch.pk))
+    assert_consistent(str(batch.pk))
 
 
 def test_a_repair_that_dies_midway_charges_nothing_and_the_next_one_does_it_once(start, script):
     batch = submit(item("nap", seconds=0.01))
-    dies(start("after-claim=kill", wait=False))
+    wait_until_killed(start("after-claim=kill", wait=False))
     silent = time.monotonic()
     eventually(lambda: time.monotonic() - silent > LIMIT)
-    done = script("from executor.queue import dispatch; repair.repair()", at="mid-repair=kill")
+    done = script("from executor.queue import repair; repair.repair()", at="mid-repair=kill")
     assert done.returncode == -9, done.stderr
     assert batch.statuses() == ["running"] and not TaskAttempt.objects.exists()
     start(wait=False)
     [task] = batch.wait(timeout=SLACK).tasks()
     assert (task["attempt"], task["retry_count"]) == (2, 1)
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_many_repairs_at_once_charge_once_and_issue_no_ticket_twice(start, script):
     """Four loops of repair in two processes, besides the one of the worker that lives."""
     batch = submit(*[item("nap", seconds=0.05) for _ in range(8)], max_concurrent=4)
-    dies(start("after-claim=kill", wait=False))
+    wait_until_killed(start("after-claim=kill", wait=False))
     heir = start(wait=False)
     code = """
 import threading, time
@@ -121,4 +121,4 @@ loops = [threading.Thread(target=loop) for _ in range(4)]
     assert set(lost.values_list("error_kind", flat=True)) == {"worker_lost"}
     assert lost.count() == sum(task["retry_count"] for task in tasks) <= 4
     assert heir.alive
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from executor.models import TaskAttempt
-from tests.support.batches import assert_true_to_itself, item, marks, run, submit
+from tests.support.batches import assert_consistent, item, marks, run, submit
 
 
 @pytest.mark.parametrize("point", ["after-claim", "after-finish", "before-claim", "claim-uncommitted", "before-finish"])
@@ -20,10 +20,10 @@ def test_a_worker_whose_commit_is_not_answered_goes_on(start, mark, point):
     assert len(began) == len(set(began)) == 6, "a task ran twice"
     assert set(TaskAttempt.objects.values_list("outcome", flat=True)) <= {"released"}
     assert one.alive and f"failpoint {point}" in one.log
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
     # It has all of its slots.
     full = submit(*[item("nap", seconds=0.3) for _ in range(4)], max_concurrent=4).wait_running(4)
-    assert_true_to_itself(full.wait().id)
+    assert_consistent(full.wait().id)
 
 
 def test_a_call_whose_answer_is_lost_is_made_again_with_its_key_and_done_once(script):

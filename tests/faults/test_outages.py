@@ -8,9 +8,9 @@ from django.db import connection, transaction
 from executor.db.statements import is_postgresql
 from executor.worker.heartbeat import Heartbeat
 from executor.worker.liveness import beat
-from tests.factories import FakeWorker, IdleListener, TravelClock, now_of, running_batch
+from tests.factories import FakeWorker, IdleListener, TravelClock, reload, running_batch
 from tests.faults.conftest import LIMIT
-from tests.support.batches import assert_true_to_itself, item, submit
+from tests.support.batches import assert_consistent, item, submit
 from tests.support.waiting import eventually
 
 
@@ -27,8 +27,8 @@ def test_workers_do_not_declare_each_other_dead_after_an_outage(start):
         held = time.monotonic()
         eventually(lambda: time.monotonic() - held > LIMIT + 1)
     tasks = batch.wait(timeout=20).tasks()
-    assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}, batch.told()
-    assert_true_to_itself(batch.id)
+    assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}, batch.describe()
+    assert_consistent(batch.id)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def one_round(heartbeat: Heartbeat) -> None:
 @pytest.fixture
 def lost():
     """Return the task of a worker whose heartbeats have stopped."""
-    [task] = FakeWorker().take(running_batch()[0])
+    [task] = FakeWorker().claim(running_batch()[0])
     return task
 
 
@@ -61,17 +61,17 @@ def lost():
 def test_a_step_of_the_database_clock_rescues_nobody_and_dead_workers_are_still_found(clock, heartbeat, hours):
     """F11."""
     well, dead = FakeWorker(), FakeWorker()
-    [mine], [lost] = (worker.take(running_batch()[0]) for worker in (well, dead))
+    [mine], [lost] = (worker.claim(running_batch()[0]) for worker in (well, dead))
     one_round(heartbeat)
     clock.stepped = hours * 3600.0
     one_round(heartbeat)
-    assert (now_of(mine).status, now_of(lost).status) == ("running", "running")
+    assert (reload(mine).status, reload(lost).status) == ("running", "running")
     for seconds in range(0, 25, 5):
         clock.passed = float(seconds)
         beat(well.name, clock)
         one_round(heartbeat)
-    assert now_of(lost).status == "queued"
-    assert now_of(mine).status == "running" and dead.node.state == "dead"
+    assert reload(lost).status == "queued"
+    assert reload(mine).status == "running" and dead.node.state == "dead"
 
 
 @pytest.mark.django_db
@@ -83,10 +83,10 @@ def test_after_an_outage_silence_counts_from_its_end(clock, lost, heartbeat, had
     for seconds in (60.0, 69.0, 75.0, 79.0):  # the database was unavailable for a minute
         clock.passed = seconds
         one_round(heartbeat)
-        assert now_of(lost).status == "running", seconds
+        assert reload(lost).status == "running", seconds
     clock.passed = 81.0
     one_round(heartbeat)
-    assert now_of(lost).status == "queued"
+    assert reload(lost).status == "queued"
 
 
 @pytest.mark.django_db
@@ -94,10 +94,10 @@ def test_a_worker_that_starts_after_an_outage_gives_the_others_a_grace_period(cl
     clock.passed = 60.0
     newcomer = Heartbeat(FakeWorker().name, IdleListener(), grace=5, clock=clock)
     one_round(newcomer)
-    assert now_of(lost).status == "running"
+    assert reload(lost).status == "running"
     clock.passed = 66.0
     one_round(newcomer)
-    assert now_of(lost).status == "queued"
+    assert reload(lost).status == "queued"
 
 
 @pytest.mark.django_db
@@ -107,4 +107,4 @@ def test_repeated_stalls_of_the_database_do_not_save_a_dead_worker(clock, lost, 
         if not second or second % every >= 11:  # it stalls for eleven seconds at the beginning of each period
             clock.passed = float(second)
             one_round(heartbeat)
-    assert now_of(lost).status == "queued"
+    assert reload(lost).status == "queued"

@@ -20,7 +20,7 @@ from executor.processes.groups import kill_group
 from executor.processes.spawning import PROJECT, spawn
 from executor.supervisor.valkey import embedded_valkey
 from tests.faults.conftest import FAST
-from tests.support.batches import assert_true_to_itself, item, submit
+from tests.support.batches import assert_consistent, item, submit
 from tests.support.environment import ON_POSTGRESQL
 from tests.support.waiting import eventually
 
@@ -128,9 +128,9 @@ class Site:
             found = self.look()
             return found if found["statuses"] == {"completed": count} else None
 
-        return eventually(completed, timeout=40, every=0.2, told=self.told)
+        return eventually(completed, timeout=40, every=0.2, describe=self.describe)
 
-    def told(self) -> str:
+    def describe(self) -> str:
         return f"{self.look()}\n{(self.logs / 'worker.log').read_text()[-3000:]}"
 
     def run(self, *argv: str) -> subprocess.CompletedProcess:
@@ -224,7 +224,7 @@ if not ON_POSTGRESQL:
                 cursor.execute("PRAGMA max_page_count = 1073741823")
         assert not Batch.objects.exists()
         batch = submit(*[item("ok") for _ in range(500)])
-        assert_true_to_itself(batch.id)
+        assert_consistent(batch.id)
 
 
 def test_everything_is_killed_at_once_and_goes_on_when_it_is_started_again(site):

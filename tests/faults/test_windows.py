@@ -5,8 +5,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.conftest import FAST, sleeps, state_of, wakes
-from tests.support.batches import assert_true_to_itself, is_alive, item, marks, run, submit
+from tests.faults.conftest import FAST, process_state, resume, wait_until_suspended
+from tests.support.batches import assert_consistent, is_alive, item, marks, run, submit
 from tests.support.waiting import eventually
 
 # Nobody is taken for dead while he sleeps here.
@@ -29,29 +29,29 @@ def sleeper(start):
 def test_a_stop_between_ticket_and_claim_is_obeyed(sleeper, mark):
     one = sleeper("ticket-popped")
     batch = submit(item("nap", mark=mark), item("nap", mark=mark), max_concurrent=2)
-    sleeps(one.pid)
+    wait_until_suspended(one.pid)
     assert run("stop", batch=batch.id)["state"] == "stopped"
-    wakes(one.pid)
+    resume(one.pid)
     other = submit(item("nap", seconds=0.05)).wait()  # the worker has seen to the ticket before this one
     assert not marks(Path(mark)) and batch.statuses() == ["queued"] * 2
     run("start", batch=batch.id)
     assert {task["attempt"] for task in batch.wait().tasks()} == {1}
     for each in (batch, other):
-        assert_true_to_itself(each.id)
+        assert_consistent(each.id)
 
 
 @pytest.mark.parametrize("force", [False, True])
 def test_a_stop_between_claim_and_start_lets_it_end_or_gives_it_back(sleeper, mark, force):
     one = sleeper("after-claim")
     batch = submit(*[item("nap", seconds=1.0, mark=mark) for _ in range(3)], max_concurrent=1)
-    sleeps(one.pid)
+    wait_until_suspended(one.pid)
     assert run("stop", batch=batch.id, force=force)["state"] == "stopping"
-    wakes(one.pid)
+    resume(one.pid)
     batch.wait("stopped", timeout=4)
     tasks = batch.tasks()
     assert [task["status"] for task in tasks] == ["queued" if force else "completed", "queued", "queued"]
     assert [(task["attempt"], task["retry_count"]) for task in tasks] == [(1, 0), (0, 0), (0, 0)]
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_hundred_stops_and_starts_cost_nothing(start):
@@ -62,7 +62,7 @@ def test_a_hundred_stops_and_starts_cost_nothing(start):
         run("start", batch=batch.id)
     tasks = batch.wait().tasks()
     assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 # point → the task, and what a cancel that comes there leads to
@@ -80,28 +80,28 @@ def test_a_cancel_wins_until_the_end_is_committed(sleeper, point):
     function, status, attempt = CANCELS[point]
     one = sleeper(point)
     batch = submit(item(function, **({"seconds": 30} if "nap" in function else {})))
-    sleeps(one.pid)
+    wait_until_suspended(one.pid)
     told = run("cancel", batch=batch.id)
-    wakes(one.pid)
+    resume(one.pid)
     task = batch.wait(timeout=SOON).task()
     assert (task["status"], task["attempt"]) == (status, attempt)
     assert told["cancelled"] + told["cancelling"] == (status == "cancelled")
     assert submit(item("sync_ok")).wait().statuses() == ["completed"]
     assert one.alive
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_cancel_kills_a_child_that_sleeps_in_its_work(start):
     one = start("mid-work=pause", env=PATIENT)
     batch = submit(item("sync_nap", seconds=0.01)).wait_running()
     [child] = eventually(
-        lambda: [each for each in psutil.Process(one.pid).children(recursive=True) if state_of(each.pid) == "T"]
+        lambda: [each for each in psutil.Process(one.pid).children(recursive=True) if process_state(each.pid) == "T"]
     )
     assert run("cancel", batch=batch.id)["cancelling"] == 1
     batch.wait(timeout=SOON)
     eventually(lambda: not is_alive(child.pid), timeout=1)
     assert (batch.task()["status"], batch.task()["attempt"]) == ("cancelled", 1)
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_cancel_of_a_task_whose_worker_has_died_is_carried_out_by_the_rescue(start):
@@ -112,4 +112,4 @@ def test_a_cancel_of_a_task_whose_worker_has_died_is_carried_out_by_the_rescue(s
     start(wait=False)
     batch.wait(timeout=float(FAST["BATCH_HEARTBEAT_LIMIT"]) + 5)
     assert (batch.task()["status"], batch.task()["attempt"]) == ("cancelled", 1)
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)

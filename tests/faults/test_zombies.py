@@ -13,8 +13,8 @@ from executor.models import BatchFrame, WorkerNode
 from executor.queue.batch_queue import BatchQueue
 from executor.queue.dispatch import fill_slots
 from executor.web.asgi_handler import RequestThreadPool
-from tests.faults.conftest import sleeps, wakes
-from tests.support.batches import assert_true_to_itself, item, marks, submit
+from tests.faults.conftest import resume, wait_until_suspended
+from tests.support.batches import assert_consistent, item, marks, submit
 from tests.support.environment import ON_POSTGRESQL
 from tests.support.waiting import eventually
 
@@ -23,12 +23,12 @@ def test_an_outcome_that_comes_after_the_next_attempt_began_and_one_after_it_end
     """The sleeper has the outcome of the first task in its hand, and that of the second comes the moment it wakes."""
     batch = submit(item("nap", seconds=0.05, mark=mark), item("nap", seconds=3, mark=mark), max_concurrent=2)
     sleeper = start("before-finish=pause")
-    sleeps(sleeper.pid)
+    wait_until_suspended(sleeper.pid)
     heir = start()
     eventually(lambda: sleeper.node().state == WorkerNode.State.DEAD, timeout=15)
-    eventually(lambda: batch.statuses() == ["completed", "running"], timeout=15, told=batch.told)
+    eventually(lambda: batch.statuses() == ["completed", "running"], timeout=15, describe=batch.describe)
     before = BatchFrame.objects.filter(batch_id=batch.id).count()
-    wakes(sleeper.pid)
+    resume(sleeper.pid)
     eventually(lambda: WorkerNode.objects.filter(pid=sleeper.pid, state="active").exclude(pk=sleeper.worker_name))
     assert batch.statuses()[0] == "completed"
     tasks = batch.wait().tasks()
@@ -37,23 +37,23 @@ def test_an_outcome_that_comes_after_the_next_attempt_began_and_one_after_it_end
     assert BatchFrame.objects.filter(batch_id=batch.id).count() == before + 1
     began = [(m.number, m.attempt) for m in marks(Path(mark)) if m.word == "start"]
     assert sorted(began) == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_claim_that_is_found_after_the_sleep_is_not_run_to_its_end(start, mark):
     """It fell asleep between its claim and the start of the task; the task has meanwhile been run by another."""
     batch = submit(item("nap", seconds=0.05, mark=mark))
     sleeper = start("after-claim=pause")
-    sleeps(sleeper.pid)
+    wait_until_suspended(sleeper.pid)
     heir = start()
     [task] = batch.wait(timeout=15).tasks()
     frames = BatchFrame.objects.filter(batch_id=batch.id).count()
-    wakes(sleeper.pid)
+    resume(sleeper.pid)
     eventually(lambda: WorkerNode.objects.filter(pid=sleeper.pid, state="active").exclude(pk=sleeper.worker_name))
     assert (task["attempt"], task["worker"]) == (2, heir.worker_name)
     assert BatchFrame.objects.filter(batch_id=batch.id).count() == frames
     assert batch.tasks() == [task]
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
     # The one that woke up works again, with all of its slots.
     heir.terminate()
     again = submit(*[item("nap", seconds=0.3) for _ in range(4)], max_concurrent=4).wait_running(4)
@@ -65,17 +65,17 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
     def test_who_is_frozen_in_the_midst_of_its_commit_does_not_hold_the_batch_for_ever(start, mark):
         batch = submit(item("nap", seconds=0.05, mark=mark))
         sleeper = start("claim-uncommitted=pause")
-        sleeps(sleeper.pid)
+        wait_until_suspended(sleeper.pid)
         heir = start()
         [task] = batch.wait(timeout=30).tasks()
         # Its claim was never committed, so that there was nothing to rescue and nothing to charge.
         assert (task["attempt"], task["worker"], task["retry_count"]) == (1, heir.worker_name, 0)
         heir.terminate()
-        wakes(sleeper.pid)
+        resume(sleeper.pid)
         # It works again, under whatever name.
         assert submit(item("nap", seconds=0.05, mark=mark)).wait(timeout=30).statuses() == ["completed"]
         assert batch.tasks() == [task]
-        assert_true_to_itself(batch.id)
+        assert_consistent(batch.id)
 
     class Frozen(threading.Thread):
         """Does the work of a ledger, and stands still after the `number`th statement of its transaction."""

@@ -84,7 +84,7 @@ class Site:
                 raise RuntimeError(f"`up` ended with code {self.process.returncode}:\n{self.log}")
             return "ready: " in self.log
 
-        eventually(ready, timeout=60, what="`up` is ready", told=lambda: self.log)
+        eventually(ready, timeout=60, what="`up` is ready", describe=lambda: self.log)
 
     def end(self) -> int:
         self.process.terminate()

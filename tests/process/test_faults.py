@@ -14,7 +14,7 @@ from rq.suspension import resume, suspend
 from executor.broker import tickets
 from executor.models import BatchStats
 from tests.process.conftest import FAST
-from tests.support.batches import assert_true_to_itself, item, marks, run, submit
+from tests.support.batches import assert_consistent, item, marks, run, submit
 from tests.support.waiting import eventually
 
 
@@ -51,7 +51,7 @@ def test_flushing_redis_in_mid_run_delays_and_loses_nothing(valkey, mark):
     tasks = batch.wait(timeout=30).tasks()
     assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
     assert len(starts(mark)) == 60
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_tickets_that_were_flushed_before_anyone_took_them_are_issued_again(valkey, one):
@@ -63,7 +63,7 @@ def test_tickets_that_were_flushed_before_anyone_took_them_are_issued_again(valk
     finally:
         one.resume()
     batch.wait(timeout=10)
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_while_valkey_is_down_tasks_are_taken_in_and_running_ones_are_recorded(surroundings, mark):
@@ -73,14 +73,14 @@ def test_while_valkey_is_down_tasks_are_taken_in_and_running_ones_are_recorded(s
         late = submit(item("ok"), item("sync_ok"))
         assert late.status()["state"] == "running"
         # Those that ran are recorded, and the worker goes on with the batch as far as it can without tickets.
-        eventually(lambda: batch.counts()["completed"] >= 4, timeout=8, told=batch.told)
+        eventually(lambda: batch.counts()["completed"] >= 4, timeout=8, describe=batch.describe)
     finally:
         surroundings.start_valkey()
     assert {task["attempt"] for task in batch.wait(timeout=15).tasks()} == {1}
     assert late.wait(timeout=15).statuses() == ["completed"] * 2
     assert len(starts(mark)) == 12
     for each in (batch, late):
-        assert_true_to_itself(each.id)
+        assert_consistent(each.id)
 
 
 def test_an_answer_given_while_valkey_is_down_says_that_the_start_is_delayed(surroundings):
@@ -175,7 +175,7 @@ def test_ten_thousand_doubled_tickets_start_nothing_twice(valkey, mark):
     tasks = batch.wait(timeout=30).tasks()
     assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
     assert len(starts(mark)) == 8
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 # --- suspended ------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_a_suspended_worker_takes_nothing_new_and_a_resumed_one_goes_on(valkey, 
     assert last < 60 and not batch.counts()["running"]
     resume(valkey)
     assert set(batch.wait(timeout=20).statuses()) == {"completed"}
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_rq_lists_the_worker_again_after_a_flush(valkey, one):
@@ -216,4 +216,4 @@ def test_a_database_that_is_locked_for_a_while_delays_and_loses_nothing(mark):
         held = time.monotonic()
         eventually(lambda: time.monotonic() - held > float(FAST["BATCH_HEARTBEAT_LIMIT"]) - 1)
     assert {task["attempt"] for task in batch.wait(timeout=20).tasks()} == {1}
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)

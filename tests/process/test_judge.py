@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.process.conftest import FAST
-from tests.support.batches import assert_consistent
+from tests.support.batches import assert_answers_agree
 from tests.support.waiting import eventually
 
 COUNT = 2000
@@ -116,11 +116,11 @@ def test_a_mixed_batch_of_two_thousand_tasks_is_true_to_itself_from_every_side(a
     def finished():
         return agent.do("wait", batch=batch, timeout=20)["state"] == "finished"
 
-    eventually(finished, timeout=90, told=lambda: str(agent.do("status", batch=batch)["request_counts"]))
+    eventually(finished, timeout=90, describe=lambda: str(agent.do("status", batch=batch)["request_counts"]))
 
     # --- from every side ---
     shown, results, frames = agent.get(f"/api/batches/{batch}"), agent.results(batch), agent.frames(batch)
-    assert_consistent(shown, results, frames)
+    assert_answers_agree(shown, results, frames)
     assert shown["stats"]["progress_percentage"] == 100 and shown["stats"]["total_tasks"] == COUNT + 1
     assert agent.do("status", batch=batch, detailed=True)["request_counts"] == shown["request_counts"]
     export = f"/api/batches/{batch}/export"
@@ -176,7 +176,7 @@ def lost_attempts(frames: list[dict], number: int) -> int:
         counted: dict[int, int] = {}
         for frame in frames:
             for change in frame["changes"]:
-                if change[1] in "qf" and "was not heard of" in (change[7] or ""):
+                if change[1] in "qf" and "has sent no heartbeat" in (change[7] or ""):
                     counted[change[0]] = counted.get(change[0], 0) + 1
         lost_attempts.known = frames, counted
     return lost_attempts.known[1].get(number, 0)

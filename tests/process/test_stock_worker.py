@@ -8,7 +8,7 @@ import pytest
 
 from tests.process.conftest import FAST
 from tests.process.test_faults import Bomb, json_call, pickle, push
-from tests.support.batches import assert_true_to_itself, is_alive, item, marks, run, submit
+from tests.support.batches import assert_consistent, is_alive, item, marks, run, submit
 from tests.support.processes import QUEUES, RunningProcess
 from tests.support.waiting import eventually
 
@@ -44,7 +44,7 @@ def test_it_runs_both_kinds_of_function_to_the_end_of_the_batch():
     batch = submit(*[item(("ok", "sync_ok")[n % 2], priority=("low", "critical")[n % 2]) for n in range(6)])
     tasks = batch.wait(timeout=40).tasks()
     assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_failure_is_retried_and_then_final():
@@ -52,7 +52,7 @@ def test_a_failure_is_retried_and_then_final():
     first, second = batch.wait(timeout=30).tasks()
     assert (first["status"], first["attempt"], first["error"]) == ("failed", 2, "ValueError: it broke")
     assert (second["status"], second["attempt"]) == ("completed", 2)
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 @pytest.mark.parametrize("function", ["nap", "sync_nap"])
@@ -68,7 +68,7 @@ def test_a_cancel_ends_what_runs(mark):
     run("cancel", batch=batch.id)
     assert batch.wait(timeout=1.5).statuses() == ["cancelled"]
     eventually(lambda: not is_alive(pid), timeout=1)
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_function_that_ends_its_process_is_a_failure_of_its_own():
@@ -95,4 +95,4 @@ def test_stale_tickets_and_foreign_jobs_are_not_run(valkey, tmp_path, mark):
     submit(item("ok", priority="low")).wait()
     assert not bait.exists()
     assert len([m for m in marks(Path(mark)) if m.word == "start"]) == 1
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from executor.models import WorkerNode
-from tests.support.batches import assert_true_to_itself, is_alive, item, marks, most_at_once, run, submit
+from tests.support.batches import assert_consistent, is_alive, item, marks, most_at_once, run, submit
 from tests.support.waiting import eventually
 
 SOON = 1.5  # seconds in which a cancel must have taken effect; promised is one
@@ -60,7 +60,7 @@ def test_asynchronous_and_plain_functions_give_their_results():
     assert (first["result"], second["result"]["value"], third["result"]) == ("a", "b", "c")
     assert {task["attempt"] for task in (first, second, third)} == {1}
     assert all(task["error"] is None and task["execution_time"] >= 0 for task in (first, second, third))
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_plain_functions_do_not_run_in_the_worker_itself(steady):
@@ -73,14 +73,14 @@ def test_many_tasks_run_at_once(mark):
     batch = submit(*[item("nap", seconds=0.5, mark=mark) for _ in range(20)], max_concurrent=20).wait()
     assert time.monotonic() - started < 3  # one after another they would take ten seconds
     assert most_at_once(marks(Path(mark))) == 20
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_no_more_than_max_concurrent_run_at_once_by_the_clock_on_the_wall(mark):
     plain = [item("sync_nap", seconds=0.05, mark=mark) for _ in range(15)]
     batch = submit(*[item("nap", seconds=0.05, mark=mark) for _ in range(25)], *plain, max_concurrent=3).wait()
     assert most_at_once(marks(Path(mark))) == 3
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_late_critical_task_starts_with_the_next_free_slot(mark):
@@ -92,7 +92,7 @@ def test_a_late_critical_task_starts_with_the_next_free_slot(mark):
     batch.wait()
     after = [m.number for m in marks(Path(mark)) if m.word == "start"][len(before) :]
     assert 13 in after[:2], (before, after)  # a claim may have been under way when it came
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_tasks_start_by_priority_and_then_by_number(mark):
@@ -123,7 +123,7 @@ def test_a_function_that_always_raises_has_exactly_its_retries(function):
         (3, "failed"),
     ]
     assert all(f"in {function}" in each["traceback"] for each in task["attempts"])
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_task_that_fails_twice_succeeds_at_its_third_attempt_and_keeps_both_failures():
@@ -143,7 +143,7 @@ def test_an_attempt_ends_at_its_timeout(function, mark):
     if function != "nap":
         for each in marks(Path(mark)):
             eventually(lambda pid=each.pid: not is_alive(pid), timeout=1)
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_child_that_was_killed_is_replaced(mark):
@@ -174,7 +174,7 @@ def test_a_cancel_ends_a_running_task_within_a_second(function, mark):
     task = batch.task()
     assert (task["status"], task["error_kind"], task["attempt"]) == ("cancelled", "cancelled", 1)
     assert [each["outcome"] for each in task["attempts"]] == ["cancelled"]
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_cancelled_task_can_be_retried_and_counts_its_attempts_on(mark):
@@ -186,7 +186,7 @@ def test_a_cancelled_task_can_be_retried_and_counts_its_attempts_on(mark):
     run("cancel", batch=batch.id)
     batch.wait()
     assert [each["number"] for each in batch.task()["attempts"]] == [1, 2]
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_function_that_swallows_its_cancellation_is_recorded_as_cancelled_all_the_same(steady):
@@ -220,7 +220,7 @@ def test_a_function_that_ends_its_process_fails_after_exactly_its_retries_and_na
     assert CAUSES[how] in task["error"]
     assert len(marks(Path(mark))) == 2
     assert submit(item("sync_ok")).wait().statuses() == ["completed"]  # the worker goes on
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 @pytest.mark.parametrize("function", ["raises_odd", "sync_raises_odd"])
@@ -248,7 +248,7 @@ def test_whatever_is_raised_ends_as_a_failure_that_says_what_it_was(function, wh
     assert (task["status"], task["attempt"]) == ("failed", 1)
     assert task["error"] and len(task["error"]) < 10_000
     assert kind is None or task["error_kind"] == kind, task["error"]
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 @pytest.mark.parametrize("function", ["raises_odd", "sync_raises_odd"])
@@ -258,7 +258,7 @@ def test_a_senseless_retry_after_harms_nobody_else(function, what, steady):
     batch = submit(item(function, what=f"retry_after_{what}", max_retries=1, retry_delay=0)).wait_retried()
     run("cancel", batch=batch.id)
     assert bystander.wait().tasks()[0]["attempt"] == 1
-    assert_true_to_itself(batch.wait().id)
+    assert_consistent(batch.wait().id)
 
 
 @pytest.mark.parametrize("function", ["gives", "sync_gives"])
@@ -270,7 +270,7 @@ def test_a_strange_result_is_kept(function, what):
     kept = {"nan": [None, None], "nul": "a\x00b", "set": [1], "surrogate": "half a \\ud83d face"}
     if what in kept:
         assert task["result"] == kept[what]
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 @pytest.mark.parametrize("function", ["gives", "sync_gives"])
@@ -307,7 +307,7 @@ def test_stop_lets_running_tasks_end_and_starts_nothing_more(mark):
     assert batch.counts() == {"queued": 8, "running": 0, "completed": 2, "failed": 0, "cancelled": 0}
     run("start", batch=batch.id, max_concurrent=8)
     assert {task["attempt"] for task in batch.wait().tasks()} == {1}
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_forced_stop_kills_and_puts_back_without_charging(mark):
@@ -323,7 +323,7 @@ def test_a_forced_stop_kills_and_puts_back_without_charging(mark):
     plain = {m.pid for m in marks(Path(mark)) if m.number > 1} & set(pids)
     eventually(lambda: not any(map(is_alive, plain)), timeout=1)
     run("cancel", batch=batch.id)
-    assert_true_to_itself(batch.wait().id)
+    assert_consistent(batch.wait().id)
 
 
 # --- afterwards -----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from executor.models import BatchFrame, TaskAttempt
-from tests.support.batches import assert_true_to_itself, item, marks, most_at_once, run, submit
+from tests.support.batches import assert_consistent, item, marks, most_at_once, run, submit
 
 SLOTS = 5
 
@@ -25,7 +25,7 @@ def test_one_commit_serves_more_short_tasks_than_there_are_slots(transactional_d
     assert batch.counts()["completed"] == 600
     frames = BatchFrame.objects.filter(batch_id=batch.id).count()
     assert frames < 600 / SLOTS / 2, "each commit served its slots and no more"
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_no_more_than_the_slots_run_at_once_when_long_tasks_follow_short_ones(transactional_db, mark):
@@ -33,7 +33,7 @@ def test_no_more_than_the_slots_run_at_once_when_long_tasks_follow_short_ones(tr
     batch = submit(*short, *long, *short, max_concurrent=500).wait()
     assert batch.counts()["completed"] == 412
     assert most_at_once(marks(Path(mark))) == SLOTS
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_what_waits_behind_long_tasks_goes_back_uncharged(transactional_db, mark):
@@ -45,7 +45,7 @@ def test_what_waits_behind_long_tasks_goes_back_uncharged(transactional_db, mark
     assert {task["status"] for task in tasks} == {"completed"} and not any(task["retry_count"] for task in tasks)
     released = TaskAttempt.objects.filter(task__batch_id=batch.id)
     assert released.exists() and set(released.values_list("outcome", flat=True)) == {"released"}
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_claim_that_waits_in_the_worker_is_cancelled_like_any_other(transactional_db, mark):
@@ -55,4 +55,4 @@ def test_a_claim_that_waits_in_the_worker_is_cancelled_like_any_other(transactio
     batch.wait_running(SLOTS)
     run("cancel", batch=batch.id)
     assert batch.wait(timeout=5).counts()["cancelled"] >= 30 - SLOTS
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from executor.models import WorkerNode
 from tests.process.conftest import FAST
-from tests.support.batches import assert_true_to_itself, is_alive, item, marks, processes_with, run, submit
+from tests.support.batches import assert_consistent, is_alive, item, marks, processes_with, run, submit
 from tests.support.waiting import eventually
 
 GRACE = 1.0
@@ -43,7 +43,7 @@ def test_sigterm_lets_short_tasks_end_and_releases_long_ones_uncharged(worker, m
     assert not any(task["attempt"] for task in tasks[4:]), "a task was started after the signal"
     assert one.node().state == WorkerNode.State.STOPPED
     eventually(lambda: not everything_of(one), timeout=2, what="no process is left")
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_what_was_released_runs_at_once_on_another_worker(worker):
@@ -55,7 +55,7 @@ def test_what_was_released_runs_at_once_on_another_worker(worker):
     assert [(task["worker"], task["attempt"]) for task in batch.tasks()] == [(other.worker_name, 2)]
     run("cancel", batch=batch.id)
     batch.wait()
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_an_idle_worker_ends_at_once(worker):
@@ -77,7 +77,7 @@ def test_a_second_signal_releases_at_once(worker):
     assert time.monotonic() - asked < 3
     assert batch.statuses() == ["queued", "queued"] and not any(task["retry_count"] for task in batch.tasks())
     eventually(lambda: not everything_of(one), timeout=2)
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_signal_to_the_whole_group_ends_it_as_gently(worker, mark):
@@ -87,7 +87,7 @@ def test_a_signal_to_the_whole_group_ends_it_as_gently(worker, mark):
     eventually(lambda: starts(mark))
     os.killpg(one.pid, signal.SIGTERM)
     assert one.process.wait(10) == 0
-    assert batch.statuses() == ["completed"], batch.told()
+    assert batch.statuses() == ["completed"], batch.describe()
 
 
 def test_a_signal_during_the_start_ends_it_cleanly(worker):
@@ -107,7 +107,9 @@ def test_a_killed_worker_leaves_no_process_and_its_tasks_run_again_elsewhere(wor
     eventually(lambda: not everything_of(first), timeout=2, what="no process of the dead worker is left")
     assert not is_alive(grandchild)
     second = start(worker)
-    eventually(lambda: batch.counts()["running"] == 2 and batch.statuses()[2] == "failed", timeout=10, told=batch.told)
+    eventually(
+        lambda: batch.counts()["running"] == 2 and batch.statuses()[2] == "failed", timeout=10, describe=batch.describe
+    )
     task = batch.task(1)
     assert (task["worker"], task["attempt"], task["retry_count"]) == (second.worker_name, 2, 1)
     assert [(each["outcome"], each["error_kind"]) for each in task["attempts"]] == [("failed", "worker_lost")]
@@ -115,7 +117,7 @@ def test_a_killed_worker_leaves_no_process_and_its_tasks_run_again_elsewhere(wor
     assert (batch.task(3)["error_kind"], batch.task(3)["attempt"]) == ("worker_lost", 1)
     assert first.node().state == WorkerNode.State.DEAD
     run("cancel", batch=batch.id)
-    assert_true_to_itself(batch.wait().id)
+    assert_consistent(batch.wait().id)
 
 
 def test_a_task_that_kills_its_worker_every_time_ends_failed(worker, mark):
@@ -131,7 +133,7 @@ def test_a_task_that_kills_its_worker_every_time_ends_failed(worker, mark):
     assert [each["worker"] for each in task["attempts"]] == [one.worker_name for one in workers[:2]]
     assert other.wait().statuses() == ["completed"]
     assert workers[2].alive and len(starts(mark)) == 2
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_sleeper_is_refused_and_comes_back_under_a_new_name_and_works(worker, mark):
@@ -144,7 +146,9 @@ def test_a_sleeper_is_refused_and_comes_back_under_a_new_name_and_works(worker, 
     other = start(worker)
     eventually(lambda: sleeper.node().state == WorkerNode.State.DEAD, timeout=10)
     eventually(
-        lambda: [task["worker"] for task in batch.tasks()] == [other.worker_name] * 2, timeout=6, told=batch.told
+        lambda: [task["worker"] for task in batch.tasks()] == [other.worker_name] * 2,
+        timeout=6,
+        describe=batch.describe,
     )
     # Work for it to stumble into when it wakes under its old name; nothing of it may be charged.
     more = submit(*[item("nap", seconds=0.05, max_retries=0) for _ in range(40)], max_concurrent=2)
@@ -153,7 +157,7 @@ def test_a_sleeper_is_refused_and_comes_back_under_a_new_name_and_works(worker, 
     eventually(lambda: batch.statuses() == ["completed", "running"])
     assert [(task["attempt"], task["worker"]) for task in batch.tasks()] == [(2, other.worker_name)] * 2
     run("cancel", batch=batch.id)
-    assert {task["status"] for task in more.wait().tasks()} == {"completed"}, more.told()
+    assert {task["status"] for task in more.wait().tasks()} == {"completed"}, more.describe()
     other.terminate(timeout=10)
     after = submit(*[item("nap", seconds=0.5) for _ in range(4)], max_concurrent=4).wait()
     names = {task["worker"] for task in after.tasks()}
@@ -162,7 +166,7 @@ def test_a_sleeper_is_refused_and_comes_back_under_a_new_name_and_works(worker, 
     ended = [task["completed_at"] for task in after.tasks()]
     assert max(started) < min(ended), "it came back with fewer slots"
     for each in (batch, more, after):
-        assert_true_to_itself(each.wait().id)
+        assert_consistent(each.wait().id)
 
 
 def test_two_workers_share_a_batch(worker, mark):
@@ -171,7 +175,7 @@ def test_two_workers_share_a_batch(worker, mark):
     by = [task["worker"] for task in batch.tasks()]
     assert {by.count(one.worker_name) for one in pair} != {0, 40} and min(map(by.count, set(by))) >= 10
     assert len(starts(mark)) == 40
-    assert_true_to_itself(batch.id)
+    assert_consistent(batch.id)
 
 
 def test_a_worker_whose_loop_is_blocked_past_a_timeout_ends_so_that_others_go_on(worker, mark):
@@ -184,4 +188,4 @@ def test_a_worker_whose_loop_is_blocked_past_a_timeout_ends_so_that_others_go_on
     assert bad.wait(timeout=10).task()["error_kind"] == "worker_lost"
     assert neighbour.wait().statuses() == ["completed"]
     for each in (bad, neighbour):
-        assert_true_to_itself(each.id)
+        assert_consistent(each.id)

@@ -99,7 +99,7 @@ def test_a_short_one_leaves_numbers_alone(one):
 
 
 def test_one_that_the_worker_does_not_know_fails_the_task_and_names_it(one):
-    task = submit(item("code_execution", code="print(1)", stdin=secret("NOBODYS"))).wait().task()
+    task = submit(item("code_execution", code="print(1)", stdin=secret("UNKNOWN_ID"))).wait().task()
     assert (task["status"], task["error_kind"], task["attempt"]) == ("failed", "secret_missing", 1)
     assert "BATCH_SECRET_NOBODYS" in task["error"]
 

@@ -3,11 +3,11 @@
 import pytest
 
 from executor.models import Batch
-from tests.queue.consistency import assert_consistent_batch
+from tests.support.batches import assert_consistent
 
 
 @pytest.fixture(autouse=True)
 def _balanced(db):
     yield
     for batch_id in Batch.objects.values_list("pk", flat=True):
-        assert_consistent_batch(batch_id)
+        assert_consistent(batch_id)

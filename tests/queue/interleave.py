@@ -39,14 +39,14 @@ class Rival(threading.Thread):
             raise self.error
         return self.result
 
-    def still_waits(self, seconds: float = 0.3) -> bool:
+    def is_blocked(self, seconds: float = 0.3) -> bool:
         """Whether it has not ended within that time."""
         super().join(seconds)
         return self.is_alive()
 
 
 @contextmanager
-def rival_goes_first(act: Callable, *, after: str = "", before: str = "") -> Iterator[Rival]:
+def run_between(act: Callable, *, after: str = "", before: str = "") -> Iterator[Rival]:
     """Run `act` once on another connection, to its end, between two statements of this one.
 
     It runs just after the first statement with the text `after`, which must be outside a transaction, or just before

@@ -28,7 +28,7 @@ from tests.factories import (
     ticket_for,
     tickets_out,
 )
-from tests.queue.consistency import assert_consistent_batch
+from tests.support.batches import assert_consistent
 
 STEPS = 150
 
@@ -75,13 +75,13 @@ class Anything:
         stray += [ticket._replace(attempt=ticket.attempt - 1) for ticket in stray]
         tickets += self.chance.choice([[], tickets, stray])
         if tickets:
-            held += worker.redeem(*tickets)
+            held += worker.claim_tickets(*tickets)
 
-    def settle(self):
+    def record(self):
         worker, held = self.a_worker()
         part = [held.pop(self.chance.randrange(len(held))) for _ in range(min(len(held), self.chance.randint(1, 4)))]
         if part:
-            assert worker.settle(*map(self.an_outcome, part)) == len(part), "a live claim was refused"
+            assert worker.record(*map(self.an_outcome, part)) == len(part), "a live claim was refused"
 
     def crash(self):
         if len(self.workers) > 1:
@@ -96,7 +96,7 @@ class Anything:
         for worker, held in dead:
             before = self.everything()
             if held:
-                assert worker.settle(*map(self.an_outcome, held)) == 0
+                assert worker.record(*map(self.an_outcome, held)) == 0
             assert self.everything() == before
             self.ghosts.remove((worker, held))
 
@@ -142,7 +142,7 @@ class Anything:
     def clear(self):
         self.on_some("clear", renews=True)
 
-    def prioritise(self):
+    def set_priority(self):
         self.on_some("set_priority", self.chance.choice([*Priority]))
 
     # --- how ---
@@ -176,7 +176,7 @@ class Anything:
 
     def check(self):
         for batch in self.batches:
-            assert_consistent_batch(batch.pk)
+            assert_consistent(batch.pk)
             running = batch.tasks.filter(status=TaskStatus.RUNNING).count()
             assert running <= self.limit[batch.pk], "more run than ever was allowed since the last calm"
             self.limit[batch.pk] = max(running, Batch.objects.get(pk=batch.pk).max_concurrent)
@@ -199,7 +199,7 @@ class Anything:
             self.repair()
             self.ghost_speaks()
             for worker, held in self.workers.values():
-                held += worker.redeem(*tickets) if (tickets := tickets_out(*self.batches)) else []
+                held += worker.claim_tickets(*tickets) if (tickets := tickets_out(*self.batches)) else []
                 worker.complete(*held) if held else None
                 held.clear()
             self.check()
@@ -211,7 +211,7 @@ class Anything:
 EVENTS = {
     "claim": 10, "settle": 8, "tasks_come": 3, "start": 2, "stop": 1, "cancel": 1, "retry": 1.5, "clear": 0.7,
     "crash": 0.7, "worker_comes": 1, "repair": 1.5, "ghost_speaks": 1, "time_passes": 1, "tickets_are_lost": 0.5,
-    "change_limit": 0.7, "prioritise": 0.7,
+    "change_limit": 0.7, "set_priority": 0.7,
 }  # fmt: skip
 
 

@@ -25,10 +25,10 @@ def batch():
     """Two tasks ran: one failed once and then completed, one was completed at once."""
     batch, _ = running_batch(3, 2, max_concurrent=2)
     worker = FakeWorker()
-    first, second = worker.take(batch)
+    first, second = worker.claim(batch)
     worker.fail(first)
     worker.complete(second)
-    worker.complete(*worker.take(batch))
+    worker.complete(*worker.claim(batch))
     assert not broken(batch)
     return batch
 

@@ -17,9 +17,9 @@ from tests.factories import (
     failed,
     make_batch,
     new_task,
-    now_of,
     numbers,
     released,
+    reload,
     running_batch,
     start,
     stop,
@@ -27,7 +27,7 @@ from tests.factories import (
     ticket_for,
     tickets_out,
 )
-from tests.queue.consistency import status_history
+from tests.queue.history import status_history
 
 
 def _state(batch) -> str:
@@ -53,19 +53,19 @@ def test_an_open_batch_issues_no_ticket_and_lets_none_be_redeemed():
     batch = make_batch()
     [task] = add_tasks(batch)
     assert tickets_out(batch) == []
-    assert FakeWorker().redeem(ticket_for(task)) == []
+    assert FakeWorker().claim_tickets(ticket_for(task)) == []
 
 
 def test_a_batch_is_finished_with_its_last_task_and_not_before():
     batch, _ = running_batch(2, 2, 2, max_retries=0)
     worker = FakeWorker()
-    one, two, three = worker.take(batch)
+    one, two, three = worker.claim(batch)
     worker.complete(one)
     worker.fail(two)
     assert _state(batch) == "running"
-    cancel(now_of(three))
+    cancel(reload(three))
     assert _state(batch) == "running"
-    worker.settle(cancelled(three))
+    worker.record(cancelled(three))
     assert _state(batch) == "finished"
 
 
@@ -76,7 +76,7 @@ def test_adding_to_a_finished_batch_opens_it_again():
     assert (_state(batch), tickets_out(batch)) == ("open", [])
     start(batch)
     worker = FakeWorker()
-    assert numbers(worker.take(batch)) == [2, 3]
+    assert numbers(worker.claim(batch)) == [2, 3]
 
 
 def test_starting_a_finished_batch_leaves_it_finished():
@@ -88,7 +88,7 @@ def test_starting_a_finished_batch_leaves_it_finished():
 def test_adding_to_a_running_batch_goes_out_at_once():
     batch, _ = running_batch(2, max_concurrent=5)
     add_tasks(batch, 2)
-    assert len(FakeWorker().take(batch)) == 3
+    assert len(FakeWorker().claim(batch)) == 3
 
 
 def test_a_second_start_changes_the_limit_and_nothing_else():
@@ -96,7 +96,7 @@ def test_a_second_start_changes_the_limit_and_nothing_else():
     began = Batch.objects.get(pk=batch.pk).stats.start_time
     start(batch, 4)
     assert Batch.objects.get(pk=batch.pk).stats.start_time == began
-    assert len(FakeWorker().take(batch)) == 4
+    assert len(FakeWorker().claim(batch)) == 4
 
 
 def test_numbers_go_on_after_a_clear():
@@ -144,11 +144,11 @@ def test_after_a_stop_nothing_is_dispatched_and_nothing_claimed():
     batch, tasks = running_batch(*[2] * 6, max_concurrent=3)
     worker = FakeWorker()
     out = tickets_out(batch)
-    [running] = worker.redeem(out[0])
+    [running] = worker.claim_tickets(out[0])
     stop(batch)
     assert _state(batch) == "stopping"
-    assert worker.redeem(*out) == []
-    assert worker.redeem(*[ticket_for(task) for task in tasks]) == []
+    assert worker.claim_tickets(*out) == []
+    assert worker.claim_tickets(*[ticket_for(task) for task in tasks]) == []
     assert tickets_out(batch) == []
     worker.complete(running)
     assert (_state(batch), tickets_out(batch)) == ("stopped", [])
@@ -160,10 +160,10 @@ def test_after_a_stop_nothing_is_dispatched_and_nothing_claimed():
 def test_a_stopped_batch_goes_on_where_it_was():
     batch, _ = running_batch(*[2] * 4, max_concurrent=2)
     worker = FakeWorker()
-    worker.complete(*worker.take(batch, slots=1))
+    worker.complete(*worker.claim(batch, slots=1))
     stop(batch)
     start(batch)
-    while claimed := worker.take(batch):
+    while claimed := worker.claim(batch):
         worker.complete(*claimed)
     assert _state(batch) == "finished"
     assert batch.tasks.filter(status="completed", attempt=1).count() == 4
@@ -178,33 +178,33 @@ def test_a_batch_without_running_tasks_is_stopped_at_once():
 def test_a_retry_that_comes_after_the_stop_waits_for_the_start():
     batch, _ = running_batch(retry_delay=0)
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     stop(batch)
     worker.fail(claimed)
     assert (_state(batch), tickets_out(batch)) == ("stopped", [])
     start(batch)
-    assert len(worker.take(batch)) == 1
+    assert len(worker.claim(batch)) == 1
 
 
 def test_a_forced_stop_tells_workers_to_give_tasks_back_and_charges_nothing():
     batch, [task] = running_batch(max_retries=0)
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     stop(batch, force=True)
     batch.refresh_from_db()
     assert (batch.state, batch.stop_forced) == ("stopping", True)
-    worker.settle(released(claimed))
-    task = now_of(task)
+    worker.record(released(claimed))
+    task = reload(task)
     assert (_state(batch), task.status, task.retry_count) == ("stopped", "queued", 0)
     start(batch)
     batch.refresh_from_db()
     assert not batch.stop_forced
-    assert worker.complete(*worker.take(batch)) == 1
+    assert worker.complete(*worker.claim(batch)) == 1
 
 
 def test_a_stop_can_be_made_a_forced_one_and_not_the_other_way_round():
     batch, _ = running_batch()
-    FakeWorker().take(batch)
+    FakeWorker().claim(batch)
     for force, expected in ((False, False), (True, True), (False, True)):
         stop(batch, force=force)
         assert Batch.objects.get(pk=batch.pk).stop_forced == expected
@@ -221,12 +221,12 @@ def test_stopping_what_does_not_run_changes_nothing(status):
 def test_a_stopping_batch_that_is_started_again_lets_its_running_tasks_be():
     batch, _ = running_batch(2, 2, max_concurrent=1)
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     stop(batch)
     start(batch)
     assert _state(batch) == "running"
     assert worker.complete(claimed) == 1
-    assert worker.complete(*worker.take(batch)) == 1
+    assert worker.complete(*worker.claim(batch)) == 1
 
 
 # --- cancel ----------------------------------------------------------------------------------------------------
@@ -236,20 +236,20 @@ def test_a_queued_task_is_cancelled_at_once_and_its_ticket_is_void():
     batch, [task, _] = running_batch(2, 2, max_concurrent=1)
     ticket = ticket_for(task)
     assert cancel(task) == (1, 0)
-    task = now_of(task)
+    task = reload(task)
     assert (task.status, task.error_kind, task.attempt) == ("cancelled", "cancelled", 0)
-    assert FakeWorker().redeem(ticket) == []
-    assert numbers(FakeWorker().take(batch)) == [2], "the slot goes to the next one"
+    assert FakeWorker().claim_tickets(ticket) == []
+    assert numbers(FakeWorker().claim(batch)) == [2], "the slot goes to the next one"
 
 
 def test_a_running_task_is_asked_to_end_and_cancelled_when_it_did():
     batch, [task] = running_batch()
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     assert cancel(task) == (0, 1)
-    assert now_of(task).status == TaskStatus.RUNNING
-    assert now_of(task).cancel_requested_at
-    assert worker.settle(cancelled(claimed)) == 1
+    assert reload(task).status == TaskStatus.RUNNING
+    assert reload(task).cancel_requested_at
+    assert worker.record(cancelled(claimed)) == 1
     assert status_history(task) == ["queued", "running", "cancelled"]
 
 
@@ -257,10 +257,10 @@ def test_a_running_task_is_asked_to_end_and_cancelled_when_it_did():
 def test_a_cancel_wins_whatever_the_attempt_says_afterwards(outcome):
     batch, [task] = running_batch(max_retries=3)
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     cancel(task)
-    assert worker.settle(outcome(claimed)) == 1
-    task = now_of(task)
+    assert worker.record(outcome(claimed)) == 1
+    task = reload(task)
     assert (task.status, task.error_kind, task.result) == ("cancelled", "cancelled", None)
     assert _state(batch) == "finished"
 
@@ -275,7 +275,7 @@ def test_a_cancel_that_comes_after_the_end_changes_nothing():
 
 def test_a_second_cancel_counts_nothing():
     batch, [task] = running_batch()
-    FakeWorker().take(batch)
+    FakeWorker().claim(batch)
     assert cancel(task) == (0, 1)
     assert cancel(task) == (0, 0)
 
@@ -283,9 +283,9 @@ def test_a_second_cancel_counts_nothing():
 def test_a_task_that_waits_for_its_retry_is_cancelled_for_good():
     batch, [task] = running_batch(retry_delay=1000)
     worker = FakeWorker()
-    worker.fail(*worker.take(batch))
+    worker.fail(*worker.claim(batch))
     assert cancel(task) == (1, 0)
-    assert now_of(task).run_after is None
+    assert reload(task).run_after is None
     assert _state(batch) == "finished"
 
 
@@ -304,8 +304,8 @@ def test_clear_takes_what_is_over_with_its_attempts_and_leaves_the_rest():
     over = [task_in(status, batch, worker) for status in ("completed", "failed", "cancelled", "completed")]
     [running], [waiting] = add_tasks(batch), add_tasks(batch)
     start(batch)
-    [claimed] = worker.redeem(ticket_for(running))
-    assert clear(*over, now_of(claimed), waiting) == 4
+    [claimed] = worker.claim_tickets(ticket_for(running))
+    assert clear(*over, reload(claimed), waiting) == 4
     assert set(batch.tasks.values_list("status", flat=True)) == {"running", "queued"}
     assert not TaskAttempt.objects.exists()
     assert [status_history(task)[-1] for task in over] == ["cleared"] * 4
@@ -317,10 +317,10 @@ def test_clear_takes_the_time_of_what_went_out_of_the_books():
     worker = FakeWorker()
     add_tasks(batch, 3)
     start(batch)
-    claimed = worker.take(batch)
+    claimed = worker.claim(batch)
     for seconds, task in zip((0.1, 0.2, 0.7), claimed, strict=True):
         worker.complete(task, execution_time=seconds)
-    clear(now_of(claimed[2]))
+    clear(reload(claimed[2]))
     assert Batch.objects.get(pk=batch.pk).stats.total_execution_time == pytest.approx(0.3)
 
 

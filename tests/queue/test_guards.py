@@ -15,13 +15,13 @@ from tests.factories import (
     cancelled,
     completed,
     failed,
-    now_of,
     released,
+    reload,
     running_batch,
     ticket_for,
     tickets_out,
 )
-from tests.queue.consistency import status_history
+from tests.queue.history import status_history
 
 
 def _everything():
@@ -39,9 +39,9 @@ each_outcome = pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOME
 @each_outcome
 def test_a_worker_cannot_end_what_another_one_holds(outcome):
     batch, _ = running_batch()
-    [claimed] = FakeWorker().take(batch)
+    [claimed] = FakeWorker().claim(batch)
     before = _everything()
-    assert FakeWorker().settle(outcome(claimed)) == 0
+    assert FakeWorker().record(outcome(claimed)) == 0
     assert _everything() == before
 
 
@@ -49,16 +49,16 @@ def test_a_worker_cannot_end_what_another_one_holds(outcome):
 def test_a_stale_worker_cannot_end_a_task_that_was_rescued_and_claimed_again(outcome):
     batch, _ = running_batch()
     sleeper, heir = FakeWorker(), FakeWorker()
-    [old] = sleeper.take(batch)
+    [old] = sleeper.claim(batch)
     sleeper.fall_silent()
     rescue_lost_workers()
-    [new] = heir.take(batch)
+    [new] = heir.claim(batch)
     assert new.attempt == old.attempt + 1
     before = _everything()
-    assert sleeper.settle(outcome(old)) == 0
+    assert sleeper.record(outcome(old)) == 0
     assert _everything() == before
     assert heir.complete(new) == 1
-    assert now_of(new).result == "attempt 2"
+    assert reload(new).result == "attempt 2"
 
 
 @each_outcome
@@ -66,11 +66,11 @@ def test_a_worker_cannot_end_a_newer_attempt_of_its_own_with_an_older_one(outcom
     """The same name, so that only the attempt tells the two apart."""
     batch, _ = running_batch()
     worker = FakeWorker()
-    [old] = worker.take(batch)
+    [old] = worker.claim(batch)
     worker.release(old)
-    [new] = worker.take(batch)
+    [new] = worker.claim(batch)
     before = _everything()
-    assert worker.settle(outcome(old)) == 0
+    assert worker.record(outcome(old)) == 0
     assert _everything() == before
     assert worker.complete(new) == 1
 
@@ -80,12 +80,12 @@ def test_a_worker_cannot_end_a_newer_attempt_of_its_own_with_an_older_one(outcom
 def test_a_stale_outcome_in_the_same_commit_does_not_hide_the_right_one(outcome, first):
     batch, _ = running_batch()
     worker = FakeWorker()
-    [old] = worker.take(batch)
+    [old] = worker.claim(batch)
     worker.release(old)
-    [new] = worker.take(batch)
+    [new] = worker.claim(batch)
     outcomes = [outcome(old), completed(new, execution_time=2.0)]
-    assert worker.settle(*(outcomes if first else outcomes[::-1])) == 1
-    task = now_of(new)
+    assert worker.record(*(outcomes if first else outcomes[::-1])) == 1
+    task = reload(new)
     assert (task.status, task.result, task.execution_time) == ("completed", "attempt 2", 2.0)
 
 
@@ -94,28 +94,28 @@ def test_a_stale_outcome_in_the_same_commit_does_not_hide_the_right_one(outcome,
 def test_an_attempt_ends_once(outcome, again):
     batch, _ = running_batch(max_retries=0)
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
-    assert worker.settle(outcome(claimed)) == 1
+    [claimed] = worker.claim(batch)
+    assert worker.record(outcome(claimed)) == 1
     before = _everything()
-    assert worker.settle(again(claimed)) == 0
+    assert worker.record(again(claimed)) == 0
     assert _everything() == before
 
 
 def test_the_same_outcome_twice_in_one_commit_counts_once():
     batch, _ = running_batch()
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
-    assert worker.settle(completed(claimed), completed(claimed)) == 1
-    assert now_of(claimed).status == TaskStatus.COMPLETED
+    [claimed] = worker.claim(batch)
+    assert worker.record(completed(claimed), completed(claimed)) == 1
+    assert reload(claimed).status == TaskStatus.COMPLETED
 
 
 def test_a_ticket_given_twice_starts_one_attempt():
     _, [task] = running_batch()
     ticket = ticket_for(task)
     one, other = FakeWorker(), FakeWorker()
-    assert len(one.redeem(ticket, ticket)) == 1
+    assert len(one.claim_tickets(ticket, ticket)) == 1
     before = _everything()
-    assert other.redeem(ticket) == one.redeem(ticket) == []
+    assert other.claim_tickets(ticket) == one.claim_tickets(ticket) == []
     assert _everything() == before
 
 
@@ -123,12 +123,12 @@ def test_a_ticket_for_an_attempt_that_is_over_or_to_come_starts_nothing():
     batch, [task] = running_batch()
     worker = FakeWorker()
     old = ticket_for(task)
-    worker.release(*worker.take(batch))
+    worker.release(*worker.claim(batch))
     before = _everything()
-    assert worker.redeem(old) == []
-    assert worker.redeem(old._replace(attempt=old.attempt + 2)) == []
+    assert worker.claim_tickets(old) == []
+    assert worker.claim_tickets(old._replace(attempt=old.attempt + 2)) == []
     assert _everything() == before
-    assert len(worker.redeem(ticket_for(task))) == 1
+    assert len(worker.claim_tickets(ticket_for(task))) == 1
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["stale first", "stale last"])
@@ -136,9 +136,9 @@ def test_a_stale_ticket_beside_the_right_one_does_not_hide_it(first):
     batch, [task] = running_batch()
     worker = FakeWorker()
     old = ticket_for(task)
-    worker.release(*worker.take(batch))
+    worker.release(*worker.claim(batch))
     pair = [old, ticket_for(task)]
-    claimed = worker.redeem(*(pair if first else pair[::-1]))
+    claimed = worker.claim_tickets(*(pair if first else pair[::-1]))
     assert [each.attempt for each in claimed] == [2]
 
 
@@ -151,25 +151,25 @@ def test_unknown_tickets_are_dropped():
         good._replace(batch_id=uuid.uuid4()),
     ]
     before = _everything()
-    assert FakeWorker().redeem(*unknown) == []
+    assert FakeWorker().claim_tickets(*unknown) == []
     assert _everything() == before
-    assert len(FakeWorker().redeem(*unknown, good)) == 1
+    assert len(FakeWorker().claim_tickets(*unknown, good)) == 1
 
 
 def test_a_ticket_of_another_batch_starts_nothing():
     _, [task] = running_batch()
     other, _ = running_batch()
     ticket = ticket_for(task)._replace(batch_id=other.pk)
-    assert FakeWorker().redeem(ticket) == []
-    assert now_of(task).status == TaskStatus.QUEUED
+    assert FakeWorker().claim_tickets(ticket) == []
+    assert reload(task).status == TaskStatus.QUEUED
 
 
 def test_an_outcome_for_a_batch_that_is_gone_is_refused():
     batch, _ = running_batch()
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     gone = replace(completed(claimed), claim=claimed.claim._replace(batch_id=uuid.uuid4()))
-    assert worker.settle(gone) == 0
+    assert worker.record(gone) == 0
     assert worker.complete(claimed) == 1
 
 
@@ -178,7 +178,7 @@ def test_attempts_are_counted_up_and_never_down():
     worker = FakeWorker()
     seen = []
     for end in (worker.release, worker.fail, worker.release, worker.complete):
-        [claimed] = worker.take(batch)
+        [claimed] = worker.claim(batch)
         seen.append(claimed.attempt)
         end(claimed)
     assert seen == [1, 2, 3, 4]
@@ -199,19 +199,19 @@ def _tell(worker, task, value):
 def test_a_running_task_tells_its_progress_until_it_ends():
     batch, [task] = running_batch()
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     _tell(worker, claimed, [1, 4, "first of four"])
-    assert now_of(task).progress == [1, 4, "first of four"]
+    assert reload(task).progress == [1, 4, "first of four"]
     worker.complete(claimed)
-    assert now_of(task).progress is None
+    assert reload(task).progress is None
 
 
 def test_nobody_tells_the_progress_of_what_he_does_not_hold():
     batch, _ = running_batch()
     worker, stranger = FakeWorker(), FakeWorker()
-    [old] = worker.take(batch)
+    [old] = worker.claim(batch)
     worker.release(old)
-    [new] = worker.take(batch)
+    [new] = worker.claim(batch)
     before = _everything()
     _tell(worker, old, [1, 2, "stale"])
     _tell(stranger, new, [1, 2, "not mine"])

@@ -7,12 +7,23 @@ from executor.domain.states import FINAL, MOVES, Priority, TaskStatus
 from executor.models import BatchTask
 from executor.queue.dispatch import open_batches
 from executor.queue.repair import rescue_lost_workers
-from tests.factories import FakeWorker, add_tasks, cancel, clear, make_batch, retry, start, task_in, these, ticket_for
-from tests.queue.consistency import status_history
+from tests.factories import (
+    FakeWorker,
+    add_tasks,
+    cancel,
+    clear,
+    make_batch,
+    retry,
+    select_tasks,
+    start,
+    task_in,
+    ticket_for,
+)
+from tests.queue.history import status_history
 
 
 def _claim(task, worker):
-    worker.redeem(ticket_for(task))
+    worker.claim_tickets(ticket_for(task))
 
 
 def _end(task, outcome, *values):
@@ -97,7 +108,7 @@ def test_a_verb_moves_a_task_as_the_table_says_and_no_other(name, status, retrie
 @pytest.mark.parametrize("status", TaskStatus.values)
 def test_only_a_queued_task_gets_a_ticket(status):
     task, _ = _placed(status)
-    these([task]).update(dispatched_at=None)
+    select_tasks([task]).update(dispatched_at=None)
     with open_batches([task.batch_id]) as queue:
         batch = queue.batch(task.batch_id)
         queue.dispatch(batch, [Candidate(task.pk, task.attempt, task.priority, task.number)])
@@ -115,7 +126,9 @@ def test_only_a_final_task_can_be_cleared(status):
 def test_only_a_queued_task_changes_its_priority(status):
     task, _ = _placed(status)
     with open_batches([task.batch_id]) as queue:
-        assert queue.set_priority(task.batch_id, these([task]), Priority.CRITICAL) == (status == TaskStatus.QUEUED)
+        assert queue.set_priority(task.batch_id, select_tasks([task]), Priority.CRITICAL) == (
+            status == TaskStatus.QUEUED
+        )
     assert (_row(task)["priority"] == Priority.CRITICAL) == (status == TaskStatus.QUEUED)
 
 

@@ -27,7 +27,7 @@ def large(db):
     with BatchQueue([old.pk]) as open_queue:
         open_queue.cancel(old.pk, old.tasks.all())
     start(batch)
-    FakeWorker().take(batch, slots=20)
+    FakeWorker().claim(batch, slots=20)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return batch
@@ -67,7 +67,7 @@ def test_dispatch_reads_its_partial_indexes(large):
 
 def test_a_round_of_repair_never_reads_the_whole_table(large):
     worker = FakeWorker()
-    worker.take(large, slots=10)
+    worker.claim(large, slots=10)
     worker.fall_silent()
     large.tasks.filter(pk__in=large.tasks.filter(status="queued", dispatched_at=None).values("pk")[:10]).update(
         run_after=large.created_at

@@ -15,16 +15,16 @@ from tests.factories import (
     cancel,
     make_batch,
     new_task,
-    now_of,
+    reload,
     running_batch,
+    select_tasks,
     start,
     task_in,
-    these,
     ticket_for,
     tickets_out,
 )
-from tests.queue.consistency import status_history
-from tests.queue.interleave import PATIENCE, Rival, rival_goes_first
+from tests.queue.history import status_history
+from tests.queue.interleave import PATIENCE, Rival, run_between
 from tests.queue.test_rescue import _age_tickets
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,9 +40,9 @@ def test_a_claim_waits_for_another_one_and_then_finds_the_slot_taken():
     one, other = FakeWorker(), FakeWorker()
     mine, theirs = ticket_for(first), ticket_for(second)
     with open_batches([batch.pk]) as queue:
-        rival = Rival(lambda: other.redeem(theirs))
+        rival = Rival(lambda: other.claim_tickets(theirs))
         rival.start()
-        assert rival.still_waits()
+        assert rival.is_blocked()
         assert len(queue.claim_tickets([mine], one.name)) == 1
     assert rival.join() == []
 
@@ -51,21 +51,21 @@ def test_a_claim_that_waited_for_a_stop_sees_it():
     batch, [task] = running_batch()
     worker, ticket = FakeWorker(), ticket_for(task)
     with open_batches([batch.pk]) as queue:
-        rival = Rival(lambda: worker.redeem(ticket))
+        rival = Rival(lambda: worker.claim_tickets(ticket))
         rival.start()
-        assert rival.still_waits()
+        assert rival.is_blocked()
         queue.stop(batch.pk)
     assert rival.join() == []
-    assert now_of(task).status == TaskStatus.QUEUED
+    assert reload(task).status == TaskStatus.QUEUED
 
 
 def test_a_claim_that_waited_for_a_lower_limit_sees_it():
     batch, tasks = running_batch(2, 2, 2, max_concurrent=3)
     worker, tickets = FakeWorker(), [ticket_for(task) for task in tasks]
     with open_batches([batch.pk]) as queue:
-        rival = Rival(lambda: worker.redeem(*tickets))
+        rival = Rival(lambda: worker.claim_tickets(*tickets))
         rival.start()
-        assert rival.still_waits()
+        assert rival.is_blocked()
         queue.set_max_concurrent(batch.pk, 1)
     assert len(rival.join()) == 1
 
@@ -75,7 +75,7 @@ def test_two_that_add_at_once_get_different_numbers():
     with open_batches([batch.pk]) as queue:
         rival = Rival(lambda: [task.number for task in add_tasks(batch, 3)])
         rival.start()
-        assert rival.still_waits()
+        assert rival.is_blocked()
         assert queue.add(batch.pk, [new_task(), new_task()]) == [1, 2]
     assert rival.join() == [3, 4, 5]
 
@@ -111,9 +111,9 @@ def test_batches_are_locked_in_one_order_whatever_order_was_asked_for():
 def test_a_worker_that_is_heard_of_at_the_last_moment_is_not_rescued(moment):
     batch, _ = running_batch()
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     worker.fall_silent()
-    with rival_goes_first(lambda: beat(worker.name), **moment):
+    with run_between(lambda: beat(worker.name), **moment):
         repair.rescue_lost_workers()
     assert worker.node.state == "active"
     assert worker.complete(claimed) == 1
@@ -122,11 +122,11 @@ def test_a_worker_that_is_heard_of_at_the_last_moment_is_not_rescued(moment):
 def test_an_outcome_that_comes_before_the_rescue_stands():
     batch, _ = running_batch()
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     worker.fall_silent()
-    with rival_goes_first(lambda: worker.complete(claimed), after=BATCHES_OF_A_WORKER):
+    with run_between(lambda: worker.complete(claimed), after=BATCHES_OF_A_WORKER):
         repair.rescue_lost_workers()
-    task = now_of(claimed)
+    task = reload(claimed)
     assert (task.status, task.attempt, task.retry_count) == ("completed", 1, 0)
 
 
@@ -135,9 +135,9 @@ def test_a_task_that_a_silent_worker_claims_at_the_last_moment_is_rescued_too():
     one, _ = running_batch()
     two, [late] = running_batch()
     worker = FakeWorker()
-    worker.take(one)
+    worker.claim(one)
     worker.fall_silent()
-    with rival_goes_first(lambda: worker.take(two), after=BATCHES_OF_A_WORKER):
+    with run_between(lambda: worker.claim(two), after=BATCHES_OF_A_WORKER):
         repair.rescue_lost_workers()
     repair.rescue_lost_workers()
     assert status_history(late) == ["queued", "running", "queued"]
@@ -146,11 +146,11 @@ def test_a_task_that_a_silent_worker_claims_at_the_last_moment_is_rescued_too():
 def test_two_rescuers_charge_a_lost_attempt_once():
     batch, [task] = running_batch()
     worker = FakeWorker()
-    worker.take(batch)
+    worker.claim(batch)
     worker.fall_silent()
-    with rival_goes_first(repair.rescue_lost_workers, after=BATCHES_OF_A_WORKER):
+    with run_between(repair.rescue_lost_workers, after=BATCHES_OF_A_WORKER):
         repair.rescue_lost_workers()
-    assert (now_of(task).retry_count, status_history(task)) == (1, ["queued", "running", "queued"])
+    assert (reload(task).retry_count, status_history(task)) == (1, ["queued", "running", "queued"])
 
 
 def test_a_ticket_that_is_redeemed_while_it_is_thought_lost_is_not_taken_back(valkey):
@@ -158,31 +158,31 @@ def test_a_ticket_that_is_redeemed_while_it_is_thought_lost_is_not_taken_back(va
     worker, ticket = FakeWorker(), ticket_for(task)
     valkey.flushall()
     _age_tickets(batch)
-    with rival_goes_first(lambda: worker.redeem(ticket), after='"dispatched_at" <'):
+    with run_between(lambda: worker.claim_tickets(ticket), after='"dispatched_at" <'):
         repair.reissue_lost_tickets()
-    assert (now_of(task).status, now_of(task).attempt) == ("running", 1)
+    assert (reload(task).status, reload(task).attempt) == ("running", 1)
     assert tickets_out(batch) == []
 
 
 def test_a_due_task_that_is_cancelled_first_stays_cancelled():
     batch, [task] = running_batch(retry_delay=1000)
     worker = FakeWorker()
-    worker.fail(*worker.take(batch))
+    worker.fail(*worker.claim(batch))
     BatchTask.objects.filter(pk=task.pk).update(run_after=task.created_at)
-    with rival_goes_first(lambda: cancel(task), after=BATCHES_OF_A_WORKER):
+    with run_between(lambda: cancel(task), after=BATCHES_OF_A_WORKER):
         repair.release_due_tasks()
-    assert now_of(task).status == TaskStatus.CANCELLED
+    assert reload(task).status == TaskStatus.CANCELLED
 
 
 def test_a_selection_made_before_the_lock_is_looked_at_again_under_it():
     """Somebody retried the task between the look and the lock: it is not cleared."""
     task = task_in("failed")
-    selected = these([task])
+    selected = select_tasks([task])
     assert selected.get().status == TaskStatus.FAILED
     with open_batches([task.batch_id]) as queue:
-        assert queue.retry(task.batch_id, these([task])) == 1
+        assert queue.retry(task.batch_id, select_tasks([task])) == 1
         assert queue.clear(task.batch_id, selected) == 0
-    assert now_of(task).status == TaskStatus.QUEUED
+    assert reload(task).status == TaskStatus.QUEUED
 
 
 # --- many at once: smoke ---------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_workers_that_claim_at_the_same_moment_never_exceed_the_limit(limit):
     def work(worker, mine):
         gate.wait()
         for ticket in mine:
-            claimed = worker.redeem(ticket)
+            claimed = worker.claim_tickets(ticket)
             most.append(Batch.objects.get(pk=batch.pk).stats.running)
             if claimed:
                 worker.complete(*claimed)
@@ -212,7 +212,7 @@ def test_workers_that_claim_at_the_same_moment_never_exceed_the_limit(limit):
         rival.join()
     assert 1 <= max(most) <= limit
     worker = FakeWorker()
-    while claimed := worker.take(batch):
+    while claimed := worker.claim(batch):
         worker.complete(*claimed)
     assert batch.tasks.filter(status="completed", attempt=1).count() == 24
 
@@ -224,10 +224,10 @@ def test_one_ticket_in_many_hands_starts_one_attempt():
 
     def claim(worker):
         gate.wait()
-        return worker.redeem(ticket)
+        return worker.claim_tickets(ticket)
 
     rivals = [Rival(lambda worker=worker: claim(worker)) for worker in workers]
     for rival in rivals:
         rival.start()
     assert sum(len(rival.join()) for rival in rivals) == 1
-    assert now_of(task).attempt == 1
+    assert reload(task).attempt == 1

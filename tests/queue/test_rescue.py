@@ -20,14 +20,14 @@ from tests.factories import (
     add_tasks,
     cancel,
     make_batch,
-    now_of,
+    reload,
     running_batch,
     start,
     stop,
     ticket_for,
     tickets_out,
 )
-from tests.queue.consistency import status_history
+from tests.queue.history import status_history
 from tests.support.waiting import eventually
 
 # --- lost workers --------------------------------------------------------------------------------------------
@@ -36,13 +36,13 @@ from tests.support.waiting import eventually
 def test_tasks_of_a_silent_worker_go_back_and_the_worker_is_marked_dead():
     batch, tasks = running_batch(2, 2)
     lost, well = FakeWorker(), FakeWorker()
-    [held] = lost.take(batch, slots=1)
-    [other] = well.take(batch, slots=1)
+    [held] = lost.claim(batch, slots=1)
+    [other] = well.claim(batch, slots=1)
     lost.fall_silent()
     repair.rescue_lost_workers()
-    task = now_of(held)
+    task = reload(held)
     assert (task.status, task.retry_count, task.worker) == ("queued", 1, "")
-    assert now_of(other).status == TaskStatus.RUNNING
+    assert reload(other).status == TaskStatus.RUNNING
     assert (lost.node.state, well.node.state) == ("dead", "active")
     [kept] = TaskAttempt.objects.filter(task_id=held.task_id)
     assert (kept.error_kind, kept.worker) == ("worker_lost", lost.name)
@@ -52,14 +52,14 @@ def test_tasks_of_a_silent_worker_go_back_and_the_worker_is_marked_dead():
 def test_a_worker_within_the_limit_keeps_its_tasks():
     batch, _ = running_batch()
     worker = FakeWorker()
-    [held] = worker.take(batch)
+    [held] = worker.claim(batch)
     worker.fall_silent(settings.BATCH_HEARTBEAT_LIMIT - 5)
     repair.rescue_lost_workers()
-    assert now_of(held).status == TaskStatus.RUNNING
+    assert reload(held).status == TaskStatus.RUNNING
     assert worker.node.state == "active"
     worker.fall_silent(10)
     repair.rescue_lost_workers()
-    assert now_of(held).status == TaskStatus.QUEUED
+    assert reload(held).status == TaskStatus.QUEUED
 
 
 def test_a_sleeper_that_wakes_up_finds_out_that_it_is_dead():
@@ -75,26 +75,26 @@ def test_a_sleeper_that_wakes_up_finds_out_that_it_is_dead():
 def test_what_a_worker_left_running_when_it_ended_is_rescued(state):
     batch, _ = running_batch()
     worker = FakeWorker()
-    [held] = worker.take(batch)
+    [held] = worker.claim(batch)
     WorkerNode.objects.filter(name=worker.name).update(state=state)
     repair.rescue_lost_workers()
-    assert now_of(held).status == TaskStatus.QUEUED
+    assert reload(held).status == TaskStatus.QUEUED
     assert worker.node.state == state
 
 
 def test_what_a_worker_holds_of_which_nobody_knows_is_rescued():
     batch, _ = running_batch()
     worker = FakeWorker()
-    [held] = worker.take(batch)
+    [held] = worker.claim(batch)
     worker.node.delete()
     repair.rescue_lost_workers()
-    assert now_of(held).status == TaskStatus.QUEUED
+    assert reload(held).status == TaskStatus.QUEUED
 
 
 def test_a_worker_that_is_dead_runs_nothing_more():
     batch, _ = running_batch()
     worker = FakeWorker()
-    worker.take(batch)
+    worker.claim(batch)
     WorkerNode.objects.filter(name=worker.name).update(running=1, cpu_percent=50.0, memory_bytes=10**6)
     assert presenters.present_worker(worker.node)["running"] == 1
     worker.fall_silent()
@@ -106,17 +106,17 @@ def test_a_worker_that_is_dead_runs_nothing_more():
 def test_a_draining_worker_is_alive():
     batch, _ = running_batch()
     worker = FakeWorker()
-    [held] = worker.take(batch)
+    [held] = worker.claim(batch)
     assert beat(worker.name, state="draining")
     repair.rescue_lost_workers()
-    assert now_of(held).status == TaskStatus.RUNNING
+    assert reload(held).status == TaskStatus.RUNNING
 
 
 def test_a_worker_is_rescued_in_all_its_batches():
     one, _ = running_batch()
     two, _ = running_batch()
     worker = FakeWorker()
-    assert len(worker.redeem(*tickets_out(one, two))) == 2
+    assert len(worker.claim_tickets(*tickets_out(one, two))) == 2
     worker.fall_silent()
     repair.rescue_lost_workers()
     assert not BatchTask.objects.filter(status=TaskStatus.RUNNING).exists()
@@ -127,25 +127,25 @@ def test_a_worker_is_rescued_in_all_its_batches():
 def test_a_task_that_kills_every_worker_ends_failed_and_does_not_circulate(retries):
     batch, [poison, good] = running_batch(2, 2, max_retries=retries, max_concurrent=1)
     deaths = 0
-    while now_of(poison).status == TaskStatus.QUEUED:
+    while reload(poison).status == TaskStatus.QUEUED:
         worker = FakeWorker()
-        assert [task.number for task in worker.take(batch, slots=1)] == [poison.number]
+        assert [task.number for task in worker.claim(batch, slots=1)] == [poison.number]
         worker.fall_silent()
         repair.rescue_lost_workers()
         deaths += 1
     assert deaths == retries + 1
-    task = now_of(poison)
+    task = reload(poison)
     assert (task.status, task.error_kind, task.attempt) == ("failed", "worker_lost", retries + 1)
     assert TaskAttempt.objects.filter(task=poison).count() == retries + 1
     survivor = FakeWorker()
-    survivor.complete(*survivor.take(batch))
-    assert now_of(good).status == TaskStatus.COMPLETED
+    survivor.complete(*survivor.claim(batch))
+    assert reload(good).status == TaskStatus.COMPLETED
 
 
 def test_a_lost_task_that_somebody_cancelled_is_cancelled():
     batch, [task] = running_batch()
     worker = FakeWorker()
-    worker.take(batch)
+    worker.claim(batch)
     cancel(task)
     worker.fall_silent()
     repair.rescue_lost_workers()
@@ -155,7 +155,7 @@ def test_a_lost_task_that_somebody_cancelled_is_cancelled():
 def test_rescue_lets_a_stopping_batch_come_to_its_stop():
     batch, _ = running_batch()
     worker = FakeWorker()
-    worker.take(batch)
+    worker.claim(batch)
     stop(batch)
     worker.fall_silent()
     repair.rescue_lost_workers()
@@ -166,7 +166,7 @@ def test_rescue_lets_a_stopping_batch_come_to_its_stop():
 def test_a_second_rescue_finds_nothing_to_do():
     batch, [task] = running_batch()
     worker = FakeWorker()
-    worker.take(batch)
+    worker.claim(batch)
     worker.fall_silent()
     repair.rescue_lost_workers()
     story = status_history(task)

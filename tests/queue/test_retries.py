@@ -18,7 +18,7 @@ from tests.factories import (
     completed,
     failed,
     make_batch,
-    now_of,
+    reload,
     retry,
     running_batch,
     start,
@@ -27,14 +27,14 @@ from tests.factories import (
     ticket_for,
     tickets_out,
 )
-from tests.queue.consistency import status_history
+from tests.queue.history import status_history
 
 
 def _fail_once(**fields):
     batch, [task] = running_batch(**fields)
     worker = FakeWorker()
-    worker.fail(*worker.take(batch))
-    return batch, now_of(task), worker
+    worker.fail(*worker.claim(batch))
+    return batch, reload(task), worker
 
 
 def _let_time_pass(task):
@@ -48,12 +48,12 @@ def test_a_failed_attempt_waits_its_backoff_and_has_no_ticket_until_then():
     assert before < task.run_after <= database_now() + timedelta(seconds=60)
     repair.release_due_tasks()
     assert tickets_out(batch) == []
-    assert worker.redeem(ticket_for(task)) == []
+    assert worker.claim_tickets(ticket_for(task)) == []
     _let_time_pass(task)
     repair.release_due_tasks()
-    assert now_of(task).run_after is None
+    assert reload(task).run_after is None
     assert tickets_out(batch) == [ticket_for(task)]
-    assert worker.complete(*worker.take(batch)) == 1
+    assert worker.complete(*worker.claim(batch)) == 1
 
 
 def test_the_pause_doubles_with_each_failure_up_to_its_cap():
@@ -64,9 +64,9 @@ def test_the_pause_doubles_with_each_failure_up_to_its_cap():
             batch, [task] = running_batch(retry_delay=2.0, max_retries=1000)
             BatchTask.objects.filter(pk=task.pk).update(retry_count=retries - 1)
             worker = FakeWorker()
-            [claimed] = worker.take(batch)
+            [claimed] = worker.claim(batch)
             worker.fail(claimed)
-            failed = now_of(task)
+            failed = reload(task)
             [kept] = TaskAttempt.objects.filter(task=task)
             pauses.append((failed.run_after - kept.ended_at).total_seconds())
         longest = min(BACKOFF_CAP, 2.0 * 2 ** (retries - 1))
@@ -86,17 +86,17 @@ def test_without_a_delay_it_comes_back_at_once():
 def test_an_error_may_say_when_to_try_again():
     batch, [task] = running_batch(retry_delay=0)
     worker = FakeWorker()
-    worker.fail(*worker.take(batch), retry_after=40)
+    worker.fail(*worker.claim(batch), retry_after=40)
     [kept] = TaskAttempt.objects.filter(task=task)
-    assert now_of(task).run_after == kept.ended_at + timedelta(seconds=40)
+    assert reload(task).run_after == kept.ended_at + timedelta(seconds=40)
     assert tickets_out(batch) == []
 
 
 def test_retry_after_zero_comes_back_at_once_whatever_the_delay():
     batch, [task] = running_batch(retry_delay=60)
     worker = FakeWorker()
-    worker.fail(*worker.take(batch), retry_after=0)
-    assert now_of(task).run_after is None
+    worker.fail(*worker.claim(batch), retry_after=0)
+    assert reload(task).run_after is None
 
 
 @pytest.mark.parametrize("senseless", [float("inf"), float("nan"), 1e300, -5])
@@ -104,18 +104,18 @@ def test_a_senseless_retry_after_breaks_nothing(senseless):
     """It comes from a task function; the commit also holds the outcomes of others."""
     batch, [task, other] = running_batch(2, 2)
     worker = FakeWorker()
-    first, second = worker.take(batch)
+    first, second = worker.claim(batch)
     with dispatch.open_batches([batch.pk]) as queue:
         assert queue.record_outcomes([failed(first, retry_after=senseless), completed(second)], worker.name) == 2
-    assert now_of(task).status == TaskStatus.QUEUED
-    assert now_of(other).status == TaskStatus.COMPLETED
+    assert reload(task).status == TaskStatus.QUEUED
+    assert reload(other).status == TaskStatus.COMPLETED
 
 
 def test_an_error_that_cannot_be_retried_fails_at_once():
     batch, [task] = running_batch(max_retries=5)
     worker = FakeWorker()
-    worker.fail(*worker.take(batch), retryable=False)
-    task = now_of(task)
+    worker.fail(*worker.claim(batch), retryable=False)
+    task = reload(task)
     assert (task.status, task.retry_count, task.attempt) == ("failed", 0, 1)
 
 
@@ -123,10 +123,10 @@ def test_an_error_that_cannot_be_retried_fails_at_once():
 def test_a_task_that_always_fails_ends_after_one_attempt_more_than_its_retries(allowed):
     batch, [task] = running_batch(max_retries=allowed)
     worker, attempts = FakeWorker(), 0
-    while claimed := worker.take(batch):
+    while claimed := worker.claim(batch):
         worker.fail(*claimed)
         attempts += 1
-    task = now_of(task)
+    task = reload(task)
     assert attempts == task.attempt == allowed + 1
     assert (task.status, task.retry_count) == ("failed", allowed)
     assert status_history(task) == ["queued"] + ["running", "queued"] * allowed + ["running", "failed"]
@@ -137,13 +137,13 @@ def test_a_task_that_always_fails_ends_after_one_attempt_more_than_its_retries(a
 def test_a_failed_attempt_is_kept_with_its_reasons():
     batch, [task] = running_batch()
     worker = FakeWorker()
-    worker.fail(*worker.take(batch), traceback="Traceback …", output={"stdout": "half"})
-    worker.complete(*worker.take(batch))
+    worker.fail(*worker.claim(batch), traceback="Traceback …", output={"stdout": "half"})
+    worker.complete(*worker.claim(batch))
     [kept] = TaskAttempt.objects.filter(task=task)
     assert (kept.number, kept.outcome, kept.error, kept.error_kind) == (1, "failed", "it broke", "ValueError")
     assert (kept.traceback, kept.output, kept.worker) == ("Traceback …", {"stdout": "half"}, worker.name)
     assert kept.started_at <= kept.ended_at
-    task = now_of(task)
+    task = reload(task)
     assert (task.error, task.error_kind, task.result) == ("", "", "attempt 2")
 
 
@@ -151,11 +151,11 @@ def test_a_released_attempt_is_not_charged():
     batch, [task] = running_batch(max_retries=0)
     worker = FakeWorker()
     for _ in range(5):
-        worker.release(*worker.take(batch))
-    task = now_of(task)
+        worker.release(*worker.claim(batch))
+    task = reload(task)
     assert (task.status, task.retry_count, task.attempt, task.error, task.run_after) == ("queued", 0, 5, "", None)
     assert tickets_out(batch) == [ticket_for(task)]
-    assert worker.complete(*worker.take(batch)) == 1
+    assert worker.complete(*worker.claim(batch)) == 1
     batch.stats.refresh_from_db()
     assert batch.stats.retries == 0
 
@@ -164,8 +164,8 @@ def test_the_first_start_alone_counts_as_waiting_time():
     batch, [task] = running_batch()
     BatchTask.objects.filter(pk=task.pk).update(created_at=task.created_at - timedelta(seconds=100))
     worker = FakeWorker()
-    worker.release(*worker.take(batch))
-    worker.complete(*worker.take(batch))
+    worker.release(*worker.claim(batch))
+    worker.complete(*worker.claim(batch))
     batch.stats.refresh_from_db()
     assert batch.stats.started == 1
     assert 100 <= batch.stats.total_wait_time < 160
@@ -199,11 +199,11 @@ def test_a_retry_starts_anew_but_attempts_go_on(status):
     task = task_in(status, max_retries=0)
     attempt = task.attempt
     assert retry(task) == 1
-    task = now_of(task)
+    task = reload(task)
     assert (task.status, task.retry_count, task.attempt) == ("queued", 0, attempt)
     assert (task.error, task.error_kind, task.result, task.completed_at, task.started_at) == ("", "", None, None, None)
     worker = FakeWorker()
-    [claimed] = worker.take(task.batch)
+    [claimed] = worker.claim(task.batch)
     assert claimed.attempt == attempt + 1
     worker.complete(claimed)
 
@@ -213,8 +213,8 @@ def test_a_retried_task_has_all_its_retries_again():
     worker = FakeWorker()
     for round_ in (1, 2):
         for _ in range(3):
-            worker.fail(*worker.take(batch))
-        assert (now_of(task).status, now_of(task).attempt) == ("failed", 3 * round_)
+            worker.fail(*worker.claim(batch))
+        assert (reload(task).status, reload(task).attempt) == ("failed", 3 * round_)
         retry(task)
 
 
@@ -222,12 +222,12 @@ def test_a_retry_of_a_cancelled_running_task_can_run_again():
     """The request to cancel must not cancel the new attempt too."""
     batch, [task] = running_batch()
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     cancel(task)
-    worker.settle(cancelled(claimed))
+    worker.record(cancelled(claimed))
     retry(task)
-    assert worker.complete(*worker.take(batch)) == 1
-    assert now_of(task).status == TaskStatus.COMPLETED
+    assert worker.complete(*worker.claim(batch)) == 1
+    assert reload(task).status == TaskStatus.COMPLETED
 
 
 def test_a_retry_lets_a_finished_batch_go_on():

@@ -17,10 +17,10 @@ from tests.factories import (
     cancel,
     make_batch,
     new_task,
-    now_of,
     numbers,
-    prioritise,
+    reload,
     running_batch,
+    set_priority,
     start,
     ticket_for,
     tickets_out,
@@ -56,7 +56,7 @@ def test_no_more_than_the_limit_run_at_any_instant_with_several_workers(seed):
         else:
             # Tickets that are out, and some that nobody issued: only the claim itself can hold the limit.
             tickets = tickets_out(batch)[:3] + chance.sample(everything, 3)
-            held[worker.name] += worker.redeem(*tickets)
+            held[worker.name] += worker.claim_tickets(*tickets)
         running = _running(batch)
         assert running <= 4
         full += running == 4
@@ -72,11 +72,11 @@ def test_tickets_call_workers_as_long_as_slots_are_free():
     start(batch)
     assert len(tickets_out(batch)) == TICKETS_PER_PRIORITY
     worker = FakeWorker()
-    claimed = worker.take(batch, slots=2)
+    claimed = worker.claim(batch, slots=2)
     assert len(tickets_out(batch)) == TICKETS_PER_PRIORITY, "another worker may come"
-    claimed += worker.take(batch, slots=1)
+    claimed += worker.claim(batch, slots=1)
     assert len(tickets_out(batch)) == 1
-    claimed += worker.take(batch, slots=1)
+    claimed += worker.claim(batch, slots=1)
     assert tickets_out(batch) == [] and len(claimed) == 4
     worker.complete(claimed[0])
     assert len(tickets_out(batch)) == 1
@@ -94,14 +94,14 @@ def test_who_comes_with_one_ticket_takes_along_what_else_waits():
 def test_two_batches_share_the_slots_of_a_worker_in_turn():
     one, _ = running_batch(*[MEDIUM] * 10, max_concurrent=10)
     two, _ = running_batch(*[MEDIUM] * 10, max_concurrent=10)
-    claimed = FakeWorker().take(one, two, slots=8)
+    claimed = FakeWorker().claim(one, two, slots=8)
     assert [sum(task.batch_id == batch.pk for task in claimed) for batch in (one, two)] == [4, 4]
 
 
 def test_the_better_of_two_batches_gets_the_slots_of_a_worker():
     low, _ = running_batch(*[LOW] * 10, max_concurrent=10)
     high, _ = running_batch(*[HIGH] * 10, max_concurrent=10)
-    claimed = FakeWorker().take(low, high, slots=8)
+    claimed = FakeWorker().claim(low, high, slots=8)
     mine = [task for task in claimed if task.batch_id == low.pk]
     assert len(mine) <= TICKETS_PER_PRIORITY < len(claimed) - TICKETS_PER_PRIORITY, (
         "its tickets were taken, and nothing else of it"
@@ -125,13 +125,13 @@ def test_a_ticket_for_which_there_is_no_slot_goes_back_and_comes_again():
     first, second = add_tasks(batch, 2)
     start(batch)
     worker = FakeWorker()
-    [claimed] = worker.redeem(ticket_for(first))
+    [claimed] = worker.claim_tickets(ticket_for(first))
     # As if its ticket had gone out while there was a slot for it:
-    BatchTask.objects.filter(pk=second.pk).update(dispatched_at=now_of(first).started_at)
-    assert FakeWorker().redeem(ticket_for(second)) == []
-    assert now_of(second).dispatched_at is None
+    BatchTask.objects.filter(pk=second.pk).update(dispatched_at=reload(first).started_at)
+    assert FakeWorker().claim_tickets(ticket_for(second)) == []
+    assert reload(second).dispatched_at is None
     worker.complete(claimed)
-    assert numbers(worker.take(batch)) == [2]
+    assert numbers(worker.claim(batch)) == [2]
 
 
 def test_a_lower_limit_binds_from_the_next_claim_on():
@@ -139,14 +139,14 @@ def test_a_lower_limit_binds_from_the_next_claim_on():
     add_tasks(batch, 10)
     start(batch)
     worker = FakeWorker()
-    claimed = worker.take(batch)
+    claimed = worker.claim(batch)
     assert len(claimed) == 4
     _limit(batch, 2)
     assert _running(batch) == 4
     worker.complete(*claimed[:2])
-    assert worker.take(batch) == [] == tickets_out(batch)
+    assert worker.claim(batch) == [] == tickets_out(batch)
     worker.complete(claimed[2])
-    assert len(worker.take(batch)) == 1
+    assert len(worker.claim(batch)) == 1
     assert _running(batch) == 2
 
 
@@ -156,7 +156,7 @@ def test_a_lower_limit_also_refuses_tickets_that_are_out_already():
     start(batch)
     tickets = tickets_out(batch)
     _limit(batch, 1)
-    assert len(FakeWorker().redeem(*tickets)) == 1
+    assert len(FakeWorker().claim_tickets(*tickets)) == 1
 
 
 def test_a_higher_limit_issues_tickets_at_once():
@@ -164,13 +164,13 @@ def test_a_higher_limit_issues_tickets_at_once():
     add_tasks(batch, 10)
     start(batch)
     _limit(batch, 6)
-    assert len(FakeWorker().take(batch)) == 6
+    assert len(FakeWorker().claim(batch)) == 6
 
 
 def test_the_best_priority_goes_first_and_the_oldest_of_it():
     batch, _ = running_batch(LOW, HIGH, MEDIUM, CRITICAL, HIGH, LOW, CRITICAL, max_concurrent=1)
     worker, order = FakeWorker(), []
-    while claimed := worker.take(batch):
+    while claimed := worker.claim(batch):
         order += numbers(claimed)
         worker.complete(*claimed)
     assert order == [4, 7, 2, 5, 3, 1, 6]
@@ -182,13 +182,13 @@ def test_a_late_critical_takes_the_slot_of_a_low_ticket():
     [critical] = add_tasks(batch, priority=CRITICAL)
     worker, own = FakeWorker(), ticket_for(critical)
     # The LOW tickets come first, the CRITICAL's own is still on its way.
-    [first] = worker.redeem(tickets[0])
+    [first] = worker.claim_tickets(tickets[0])
     assert first.number == critical.number
-    assert numbers(worker.redeem(tickets[1])) == [low[1].number]
-    assert now_of(low[0]).status == TaskStatus.QUEUED
-    assert worker.redeem(own) == [] == worker.take(batch)
+    assert numbers(worker.claim_tickets(tickets[1])) == [low[1].number]
+    assert reload(low[0]).status == TaskStatus.QUEUED
+    assert worker.claim_tickets(own) == [] == worker.claim(batch)
     worker.complete(first)
-    assert numbers(worker.take(batch)) == [low[0].number]
+    assert numbers(worker.claim(batch)) == [low[0].number]
 
 
 def test_a_late_critical_gets_a_ticket_although_low_tickets_fill_the_window():
@@ -205,14 +205,14 @@ def test_a_low_ticket_beside_a_waiting_critical_without_ticket_starts_the_critic
     ticket = ticket_for(low)
     [critical] = add_tasks(batch, priority=CRITICAL)
     BatchTask.objects.filter(pk=critical.pk).update(dispatched_at=None)
-    assert numbers(FakeWorker().redeem(ticket)) == [critical.number]
+    assert numbers(FakeWorker().claim_tickets(ticket)) == [critical.number]
 
 
 def test_a_critical_that_waits_for_its_time_takes_no_slot():
     batch, [low] = running_batch(LOW, max_concurrent=1)
-    later = now_of(low).created_at.replace(year=2999)
+    later = reload(low).created_at.replace(year=2999)
     add_tasks(batch, priority=CRITICAL, run_after=later)
-    assert numbers(FakeWorker().take(batch)) == [low.number]
+    assert numbers(FakeWorker().claim(batch)) == [low.number]
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -231,7 +231,7 @@ def test_no_task_is_claimed_while_a_better_one_waits(seed):
             chance.choice([worker.complete, worker.release])(task)
         elif tickets := tickets_out(batch):
             worker = chance.choice(workers)
-            claimed = worker.redeem(*chance.sample(tickets, chance.randint(1, min(3, len(tickets)))))
+            claimed = worker.claim_tickets(*chance.sample(tickets, chance.randint(1, min(3, len(tickets)))))
             held += [(worker, task) for task in claimed]
             waiting = batch.tasks.filter(status=TaskStatus.QUEUED, run_after=None).values_list("priority", flat=True)
             if claimed and waiting:
@@ -241,9 +241,9 @@ def test_no_task_is_claimed_while_a_better_one_waits(seed):
 def test_a_new_priority_moves_a_task_and_its_ticket():
     batch, tasks = running_batch(MEDIUM, MEDIUM, MEDIUM, max_concurrent=1)
     assert [ticket.task_id for ticket in tickets_out(batch)] == [tasks[0].pk]
-    assert prioritise(CRITICAL, tasks[2]) == 1
+    assert set_priority(CRITICAL, tasks[2]) == 1
     assert tickets_out(batch)[0] == ticket_for(tasks[2])
-    assert numbers(FakeWorker().take(batch, slots=1)) == [3]
+    assert numbers(FakeWorker().claim(batch, slots=1)) == [3]
 
 
 def test_a_task_whose_priority_changes_gets_its_ticket_anew():
@@ -259,7 +259,7 @@ def test_the_same_priority_again_changes_nothing():
     batch, [task] = running_batch(HIGH)
     batch.stats.refresh_from_db()
     seq = batch.stats.seq
-    assert prioritise(HIGH, task) == 0
+    assert set_priority(HIGH, task) == 0
     batch.stats.refresh_from_db()
     assert batch.stats.seq == seq
 
@@ -267,7 +267,7 @@ def test_the_same_priority_again_changes_nothing():
 def test_two_batches_do_not_share_their_limits():
     one, _ = running_batch(*[MEDIUM] * 4, max_concurrent=2)
     two, _ = running_batch(*[MEDIUM] * 4, max_concurrent=3)
-    claimed = FakeWorker().take(one, two)
+    claimed = FakeWorker().claim(one, two)
     assert sorted(task.batch_id for task in claimed) == sorted([one.pk] * 2 + [two.pk] * 3)
 
 
@@ -290,4 +290,4 @@ def test_more_slots_than_a_statement_takes_parameters_are_filled(few_parameters)
             queue.add(batch.pk, [new_task() for _ in range(50)])
     start(batch)
     assert cancel(*batch.tasks.all()[:900])[0] == 900
-    assert len(FakeWorker(2_000).take(batch)) == 600
+    assert len(FakeWorker(2_000).claim(batch)) == 600

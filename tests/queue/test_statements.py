@@ -32,7 +32,7 @@ def test_a_workers_commit(slots):
     batch, worker = make_batch(max_concurrent=slots), FakeWorker()
     add_tasks(batch, 3 * slots)
     start(batch)
-    held = worker.take(batch, slots=slots)
+    held = worker.claim(batch, slots=slots)
     assert len(held) == slots
     with counted() as heard, BatchQueue([batch.pk], worker.name) as queue:
         assert queue.record_outcomes([completed(task) for task in held], worker.name) == slots

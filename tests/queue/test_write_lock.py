@@ -44,5 +44,5 @@ def test_writers_wait_for_each_other_again_after_the_holder_has_released_the_loc
     add_tasks(batch)
     with write_lock.write_lock():
         rival = Rival(lambda: add_tasks(batch)).begun()
-        assert rival.still_waits()
+        assert rival.is_blocked()
     rival.join()

@@ -17,10 +17,10 @@ from executor.reads.frames import frames_after
 from executor.reads.results import list_results
 from executor.reads.tasks import get_task
 from executor.testbed.auditor import audit
-from tests.support.waiting import eventually
+from tests.support.waiting import TIMEOUT, eventually
 
 FINAL = {"completed", "failed", "cancelled"}
-NOBODYS = "5f0c0f4e-0000-4000-8000-00000000b0d1"  # an id that no batch and no task has
+UNKNOWN_ID = "5f0c0f4e-0000-4000-8000-00000000b0d1"  # an id that no batch and no task has
 
 
 def run(action: str, **arguments) -> dict:
@@ -65,29 +65,35 @@ class Handle:
     def statuses(self) -> list[str]:
         return [task["status"] for task in self.tasks()]
 
-    def wait(self, state: str = "finished", timeout: float = 20) -> Handle:
+    def wait(self, state: str = "finished", timeout: float = TIMEOUT) -> Handle:
         eventually(
-            lambda: self.status()["state"] == state, timeout=timeout, what=f"the batch is {state}", told=self.told
+            lambda: self.status()["state"] == state,
+            timeout=timeout,
+            what=f"the batch is {state}",
+            describe=self.describe,
         )
         return self
 
-    def wait_running(self, count: int = 1, timeout: float = 10) -> Handle:
+    def wait_running(self, count: int = 1, timeout: float = TIMEOUT) -> Handle:
         eventually(
-            lambda: self.counts()["running"] >= count, timeout=timeout, what=f"{count} tasks run", told=self.told
+            lambda: self.counts()["running"] >= count,
+            timeout=timeout,
+            what=f"{count} tasks run",
+            describe=self.describe,
         )
         return self
 
-    def wait_retried(self, timeout: float = 10) -> Handle:
+    def wait_retried(self, timeout: float = TIMEOUT) -> Handle:
         """Until the first task has failed once and was put back, or has failed for good."""
         eventually(
             lambda: self.tasks()[0]["attempt"] and self.tasks()[0]["status"] != "running",
             timeout=timeout,
             what="the first attempt has ended",
-            told=self.told,
+            describe=self.describe,
         )
         return self
 
-    def told(self) -> str:
+    def describe(self) -> str:
         shown = ("number", "function", "status", "attempt", "error_kind", "error", "run_after", "worker")
         lines = [str({name: task[name] for name in shown if task[name]})[:300] for task in self.tasks()[:20]]
         return "\n".join([str(self.counts()), *lines])
@@ -96,7 +102,7 @@ class Handle:
 # --- invariants of every batch -----------------------------------------------------------------------------
 
 
-def assert_true_to_itself(batch_id: str) -> None:
+def assert_consistent(batch_id: str) -> None:
     """Audit a batch that does not change."""
     breaches = audit(batch_id).breaches
     assert not breaches, "\n".join(f"invariant {number}: {description}" for number, description in breaches[:20])
@@ -121,9 +127,9 @@ def frames_of(batch_id: str) -> list[dict]:
     ]
 
 
-def assert_consistent(batch: dict, tasks: list[dict], frames: list[dict]) -> None:
+def assert_answers_agree(batch: dict, tasks: list[dict], frames: list[dict]) -> None:
     """Audit a batch, and compare three answers for it: its status, all its results, all its frames."""
-    assert_true_to_itself(batch["batch_id"])
+    assert_consistent(batch["batch_id"])
     assert batch["request_counts"] == {status: 0 for status in batch["request_counts"]} | Counter(
         task["status"] for task in tasks
     )

@@ -7,17 +7,19 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+TIMEOUT = 60.0  # seconds; bounds a wait, and is no promise: a busy machine needs long for anything
+
 
 def eventually(
     condition: Callable[[], T],
-    timeout: float = 10,
+    timeout: float = TIMEOUT,
     every: float = 0.02,
     what: str = "",
-    told: Callable[[], str] = lambda: "",
+    describe: Callable[[], str] = lambda: "",
 ) -> T:
     """Call `condition` until it returns a true value, and return that. An AssertionError counts as "not yet".
 
-    `told` returns details for the message of a timeout.
+    `describe` returns details for the message of a timeout.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -30,7 +32,9 @@ def eventually(
         if value:
             return value
         if time.monotonic() >= deadline:
-            raise AssertionError(f"not within {timeout:g} s: {what or _source(condition)}\nlast seen: {last}\n{told()}")
+            raise AssertionError(
+                f"not within {timeout:g} s: {what or _source(condition)}\nlast seen: {last}\n{describe()}"
+            )
         time.sleep(every)
 
 

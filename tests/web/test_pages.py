@@ -21,7 +21,7 @@ from executor.storage.attempt_log import AttemptLog
 from executor.views.batch import ROWS
 from executor.views.forms import TaskForm
 from tests.factories import FakeWorker, add_tasks, make_batch, running_batch, start, task_in
-from tests.support.batches import NOBODYS
+from tests.support.batches import UNKNOWN_ID
 from tests.support.page import Page
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +86,7 @@ def test_login_returns_to_the_requested_page():
 
 
 @pytest.mark.parametrize(
-    "url", ["/", "/batches/new/", f"/batches/{NOBODYS}/", f"/tasks/{NOBODYS}/", "/workers/", "/functions/"]
+    "url", ["/", "/batches/new/", f"/batches/{UNKNOWN_ID}/", f"/tasks/{UNKNOWN_ID}/", "/workers/", "/functions/"]
 )
 def test_pages_require_a_login(client, url):
     response = client.get(url)
@@ -275,14 +275,14 @@ def test_island_of_a_running_batch_contains_its_pace(operator):
     assert look(operator, batch_url(batch)).json("island")["pace"] == []
     start(batch)
     for _ in range(4):
-        worker.complete(*worker.take(batch)[:1])
+        worker.complete(*worker.claim(batch)[:1])
     pace = look(operator, batch_url(batch)).json("island")["pace"]
     ages, ended = zip(*pace, strict=True)
     assert list(ages) == sorted(ages, reverse=True) and 0 <= ages[-1] < ages[0] < 60
     assert list(ended) == sorted(ended) and ended[0] == 0 and ended[-1] == 3
 
 
-@pytest.mark.parametrize("asked", ["99", "x", "²", "1" * 30, NOBODYS])
+@pytest.mark.parametrize("asked", ["99", "x", "²", "1" * 30, UNKNOWN_ID])
 def test_unknown_task_is_not_opened(operator, mixed, asked):
     assert look(operator, batch_url(mixed, f"?task={asked}")).json("island")["open"] == 0
 
@@ -301,7 +301,7 @@ def progressing(progress: list) -> BatchTask:
     """Return a running task with this progress."""
     batch, [task] = running_batch()
     worker = FakeWorker()
-    [claimed] = worker.take(batch)
+    [claimed] = worker.claim(batch)
     with open_batches([batch.pk]) as queue:
         queue.record_progress([Progress(claimed.task_id, claimed.batch_id, claimed.attempt, progress)], worker.name)
     return task
@@ -338,7 +338,7 @@ def test_batch_is_started_and_stopped(operator):
     started = look(operator, batch_url(batch)).submit(button="Start")
     assert started.url == batch_url(batch) and "runs" in started.messages[0]
     assert now(batch).state == "running" and not started.has_button("Start")
-    FakeWorker().take(batch, slots=1)
+    FakeWorker().claim(batch, slots=1)
     stopped = look(operator, batch_url(batch)).submit(button="Stop")
     assert now(batch).state == "stopping" and stopped.has_button("Start")
 
@@ -354,7 +354,7 @@ def test_buttons_come_from_the_registry_of_actions(operator, mixed, monkeypatch)
 
 def test_stop_now_forces_the_stop(operator):
     batch, _ = running_batch()
-    FakeWorker().take(batch)
+    FakeWorker().claim(batch)
     look(operator, batch_url(batch)).submit(button="Stop")
     assert now(batch).state == "stopping" and not now(batch).stop_forced
     look(operator, batch_url(batch)).submit(button="Stop now")
@@ -677,10 +677,10 @@ def test_user_without_a_role_is_refused():
     "url",
     [
         "/nowhere/",
-        f"/batches/{NOBODYS}/",
-        f"/batches/{NOBODYS}/add/",
-        f"/batches/{NOBODYS}/clear/",
-        f"/tasks/{NOBODYS}/",
+        f"/batches/{UNKNOWN_ID}/",
+        f"/batches/{UNKNOWN_ID}/add/",
+        f"/batches/{UNKNOWN_ID}/clear/",
+        f"/tasks/{UNKNOWN_ID}/",
         "/tasks/x/",
     ],
 )
@@ -691,7 +691,7 @@ def test_unknown_address_is_a_not_found_page(operator, url):
 
 def test_post_to_an_unknown_batch_is_not_found(operator):
     page = look(operator, "/")
-    response = page.post(f"/batches/{NOBODYS}/start/")
+    response = page.post(f"/batches/{UNKNOWN_ID}/start/")
     assert response.status_code == 404
 
 

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from executor.reads.feed import POLL_INTERVAL
-from tests.support.batches import NOBODYS, frames_of, item, run, submit
+from tests.support.batches import UNKNOWN_ID, frames_of, item, run, submit
 from tests.support.waiting import eventually
 
 
@@ -122,7 +122,7 @@ def test_dns_rebinding_is_rejected_also_without_redis(watch, live_server_url, su
     assert refused.value.response.status_code == 403
 
 
-@pytest.mark.parametrize("batch", [NOBODYS, "no-such-batch", "x" * 1000])
+@pytest.mark.parametrize("batch", [UNKNOWN_ID, "no-such-batch", "x" * 1000])
 def test_unknown_batch_is_closed_with_its_own_code(watch, batch):
     assert watch(batch).closed_with() == 4404
 
