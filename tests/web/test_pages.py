@@ -12,9 +12,9 @@ from django.urls import reverse
 
 from executor.access import login_link_path
 from executor.actions import ACTIONS, Button
+from executor.domain.messages import Progress
 from executor.domain.task_item import TaskItem
 from executor.models import Batch, BatchTask
-from executor.queue.batch_queue import Progress
 from executor.queue.dispatch import open_batches
 from executor.reads.task_table import COLUMNS, DETAILS, FORMATS, TASK_FORMATS, Column
 from executor.storage.attempt_log import AttemptLog
