@@ -1,6 +1,6 @@
-"""The promises of the structure: imports point down, the queue alone moves tasks and batches, RQ stays in its place.
+"""Rules of the structure: order of imports, one writer of status, one interface to RQ.
 
-Each rule is also tried on a planted fault, so that none of them sleeps.
+Planted violations check that each rule finds something.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _DOCUMENT = (PROJECT / "docs" / "architecture.md").read_text()
 # A package may import those that stand above it in the document's list.
 ORDER = _ROW.findall(_DOCUMENT.partition("## Packages of `executor/`")[2])
 
-# What a task function may know of the app: how to fail, what its parameters are made of, and whom it is the front of.
-FUNCTIONS_KNOW = {"functions", "domain", "storage", "knowledge", "sandbox", "agents"}
-TALKS_TO_RQ = {"broker", "worker"}
+# The packages that task functions may import: errors, types of parameters, and the services they expose.
+FUNCTIONS_MAY_IMPORT = {"functions", "domain", "storage", "knowledge", "sandbox", "agents"}
+MAY_IMPORT_RQ = {"broker", "worker"}
 USES_TESTBED = {("management", "commands", name) for name in ("benchmark", "chaos")}
-SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
+MEANINGLESS_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
 
 FILES = {
     path.relative_to(PROJECT / "executor").with_suffix("").parts: path.read_text()
@@ -34,7 +34,7 @@ FILES = {
 STATUSES = {*TaskStatus.values, *BatchState.values}
 
 
-# --- what the rules look at --------------------------------------------------------------------------------------
+# --- checks of one file ------------------------------------------------------------------------------------------
 
 
 @cache
@@ -132,7 +132,7 @@ REFUSALS = {"BadRequest", "NotAllowed", "NotFound", "Conflict", "TooLarge", "Exe
 
 
 def refusals_without_a_fix(source: str) -> list[str]:
-    """Errors for callers that are made without a word on what to do."""
+    """Return the constructors of errors for callers that have no `fix`."""
     calls = [node for node in ast.walk(_parsed(source)) if isinstance(node, ast.Call) and node.args]
     return [
         ast.unparse(call)
@@ -145,51 +145,51 @@ def refusals_without_a_fix(source: str) -> list[str]:
 
 
 def faults(rule) -> dict[str, object]:
-    """File → what a rule finds in it, for those where it finds something."""
+    """Return the findings of a rule per file, without empty ones."""
     return {"/".join(parts): found for parts, source in FILES.items() if (found := rule(parts, source))}
 
 
-def test_the_rules_have_something_to_look_at():
+def test_rules_read_the_modules():
     assert len(FILES) > 80 and ("queue", "batch_queue") in FILES and ("worker", "completer") in FILES
 
 
-def test_every_module_is_in_the_table():
+def test_every_package_is_in_the_table():
     assert not {parts[0] for parts in FILES} - set(ORDER), "give it a row in docs/architecture.md"
 
 
-def test_imports_point_down():
+def test_packages_import_only_packages_above_them():
     assert not faults(upward)
 
 
-def test_every_refusal_says_what_to_do():
+def test_every_rejection_has_a_fix():
     assert not faults(lambda parts, source: refusals_without_a_fix(source))
 
 
-def test_tasks_and_batches_are_moved_by_the_queue_alone():
+def test_only_the_queue_changes_status():
     # `db.dialect.insert` writes what it is given, and counts where it is called.
     assert not faults(lambda parts, source: parts[0] not in ("queue", "db") and moves(parts, source))
 
 
-def test_rq_is_spoken_to_by_tickets_and_workers_alone():
-    def spoken(parts, source):
+def test_only_broker_and_worker_import_rq():
+    def rq_imports(parts, source):
         return [name for name in imported(parts, source) if name.split(".")[0] in ("rq", "django_rq")]
 
-    assert not faults(lambda parts, source: parts[0] not in TALKS_TO_RQ and spoken(parts, source))
+    assert not faults(lambda parts, source: parts[0] not in MAY_IMPORT_RQ and rq_imports(parts, source))
 
 
-def test_a_task_function_knows_little_of_the_app():
+def test_task_functions_import_few_packages():
     assert not faults(
-        lambda parts, source: parts[0] == "functions" and neighbours(parts, source) - FUNCTIONS_KNOW
+        lambda parts, source: parts[0] == "functions" and neighbours(parts, source) - FUNCTIONS_MAY_IMPORT
     )  # fmt: skip
 
 
-def test_testbed_is_imported_by_its_two_commands_only():
+def test_only_its_two_commands_import_the_testbed():
     assert not faults(lambda parts, source: uses_testbed(parts, source) and parts not in USES_TESTBED)
     assert {parts for parts, source in FILES.items() if uses_testbed(parts, source)} == USES_TESTBED
 
 
-def test_a_module_is_named_after_its_duty():
-    assert not faults(lambda parts, source: SAYS_NOTHING & set(parts))
+def test_modules_have_meaningful_names():
+    assert not faults(lambda parts, source: MEANINGLESS_NAMES & set(parts))
 
 
 def status_words(source: str) -> set[str]:
@@ -215,12 +215,12 @@ WRITES_STATUS_WORDS = {
 PACKAGES_WITH_STATUS_WORDS = {"queue", "worker", "testbed"}
 
 
-def test_statuses_are_written_down_in_the_registry_only():
+def test_only_the_registry_lists_statuses():
     written = faults(lambda parts, source: parts[0] not in PACKAGES_WITH_STATUS_WORDS and status_words(source))
     assert written.keys() == WRITES_STATUS_WORDS.keys()
 
 
-# --- planted faults ------------------------------------------------------------------------------------------------
+# --- planted violations --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -235,14 +235,14 @@ def test_statuses_are_written_down_in_the_registry_only():
         (("models", "task"), "def later():\n    from executor.queue.batch_queue import BatchQueue"),
     ],
 )
-def test_an_upward_import_would_be_found(parts, source):
+def test_upward_imports_are_found(parts, source):
     assert upward(parts, source)
 
 
 @pytest.mark.parametrize(
     "source", ["from . import task", "from .task import BatchTask", "from executor.domain.states import FINAL"]
 )
-def test_a_downward_import_is_none(source):
+def test_downward_imports_are_allowed(source):
     assert not upward(("models", "batch"), source)
 
 
@@ -266,7 +266,7 @@ def test_a_downward_import_is_none(source):
         "cursor.execute(f'UPDATE {table} SET status = 1')",
     ],
 )
-def test_a_move_elsewhere_would_be_found(source):
+def test_status_changes_are_found(source):
     assert moves(("views",), source)
 
 
@@ -283,5 +283,5 @@ def test_a_move_elsewhere_would_be_found(source):
         "cursor.execute('UPDATE executor_batchstats SET seq = 1')",
     ],
 )
-def test_what_is_no_move_is_not_taken_for_one(source):
+def test_other_updates_are_not_status_changes(source):
     assert not moves(("views",), source)

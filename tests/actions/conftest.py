@@ -1,4 +1,4 @@
-"""One door for every test here, and books that balance when it is over."""
+"""Actions as callers execute them; an audit of every batch follows each test."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.batches import assert_consistent
 
 
 @pytest.fixture(autouse=True)
-def _balanced(db):
+def _audited(db):
     yield
     for batch_id in Batch.objects.values_list("pk", flat=True):
         assert_consistent(batch_id)
@@ -17,13 +17,13 @@ def _balanced(db):
 
 @pytest.fixture
 def execute(db):
-    """`execute("add", function="ok")` as somebody who may do everything."""
+    """Return `execute("add", function="ok")` for a caller with all scopes."""
     return BatchExecutor(caller_of_shell()).execute
 
 
 @pytest.fixture
 def execute_as():
-    """`execute_as("user:2", "read")("status")`: as a caller with these scopes."""
+    """Return `execute_as("user:2", "read")("status")`, which calls with the given scopes."""
 
     def as_caller(key: str, *scopes: str):
         return BatchExecutor(Caller(key, key.replace(":", " "), frozenset(scopes))).execute

@@ -1,4 +1,4 @@
-"""add and add_batch: all or nothing, in whatever form an agent writes it."""
+"""add and add_batch: every accepted form of a call, and its atomicity."""
 
 import orjson
 import pytest
@@ -12,7 +12,7 @@ from tests.factories import FakeWorker, tickets_out
 OK = {"function": "ok"}
 
 
-def test_a_single_task_goes_into_the_callers_own_batch(execute, execute_as):
+def test_add_uses_the_default_batch_of_the_caller(execute, execute_as):
     first = execute("add", function="ok", params={"value": "a"}).data
     second = execute("add", function="ok").data
     other = execute_as("user:7", "submit")("add", function="ok").data
@@ -22,7 +22,7 @@ def test_a_single_task_goes_into_the_callers_own_batch(execute, execute_as):
     assert (task.function, task.params, task.priority, task.max_retries) == ("ok", {"value": "a"}, Priority.MEDIUM, 3)
 
 
-def test_the_seeds_four_lines_work_as_written(execute):
+def test_calls_without_a_batch_use_the_default_batch(execute):
     execute("add", function="ok", params={"value": "a"}, priority="high")
     execute("add", function="ok", params={"value": "b"})
     assert execute("start", max_concurrent=3).data["state"] == "running"
@@ -34,14 +34,14 @@ def test_the_seeds_four_lines_work_as_written(execute):
     assert [row["result"] for row in execute("results").data["results"]] == ["attempt 1"] * 2
 
 
-def test_add_can_start_the_batch_too(execute):
+def test_add_can_start_the_batch(execute):
     data = execute("add", function="ok", start="true", max_concurrent="7").data
     batch = Batch.objects.get(pk=data["batch_id"])
     assert (batch.state, batch.max_concurrent) == ("running", 7)
     assert "wait" in data["next"]
 
 
-def test_every_field_of_a_task_is_kept(execute):
+def test_add_stores_every_field_of_a_task(execute):
     data = execute(
         "add",
         tool_name="ok",
@@ -59,7 +59,7 @@ def test_every_field_of_a_task_is_kept(execute):
     assert (task.timeout, task.custom_id, task.run_after.year, task.params) == (9.0, "17", 2030, {"value": "x"})
 
 
-def test_many_tasks_get_their_ids_in_order(execute):
+def test_add_batch_returns_ids_in_the_order_of_the_tasks(execute):
     data = execute("add_batch", tasks=[{**OK, "custom_id": f"row-{n}"} for n in range(1_200)], name="Rows").data
     assert data["count"] == len(data["task_ids"]) == 1_200
     rows = dict(BatchTask.objects.values_list("number", "custom_id"))
@@ -69,12 +69,12 @@ def test_many_tasks_get_their_ids_in_order(execute):
 
 
 @pytest.mark.parametrize("word", ["tasks", "tool_calls", "calls", "items"])
-def test_the_list_has_many_names(execute, word):
+def test_add_batch_accepts_aliases_of_tasks(execute, word):
     data = execute("add_batch", **{word: [{"tool_name": "ok", "tool_args": {"value": "x"}}]}).data
     assert data["count"] == 1
 
 
-def test_the_list_is_given_once(execute):
+def test_add_batch_rejects_two_lists_of_tasks(execute):
     with pytest.raises(BadRequest, match="give the tasks once"):
         execute("add_batch", tasks=[OK], calls=[OK])
 
@@ -90,18 +90,18 @@ def test_the_list_is_given_once(execute):
     ],
     ids=range(5),
 )
-def test_the_list_may_come_as_text(execute, text):
+def test_add_batch_accepts_tasks_as_text(execute, text):
     assert execute("add_batch", tasks=text).data["count"] == 2
 
 
 @pytest.mark.parametrize("tasks", ["[1", "no json", {"function": "ok"}, 5, None, b"[]", "{\n{", "[" * 100_000])
-def test_what_is_no_list_is_refused(execute, tasks):
+def test_add_batch_rejects_tasks_that_are_not_a_list(execute, tasks):
     with pytest.raises(BadRequest) as caught:
         execute("add_batch", tasks=tasks)
     assert caught.value.errors[0]["field"] == "tasks"
 
 
-def test_a_line_that_is_no_json_is_told_with_what_else_is_wrong(execute):
+def test_invalid_json_lines_are_reported_with_other_errors(execute):
     text = '{"function": "ok"}\n{"function": }\n[1]\n{"function": "nix", "priority": "urgent", "params": {"x": 1}}'
     with pytest.raises(BadTasks) as caught:
         execute("add_batch", tasks=text, idempotency_key="k")
@@ -110,7 +110,7 @@ def test_a_line_that_is_no_json_is_told_with_what_else_is_wrong(execute):
     assert not Batch.objects.exists()
 
 
-def test_wrong_params_are_told_with_a_wrong_field(execute):
+def test_invalid_params_are_reported_with_other_invalid_fields(execute):
     wrong = {"function": "simulate", "priority": "urgent", "params": {"duration": -1}}
     with pytest.raises(BadTasks) as caught:
         execute("add_batch", tasks=[{"priority": "urgent"}], defaults={**wrong})
@@ -118,13 +118,13 @@ def test_wrong_params_are_told_with_a_wrong_field(execute):
 
 
 @pytest.mark.parametrize("tasks", [[], "", "[]", "\n\n"])
-def test_an_empty_list_is_refused(execute, tasks):
+def test_add_batch_rejects_an_empty_list(execute, tasks):
     with pytest.raises(BadTasks, match="no tasks"):
         execute("add_batch", tasks=tasks)
     assert not Batch.objects.exists()
 
 
-def test_one_bad_task_among_many_stores_none(execute):
+def test_one_invalid_task_prevents_the_whole_batch(execute):
     tasks = [OK] * 50 + [{"function": "ok", "custom_id": "bad", "priority": "urgent"}] + [OK] * 50
     with pytest.raises(BadTasks) as caught:
         execute("add_batch", tasks=tasks, start=True)
@@ -141,18 +141,18 @@ def test_tasks_can_be_added_to_a_batch_by_id_or_name(execute):
     assert Batch.objects.get().stats.total_tasks == 7
 
 
-def test_of_two_batches_of_one_name_the_newest_is_meant(execute):
+def test_name_selects_the_newest_batch_of_that_name(execute):
     execute("add_batch", tasks=[OK], name="Twice")
     newest = execute("add_batch", tasks=[OK], name="Twice").data["batch_id"]
     assert execute("status", batch="Twice").data["batch_id"] == newest
 
 
-def test_a_batch_that_does_not_exist_is_told(execute):
+def test_add_batch_rejects_an_unknown_batch(execute):
     with pytest.raises(NotFound, match="'Nowhere'"):
         execute("add_batch", tasks=[OK], batch="Nowhere")
 
 
-def test_a_custom_id_is_unique_in_its_batch(execute):
+def test_add_batch_rejects_duplicate_custom_ids(execute):
     execute("add_batch", tasks=[{**OK, "custom_id": "a"}, {**OK, "custom_id": "b"}], name="One")
     with pytest.raises(BadTasks) as caught:
         execute("add_batch", tasks=[{**OK, "custom_id": word} for word in ("c", "b", "d", "a")], batch="One")
@@ -161,7 +161,7 @@ def test_a_custom_id_is_unique_in_its_batch(execute):
     execute("add_batch", tasks=[{**OK, "custom_id": "a"}], name="Two")
 
 
-def test_metadata_is_kept_with_the_batch(execute):
+def test_metadata_is_stored_with_the_batch(execute):
     notes = {"who": "ä", "n": [1, None, 2.5]}
     execute("add_batch", tasks=[OK], metadata=notes)
     assert execute("status", batch=str(Batch.objects.get().pk)).data["metadata"] == notes
@@ -170,21 +170,21 @@ def test_metadata_is_kept_with_the_batch(execute):
 @pytest.mark.parametrize(
     "metadata", [{"a": "\x00"}, {"a": float("nan")}, {"a": "x" * 20_000}, {"a": 2**70}, {"a": "\ud800"}]
 )
-def test_metadata_that_cannot_be_kept_is_refused(execute, metadata):
+def test_add_batch_rejects_metadata_that_cannot_be_stored(execute, metadata):
     with pytest.raises(BadRequest, match="metadata"):
         execute("add_batch", tasks=[OK], metadata=metadata)
     assert not Batch.objects.exists()
 
 
-def test_what_is_about_a_new_batch_is_not_lost_on_an_old_one(execute):
-    """A name or metadata together with `batch` must do something or be refused, not vanish."""
+def test_add_batch_rejects_name_and_metadata_for_an_existing_batch(execute):
+    """Arguments that only a new batch can use are rejected, not ignored."""
     made = execute("add_batch", tasks=[OK], name="Old").data
     with pytest.raises(BadRequest) as caught:
         execute("add_batch", tasks=[OK], batch=made["batch_id"], name="New", metadata={"a": 1})
     assert {error["field"] for error in caught.value.errors} == {"name", "metadata"}
 
 
-def test_defaults_and_start_and_limit(execute):
+def test_add_batch_applies_defaults_start_and_limit(execute):
     data = execute(
         "add_batch",
         tasks=[{"params": {"value": "a"}}, {"priority": "low"}],
@@ -199,18 +199,18 @@ def test_defaults_and_start_and_limit(execute):
 
 
 @override_settings(BATCH_MAX_TASKS=10)
-def test_a_call_takes_so_many_tasks_and_no_more(execute):
+def test_add_batch_rejects_more_tasks_than_the_limit(execute):
     execute("add_batch", tasks=[OK] * 10)
     with pytest.raises(BadTasks, match="at most 10"):
         execute("add_batch", tasks=[OK] * 11)
     assert BatchTask.objects.count() == 10
 
 
-def test_an_answer_is_json(execute):
+def test_response_is_json(execute):
     assert orjson.loads(orjson.dumps(execute("add_batch", tasks=[OK]).as_dict()))["ok"] is True
 
 
-def test_who_did_what_is_written_down(execute_as):
+def test_changes_are_recorded_in_the_audit_log(execute_as):
     execute = execute_as("user:7", "submit", "control", "read")
     execute("add_batch", tasks=[OK] * 3, name="Audited")
     execute("start", batch="Audited", max_concurrent=2)
@@ -223,10 +223,10 @@ def test_who_did_what_is_written_down(execute_as):
     assert entries[0].detail == {"tasks": 3}
 
 
-# --- somebody else's batch --------------------------------------------------------------------------------------------
+# --- batches of other callers ----------------------------------------------------------------------------------------
 
 
-def test_nobody_works_with_the_memories_of_a_batchs_owner_but_the_owner(execute, execute_as):
+def test_only_the_owner_of_a_batch_can_add_memory_tasks(execute, execute_as):
     theirs = execute_as("user:7", "submit")("add", function="ok").data["batch_id"]
     task = {"function": "memory_load", "params": {"query": "PIN", "threshold": 0}}
     for call in (
@@ -240,7 +240,7 @@ def test_nobody_works_with_the_memories_of_a_batchs_owner_but_the_owner(execute,
     assert BatchTask.objects.filter(batch_id=theirs).count() == 4
 
 
-def test_who_may_only_submit_starts_nothing_of_somebody_else(execute, execute_as):
+def test_submit_scope_cannot_start_batches_of_others(execute, execute_as):
     theirs = execute("add", function="ok").data["batch_id"]
     submitter = execute_as("user:7", "submit")
     submitter("add", batch=theirs, function="ok")
@@ -257,7 +257,7 @@ def test_who_may_only_submit_starts_nothing_of_somebody_else(execute, execute_as
     assert Batch.objects.get(pk=theirs).state == "running"
 
 
-def test_who_may_only_submit_does_not_undo_a_stop(execute, execute_as):
+def test_submit_scope_cannot_restart_a_stopped_batch(execute, execute_as):
     submitter = execute_as("user:7", "submit")
     mine = submitter("add", function="ok", start=True).data["batch_id"]
     submitter("add", function="ok", start=True)

@@ -1,4 +1,4 @@
-"""start, stop, cancel, retry, update, clear and wait, as callers say them."""
+"""start, stop, cancel, retry, update, clear and wait, through the executor of actions."""
 
 from datetime import timedelta
 
@@ -42,7 +42,7 @@ def test_start_and_stop(execute, batch):
     assert Batch.objects.get(pk=batch.pk).stop_forced
 
 
-def test_what_comes_after_a_stop(execute, batch):
+def test_stop_suggests_the_next_action(execute, batch):
     execute("start", batch="Six", max_concurrent=6)
     assert execute("stop", batch="Six").data["next"].startswith("start ")
     execute("start", batch="Six")
@@ -51,7 +51,7 @@ def test_what_comes_after_a_stop(execute, batch):
     assert execute("stop", batch="Six").data["next"].startswith("results ")
 
 
-def test_an_empty_batch_is_a_conflict(execute):
+def test_starting_an_empty_batch_is_a_conflict(execute):
     make_batch("Empty")
     with pytest.raises(Conflict) as caught:
         execute("start", batch="Empty")
@@ -75,12 +75,12 @@ def test_an_empty_batch_is_a_conflict(execute):
     ],
     ids=str,
 )
-def test_tasks_are_selected_in_many_ways(execute, batch, selection, numbers):
+def test_cancel_applies_each_filter(execute, batch, selection, numbers):
     assert execute("cancel", batch="Six", **selection).data["cancelled"] == len(numbers)
     assert _by(batch, "cancelled") == numbers
 
 
-def test_tasks_are_selected_by_id_across_batches(execute, batch):
+def test_tasks_of_several_batches_can_be_selected_by_id(execute, batch):
     [other] = add_tasks(make_batch("Other"))
     ids = [_id(batch, 2), str(other.pk), _id(batch, 5)]
     assert execute("cancel", task_ids=ids).data == {"cancelled": 3, "cancelling": 0, "skipped": 0}
@@ -88,7 +88,7 @@ def test_tasks_are_selected_by_id_across_batches(execute, batch):
     assert execute("retry", task_id=_id(batch, 2)).data["retried"] == 1
 
 
-def test_one_missing_id_among_good_ones_cancels_none(execute, batch):
+def test_cancel_rejects_the_call_if_one_id_is_unknown(execute, batch):
     missing = "00000000-0000-0000-0000-000000000001"
     with pytest.raises(NotFound) as caught:
         execute("cancel", task_ids=[_id(batch, 1), missing])
@@ -96,7 +96,7 @@ def test_one_missing_id_among_good_ones_cancels_none(execute, batch):
     assert _by(batch, "cancelled") == []
 
 
-def test_what_is_over_is_skipped_and_counted(execute, batch):
+def test_cancel_skips_and_counts_mixed_batch(execute, batch):
     execute("start", batch="Six")
     worker = FakeWorker()
     held = worker.claim(batch)
@@ -105,14 +105,14 @@ def test_what_is_over_is_skipped_and_counted(execute, batch):
     assert data == {"cancelled": 4, "cancelling": 1, "skipped": 1}
 
 
-def test_retry_says_of_how_many_nothing_was_to_be_tried_again(execute, batch):
+def test_retry_reports_how_many_tasks_were_skipped(execute, batch):
     execute("cancel", batch="Six", function="nap")
     response = execute("retry", batch="Six")
     assert response.data == {"retried": 3, "skipped": 3, "next": response.data["next"]}
     assert "3 tasks had not failed and were not cancelled." in response.message
 
 
-def test_retry_says_when_the_batch_must_be_started(execute, batch):
+def test_retry_suggests_start_for_a_batch_that_is_not_running(execute, batch):
     execute("cancel", batch="Six", function="nap")
     response = execute("retry", batch="Six", filter_status="cancelled")
     assert response.data["retried"] == 3 and "start" in response.data["next"]
@@ -131,7 +131,7 @@ def test_update_changes_priority_limit_and_name_at_once(execute, batch):
     assert set(batch.tasks.filter(function="nap").values_list("priority", flat=True)) == {Priority.CRITICAL}
 
 
-def test_a_new_name_is_news_for_those_who_watch(execute, batch):
+def test_renaming_a_batch_writes_a_frame(execute, batch):
     before = execute("status", batch="Six").data["seq"]
     execute("update", batch="Six", name="Renamed")
     assert execute("status", batch="Renamed").data["seq"] == before + 1
@@ -141,7 +141,7 @@ def test_a_new_name_is_news_for_those_who_watch(execute, batch):
 
 
 @pytest.fixture
-def over(db) -> Batch:
+def mixed_batch(db) -> Batch:
     """Two completed, a failed, a cancelled, and a queued one."""
     made = make_batch("Over", max_concurrent=10)
     for status in ("completed", "completed", "failed", "cancelled"):
@@ -150,14 +150,14 @@ def over(db) -> Batch:
     return made
 
 
-def test_a_dry_run_says_exactly_what_would_go(execute, over):
+def test_dry_run_reports_what_clear_deletes(execute, mixed_batch):
     dry = execute("clear", batch="Over", statuses="completed,failed", dry_run="true").data
     assert dry["would_delete"] == {"completed": 2, "failed": 1}
     assert dry["kept"] == {"completed": 0, "failed": 0, "cancelled": 1, "queued": 1}
-    assert over.tasks.count() == 5
+    assert mixed_batch.tasks.count() == 5
     wet = execute("clear", batch="Over", statuses="completed,failed").data
     assert wet["deleted"] == 3
-    assert over.tasks.count() == 2
+    assert mixed_batch.tasks.count() == 2
 
 
 ALL = ["cancelled", "completed", "completed", "failed", "queued"]
@@ -180,32 +180,32 @@ ALL = ["cancelled", "completed", "completed", "failed", "queued"]
     ],
     ids=str,
 )
-def test_clear_takes_what_it_is_told(execute, over, arguments, left):
+def test_clear_applies_statuses_and_age(execute, mixed_batch, arguments, left):
     execute("clear", batch="Over", **arguments)
-    assert sorted(over.tasks.values_list("status", flat=True)) == left
+    assert sorted(mixed_batch.tasks.values_list("status", flat=True)) == left
 
 
-def test_clear_by_age_looks_at_the_time_of_the_end(execute, over):
-    old = over.tasks.get(number=1)
-    over.tasks.filter(pk=old.pk).update(completed_at=old.completed_at - timedelta(hours=2))
+def test_clear_by_age_uses_the_completion_time(execute, mixed_batch):
+    old = mixed_batch.tasks.get(number=1)
+    mixed_batch.tasks.filter(pk=old.pk).update(completed_at=old.completed_at - timedelta(hours=2))
     assert execute("clear", batch="Over", older_than="3600").data["deleted"] == 1
-    assert not over.tasks.filter(pk=old.pk).exists()
+    assert not mixed_batch.tasks.filter(pk=old.pk).exists()
 
 
-def test_live_tasks_are_never_cleared(execute, over):
+def test_clear_rejects_queued_and_running_tasks(execute, mixed_batch):
     with pytest.raises(BadRequest, match="queued or running cannot be cleared"):
         execute("clear", batch="Over", statuses="queued,completed,running")
-    assert over.tasks.count() == 5
+    assert mixed_batch.tasks.count() == 5
 
 
-def test_a_clear_is_written_down_with_what_went(execute, over):
+def test_clear_is_audited_with_the_number_deleted(execute, mixed_batch):
     execute("clear", batch="Over")
     entry = AuditEntry.objects.get(action="clear")
-    assert (entry.batch_id, entry.detail) == (over.pk, {"deleted": 2, "statuses": ["completed"]})
+    assert (entry.batch_id, entry.detail) == (mixed_batch.pk, {"deleted": 2, "statuses": ["completed"]})
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_task_that_is_retried_while_a_clear_is_under_way_stays():
+def test_task_retried_during_a_clear_is_not_deleted():
     task = task_in("failed")
     clear = BatchExecutor(caller_of_shell()).execute
     with run_between(lambda: retry(task), after="LIMIT 5000"):
@@ -222,13 +222,13 @@ def _wait(batch, **arguments) -> dict:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_for_what_is_over_takes_no_time():
+def test_wait_returns_at_once_for_a_finished_batch():
     data = _wait(task_in("completed").batch, timeout=30)
     assert (data["state"], data["timed_out"]) == ("finished", False)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_wait_ends_at_its_timeout_and_says_so():
+def test_wait_reports_its_timeout():
     batch = make_batch()
     add_tasks(batch)
     start(batch)
@@ -236,7 +236,7 @@ def test_a_wait_ends_at_its_timeout_and_says_so():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_wait_for_a_change_that_came_already_answers_at_once():
+def test_wait_for_an_earlier_change_returns_at_once():
     batch = make_batch()
     add_tasks(batch)
     start(batch)

@@ -1,4 +1,4 @@
-"""A call that is answered with an error has changed nothing, and every error is one of ours, in words."""
+"""Errors of actions: rejected calls write nothing, and every error has a detail."""
 
 import orjson
 import pytest
@@ -11,13 +11,13 @@ from tests.factories import FakeWorker, add_tasks, make_batch, start, stop
 
 NAN = float("nan")
 OK = {"function": "ok"}
-NOBODY = "00000000-0000-0000-0000-000000000000"
+UNKNOWN_ID = "00000000-0000-0000-0000-000000000000"
 HOSTILE_TEXT = {
     "NUL": "a\x00b",
-    "half a pair": "\ud800",
+    "lone surrogate": "\ud800",
     "5,000 digits": "9" * 5_000,
     "superscript": "²",
-    "a formula": "%s';--",
+    "SQL and format characters": "%s';--",
 }
 
 
@@ -35,7 +35,7 @@ def world(db):
 
 
 def everything() -> dict:
-    """Every row of every table."""
+    """Return every row of every table."""
     return {
         model._meta.label: list(model.objects.order_by("pk").values())
         for model in apps.get_models()
@@ -44,59 +44,59 @@ def everything() -> dict:
 
 
 BAD_CALLS = {
-    "no such action": ("explode", {}),
-    "an action that is nearly one": ("ad", {}),
-    "an unknown argument": ("start", {"batch": "World", "max_concurent": 5}),
-    "a batch that is not there": ("start", {"batch": "Nowhere"}),
-    "a batch id that is not there": ("stop", {"batch": NOBODY}),
-    "no batch and no default one": ("start", {}),
+    "unknown action": ("explode", {}),
+    "misspelled action": ("ad", {}),
+    "unknown argument": ("start", {"batch": "World", "max_concurent": 5}),
+    "unknown batch": ("start", {"batch": "Nowhere"}),
+    "unknown batch id": ("stop", {"batch": UNKNOWN_ID}),
+    "no default batch": ("start", {}),
     "results of no default batch": ("results", {}),
-    "a limit of nothing": ("start", {"batch": "World", "max_concurrent": 0}),
-    "a limit that is no number": ("start", {"batch": "World", "max_concurrent": "many"}),
-    "a limit that is too high": ("update", {"batch": "World", "max_concurrent": 10**9}),
-    "a limit of NaN": ("update", {"batch": "World", "max_concurrent": NAN}),
-    "an unknown function": ("add", {"function": "nobody", "batch": "World"}),
-    "a bad priority": ("add", {"function": "ok", "priority": "urgent", "batch": "World"}),
-    "a bad task in a new default batch": ("add", {"function": "ok", "max_retries": -1}),
-    "a bad batch among good tasks": ("add_batch", {"tasks": [OK, OK, {"function": "nobody"}], "name": "New"}),
-    "good tasks for a batch that is not there": ("add_batch", {"tasks": [OK], "batch": "Nowhere"}),
-    "bad metadata": ("add_batch", {"tasks": [OK], "metadata": {"a": "\x00"}}),
-    "a key with a bad call": ("add_batch", {"tasks": [{}], "idempotency_key": "k"}),
-    "a name that is too long": ("update", {"batch": "World", "name": "x" * 201}),
+    "limit of zero": ("start", {"batch": "World", "max_concurrent": 0}),
+    "limit that is not a number": ("start", {"batch": "World", "max_concurrent": "many"}),
+    "limit above the maximum": ("update", {"batch": "World", "max_concurrent": 10**9}),
+    "limit of NaN": ("update", {"batch": "World", "max_concurrent": NAN}),
+    "unknown function": ("add", {"function": "no_such_function", "batch": "World"}),
+    "invalid priority": ("add", {"function": "ok", "priority": "urgent", "batch": "World"}),
+    "invalid task in a new default batch": ("add", {"function": "ok", "max_retries": -1}),
+    "one invalid task": ("add_batch", {"tasks": [OK, OK, {"function": "no_such_function"}], "name": "New"}),
+    "valid tasks for an unknown batch": ("add_batch", {"tasks": [OK], "batch": "Nowhere"}),
+    "invalid metadata": ("add_batch", {"tasks": [OK], "metadata": {"a": "\x00"}}),
+    "idempotency key with an invalid call": ("add_batch", {"tasks": [{}], "idempotency_key": "k"}),
+    "name that is too long": ("update", {"batch": "World", "name": "x" * 201}),
     "nothing to update": ("update", {"batch": "World"}),
-    "a limit for single tasks": ("update", {"task_ids": [NOBODY], "max_concurrent": 3}),
-    "a task that is not there": ("cancel", {"task_ids": [NOBODY]}),
-    "an id that is none": ("cancel", {"task_ids": ["7"]}),
-    "a custom id that is not there": ("retry", {"batch": "World", "custom_ids": ["x"]}),
+    "limit for single tasks": ("update", {"task_ids": [UNKNOWN_ID], "max_concurrent": 3}),
+    "unknown task": ("cancel", {"task_ids": [UNKNOWN_ID]}),
+    "malformed task id": ("cancel", {"task_ids": ["7"]}),
+    "unknown custom id": ("retry", {"batch": "World", "custom_ids": ["x"]}),
     "nothing selected": ("cancel", {}),
-    "an unknown status": ("retry", {"batch": "World", "filter_status": "done"}),
-    "an unknown priority to select": ("cancel", {"batch": "World", "priority_is": ["urgent"]}),
-    "clearing what runs": ("clear", {"batch": "World", "statuses": ["completed", "running"]}),
-    "clearing by a time that is none": ("clear", {"batch": "World", "older_than": "last week"}),
+    "unknown status": ("retry", {"batch": "World", "filter_status": "done"}),
+    "unknown priority in a filter": ("cancel", {"batch": "World", "priority_is": ["urgent"]}),
+    "clearing running tasks": ("clear", {"batch": "World", "statuses": ["completed", "running"]}),
+    "clearing by an invalid time": ("clear", {"batch": "World", "older_than": "last week"}),
     "clearing by NaN": ("clear", {"batch": "World", "older_than": "nan"}),
     "clearing by infinity": ("clear", {"batch": "World", "older_than": "inf"}),
-    "clearing by an age before all time": ("clear", {"batch": "World", "older_than": 1e300}),
-    "clearing by the first hour of all": ("clear", {"batch": "World", "older_than": "0001-01-01T00:00:00+14:00"}),
-    "an unknown field": ("results", {"batch": "World", "fields": ["result", "colour"]}),
-    "a page of nothing": ("results", {"batch": "World", "limit": 0}),
-    "a cursor that is none": ("results", {"batch": "World", "cursor": "x"}),
-    "a negative cursor": ("results", {"batch": "World", "cursor": -1}),
-    "an unknown format": ("export", {"batch": "World", "format": "xml"}),
-    "a wait that is too long": ("wait", {"batch": "World", "timeout": 61}),
-    "a wait of NaN": ("wait", {"batch": "World", "timeout": "nan"}),
-    "a wait for something else": ("wait", {"batch": "World", "until": "doomsday"}),
+    "clearing by an age out of range": ("clear", {"batch": "World", "older_than": 1e300}),
+    "clearing by a time out of range": ("clear", {"batch": "World", "older_than": "0001-01-01T00:00:00+14:00"}),
+    "unknown field": ("results", {"batch": "World", "fields": ["result", "colour"]}),
+    "page size of zero": ("results", {"batch": "World", "limit": 0}),
+    "invalid cursor": ("results", {"batch": "World", "cursor": "x"}),
+    "negative cursor": ("results", {"batch": "World", "cursor": -1}),
+    "unknown format": ("export", {"batch": "World", "format": "xml"}),
+    "timeout above the maximum": ("wait", {"batch": "World", "timeout": 61}),
+    "timeout of NaN": ("wait", {"batch": "World", "timeout": "nan"}),
+    "unknown condition to wait for": ("wait", {"batch": "World", "until": "doomsday"}),
 }
 
 
 @pytest.mark.parametrize(("action", "arguments"), BAD_CALLS.values(), ids=BAD_CALLS)
-def test_a_call_answered_with_an_error_writes_nothing(execute, world, action, arguments):
+def test_rejected_call_writes_nothing(execute, world, action, arguments):
     before = everything()
     with pytest.raises(ExecutorError) as caught:
         execute(action, **arguments)
     assert everything() == before
-    told = caught.value.problem()
-    assert orjson.loads(orjson.dumps(told))["detail"]
-    assert 400 <= told["status"] < 500
+    problem = caught.value.problem()
+    assert orjson.loads(orjson.dumps(problem))["detail"]
+    assert 400 <= problem["status"] < 500
 
 
 TEXT_ARGUMENTS = {
@@ -123,7 +123,7 @@ TEXT_ARGUMENTS = {
 
 @pytest.mark.parametrize("text", HOSTILE_TEXT.values(), ids=HOSTILE_TEXT)
 @pytest.mark.parametrize(("action", "argument"), TEXT_ARGUMENTS, ids=" ".join)
-def test_hostile_text_is_an_error_like_any_other(execute, world, action, argument, text):
+def test_hostile_text_is_rejected_as_a_bad_request(execute, world, action, argument, text):
     before = everything()
     rest = TEXT_ARGUMENTS[action, argument]
     try:
@@ -131,14 +131,14 @@ def test_hostile_text_is_an_error_like_any_other(execute, world, action, argumen
     except ExecutorError as error:
         assert orjson.dumps(error.problem())
     else:
-        # A very large number is one: nothing is that old, and no page that late.
-        assert argument in ("cursor", "older_than") and text.isascii(), "this was accepted"
+        # Very large numbers are valid here: no task is that old, and no page that far.
+        assert argument in ("cursor", "older_than") and text.isascii(), "hostile text was accepted"
     assert everything() == before
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXT.values(), ids=HOSTILE_TEXT)
 @pytest.mark.parametrize("argument", ["q", "function"])
-def test_hostile_text_to_look_for_finds_nothing(execute, world, argument, text):
+def test_searching_for_hostile_text_finds_nothing(execute, world, argument, text):
     try:
         data = execute("retry", batch="World", **{argument: text}).data
     except ExecutorError as error:
@@ -147,7 +147,7 @@ def test_hostile_text_to_look_for_finds_nothing(execute, world, argument, text):
         assert data == {"retried": 0, "skipped": 0}
 
 
-def test_unknown_arguments_are_told_with_the_known_ones(execute, world):
+def test_error_for_unknown_arguments_lists_the_known_ones(execute, world):
     with pytest.raises(BadRequest) as caught:
         execute("start", batch="World", max_concurent=5, colour="red")
     assert {error["field"]: error["reason"] for error in caught.value.errors} == {
@@ -157,7 +157,7 @@ def test_unknown_arguments_are_told_with_the_known_ones(execute, world):
     assert "max_concurrent" in caught.value.fix and "batch" in caught.value.fix
 
 
-def test_an_unknown_action_is_told_with_all_that_there_are(execute):
+def test_error_for_an_unknown_action_lists_all_actions(execute):
     with pytest.raises(BadRequest) as caught:
         execute("statsu")
     assert "'status'" in caught.value.fix
@@ -165,13 +165,13 @@ def test_an_unknown_action_is_told_with_all_that_there_are(execute):
         assert name in caught.value.fix
 
 
-def test_there_are_the_nine_actions_and_three_more():
+def test_all_twelve_actions_are_registered():
     nine = {"add", "add_batch", "start", "stop", "status", "results", "export", "clear", "cancel"}
     assert ACTIONS.keys() == nine | {"retry", "wait", "update"}
 
 
 @pytest.mark.parametrize("name", sorted(ACTIONS))
-def test_an_action_says_what_it_does_and_its_example_is_right(name):
+def test_each_action_has_a_summary_a_valid_example_and_a_scope(name):
     entry = ACTIONS[name]
     assert entry.summary.endswith(".")
     entry.parameters.model_validate(entry.example)
@@ -180,7 +180,7 @@ def test_an_action_says_what_it_does_and_its_example_is_right(name):
 
 
 @pytest.mark.parametrize("name", sorted(ACTIONS))
-def test_an_action_asks_for_its_scope_before_anything_else(execute_as, world, name):
+def test_each_action_checks_its_scope_first(execute_as, world, name):
     others = {"read", "submit", "control", "code"} - {ACTIONS[name].scope}
     before = everything()
     with pytest.raises(NotAllowed, match=ACTIONS[name].scope):
@@ -188,7 +188,7 @@ def test_an_action_asks_for_its_scope_before_anything_else(execute_as, world, na
     assert everything() == before
 
 
-def test_what_reads_writes_nothing(execute, world):
+def test_reading_actions_write_nothing(execute, world):
     before = everything()
     execute("status", batch="World", detailed=True)
     execute("results", batch="World")

@@ -1,4 +1,4 @@
-"""The same call with the same key is carried out once, whoever is faster."""
+"""Idempotency keys: a repeated call with the same key is executed once, also under concurrency."""
 
 import pytest
 
@@ -11,14 +11,14 @@ from tests.queue.interleave import run_between
 TASKS = [{"function": "ok", "params": {"value": "a"}}, {"function": "ok"}]
 
 
-def test_the_same_call_again_gets_the_same_answer_and_does_nothing(execute):
+def test_repeated_call_returns_the_stored_response(execute):
     first = execute("add_batch", tasks=TASKS, start=True, idempotency_key="k1")
     again = execute("add_batch", tasks=TASKS, start=True, idempotency_key="k1")
     assert again.as_dict() == first.as_dict()
     assert (Batch.objects.count(), BatchTask.objects.count()) == (1, 2)
 
 
-def test_the_same_key_with_another_body_is_a_conflict(execute):
+def test_same_key_with_other_arguments_is_a_conflict(execute):
     execute("add_batch", tasks=TASKS, idempotency_key="k1")
     with pytest.raises(Conflict, match="'k1'"):
         execute("add_batch", tasks=TASKS[:1], idempotency_key="k1")
@@ -27,13 +27,13 @@ def test_the_same_key_with_another_body_is_a_conflict(execute):
     assert Batch.objects.count() == 1
 
 
-def test_the_order_of_arguments_makes_no_other_call(execute):
+def test_order_of_arguments_does_not_matter(execute):
     first = execute("add", function="ok", params={"value": "a"}, priority="high", idempotency_key="k")
     again = execute("add", priority="high", params={"value": "a"}, function="ok", idempotency_key="k")
     assert again.data == first.data
 
 
-def test_another_key_or_another_caller_is_another_call(execute, execute_as):
+def test_other_keys_and_callers_are_separate_calls(execute, execute_as):
     ids = {
         execute("add", function="ok", idempotency_key="k1").data["task_id"],
         execute("add", function="ok", idempotency_key="k2").data["task_id"],
@@ -44,23 +44,23 @@ def test_another_key_or_another_caller_is_another_call(execute, execute_as):
     assert len(ids) == 5
 
 
-def test_start_can_be_repeated(execute):
+def test_repeated_start_is_not_executed_again(execute):
     execute("add", function="ok")
     first = execute("start", max_concurrent=3, idempotency_key="go")
     execute("stop")
     assert execute("start", max_concurrent=3, idempotency_key="go").as_dict() == first.as_dict()
-    assert execute("status").data["state"] == "stopped", "the second one was carried out"
+    assert execute("status").data["state"] == "stopped", "the repeated start was executed"
 
 
-def test_a_call_that_failed_does_not_use_up_its_key(execute):
+def test_failed_call_does_not_consume_its_key(execute):
     with pytest.raises(BadTasks):
-        execute("add_batch", tasks=[{"function": "nobody"}], idempotency_key="k")
+        execute("add_batch", tasks=[{"function": "no_such_function"}], idempotency_key="k")
     assert not IdempotentCall.objects.exists()
     assert execute("add_batch", tasks=TASKS, idempotency_key="k").data["count"] == 2
 
 
-def test_tasks_that_are_read_as_they_come_are_part_of_the_call(execute):
-    """A generator: what counts is what it gives, not where it lies in memory."""
+def test_streamed_tasks_are_part_of_the_request_hash(execute):
+    """The items of a generator are hashed, not the identity of the object."""
     with pytest.raises(Conflict):
         execute("add_batch", tasks=iter(TASKS), idempotency_key="k")
         execute("add_batch", tasks=iter(TASKS[:1]), idempotency_key="k")
@@ -71,20 +71,20 @@ def test_tasks_that_are_read_as_they_come_are_part_of_the_call(execute):
 @pytest.mark.parametrize(
     "value", [10**400, "\ud800", {"\ud800": 1}, float("nan"), b"x"], ids=lambda value: ascii(value)[:12]
 )
-def test_a_key_does_not_make_a_hostile_value_worse(execute, value):
+def test_hostile_values_are_rejected_with_a_key(execute, value):
     with pytest.raises(BadRequest):
         execute("add_batch", tasks=[{"function": "ok", "params": {"value": value}}], idempotency_key="k")
     assert not IdempotentCall.objects.exists()
 
 
 @pytest.mark.parametrize("key", ["k" * 201, "a\x00", "\ud800"], ids=lambda key: ascii(key)[:9])
-def test_a_key_that_cannot_be_kept_is_refused(execute, key):
+def test_invalid_key_is_rejected(execute, key):
     with pytest.raises(BadRequest) as caught:
         execute("add", function="ok", idempotency_key=key)
     assert caught.value.errors[0]["field"] == "idempotency_key"
 
 
-# --- two at once ---------------------------------------------------------------------------------------------------
+# --- concurrency ---------------------------------------------------------------------------------------------------
 
 
 def _call(action, **arguments):
@@ -92,7 +92,7 @@ def _call(action, **arguments):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_calls_with_one_key_at_the_same_time_make_one_batch():
+def test_concurrent_calls_with_one_key_create_one_batch():
     def add():
         return _call("add_batch", tasks=TASKS, idempotency_key="k")
 
@@ -103,7 +103,7 @@ def test_two_calls_with_one_key_at_the_same_time_make_one_batch():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_first_tasks_at_the_same_time_go_into_one_default_batch():
+def test_concurrent_first_tasks_share_one_default_batch():
     def add():
         return _call("add", function="ok")
 
@@ -114,7 +114,7 @@ def test_two_first_tasks_at_the_same_time_go_into_one_default_batch():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_custom_id_given_by_two_at_the_same_time_is_stored_once():
+def test_concurrent_adds_of_one_custom_id_store_one_task():
     batch = _call("add_batch", tasks=TASKS).data["batch_id"]
 
     def add():

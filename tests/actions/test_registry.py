@@ -41,7 +41,7 @@ def pause(monkeypatch):
     ACTIONS.update(before)
 
 
-def test_a_new_action_has_a_verb_with_its_parameters_as_flags(pause, db):
+def test_registered_action_has_a_verb_with_flags(pause, db):
     parser = argparse.ArgumentParser()
     add_verbs(parser)
     options = vars(parser.parse_args(["pause-batch", "--minutes", "7", "--quiet"]))
@@ -51,7 +51,7 @@ def test_a_new_action_has_a_verb_with_its_parameters_as_flags(pause, db):
     assert out.getvalue() == "Paused for 7 minutes.\n"
 
 
-def test_a_new_action_has_a_route_and_an_openapi_entry(pause, db):
+def test_registered_action_has_a_route_and_an_openapi_entry(pause, db):
     api = NinjaAPI(urls_namespace="throw-away", renderer=Renderer(), auth=lambda request: caller_of_shell())
     add_action_routes(api)
     entry = api.get_openapi_schema(path_prefix="/api/")["paths"]["/api/pause_batch"]["post"]
@@ -64,13 +64,13 @@ def test_a_new_action_has_a_route_and_an_openapi_entry(pause, db):
     assert json.loads(view(request).content)["data"] == {"minutes": 3}
 
 
-def test_a_new_action_has_a_button(pause):
+def test_registered_action_has_a_button(pause):
     [button] = [each for each in buttons("batch") if each["action"] == "pause_batch"]
     assert (button["label"], button["scope"], button["arguments"]) == ("Pause batch", "control", {})
     assert json.dumps(button), "the scripts get it as JSON"
 
 
-def test_a_new_action_that_selects_tasks_has_a_button_for_them(pause):
+def test_registered_action_on_tasks_has_a_button_for_them(pause):
     @action("control", {"batch": "x"})
     def archive(call: Call, parameters: Selector) -> Response:
         """Archive tasks."""
@@ -79,13 +79,13 @@ def test_a_new_action_that_selects_tasks_has_a_button_for_them(pause):
     assert "archive" in {button["action"] for button in buttons("tasks")}
 
 
-def test_an_action_that_only_reads_has_no_button():
+def test_reading_actions_have_no_buttons():
     assert not {"status", "results", "export", "wait"} & {
         button["action"] for target in ("batch", "tasks") for button in buttons(target)
     }
 
 
-def test_a_button_sends_parameters_of_its_action():
+def test_buttons_send_parameters_of_their_action():
     for entry in ACTIONS.values():
         for button in entry.buttons:
             assert isinstance(button, Button)

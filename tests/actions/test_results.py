@@ -1,4 +1,4 @@
-"""results and export: the same rows in every form, at any time, a page at a time."""
+"""results, export and lists: pages, filters, formats, and searches in large batches."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from executor.reads.task_filter import TaskFilter
 from executor.reads.tasks import list_tasks
 from tests.factories import FakeWorker, add_tasks, cancel, make_batch, start, stop
 
-SEEDS_FIELDS = {
+PROMISED_FIELDS = {
     "task_id", "number", "custom_id", "name", "function", "priority", "status", "result", "error", "retry_count",
     "max_retries", "attempt", "created_at", "started_at", "completed_at", "execution_time", "worker",
 }  # fmt: skip
@@ -51,10 +51,10 @@ def _numbers(data) -> list[int]:
     return [row["number"] for row in data["results"]]
 
 
-def test_results_are_there_at_any_time_in_the_order_of_adding(execute, mixed):
+def test_results_are_available_at_any_time_in_order(execute, mixed):
     rows = execute("results", batch="Mixed").data["results"]
     assert [row["number"] for row in rows] == list(range(1, 13))
-    assert set(rows[0]) >= SEEDS_FIELDS
+    assert set(rows[0]) >= PROMISED_FIELDS
     assert rows[0]["result"] == {"text": "=1+1", "list": [1, None]}
     assert (rows[4]["status"], rows[4]["error"], rows[4]["result"]) == ("failed", "@broken\nsecond line", None)
     assert (rows[0]["priority"], rows[0]["custom_id"], rows[0]["attempt"]) == ("medium", "row-1", 1)
@@ -63,7 +63,7 @@ def test_results_are_there_at_any_time_in_the_order_of_adding(execute, mixed):
 
 
 @pytest.mark.parametrize("limit", [1, 5, 12, 13])
-def test_pages_follow_each_other_without_gap_or_overlap(execute, mixed, limit):
+def test_pages_have_no_gap_and_no_overlap(execute, mixed, limit):
     seen, cursor = [], None
     for _ in range(20):
         data = execute("results", batch="Mixed", limit=limit, cursor=cursor).data
@@ -74,7 +74,7 @@ def test_pages_follow_each_other_without_gap_or_overlap(execute, mixed, limit):
     assert seen == list(range(1, 13))
 
 
-def test_a_page_stays_what_it_was_when_rows_before_it_go(execute, mixed):
+def test_cursor_is_stable_when_earlier_rows_are_deleted(execute, mixed):
     cursor = execute("results", batch="Mixed", limit=3).data["next_cursor"]
     execute("clear", batch="Mixed", statuses=["completed"])
     assert _numbers(execute("results", batch="Mixed", limit=3, cursor=cursor).data) == [5, 6, 7]
@@ -91,11 +91,11 @@ def test_a_page_stays_what_it_was_when_rows_before_it_go(execute, mixed):
         ([], list(range(1, 13))),
     ],
 )
-def test_results_of_some_statuses(execute, mixed, status, numbers):
+def test_results_are_filtered_by_status(execute, mixed, status, numbers):
     assert _numbers(execute("results", batch="Mixed", filter_status=status).data) == numbers
 
 
-def test_results_of_named_tasks(execute, mixed):
+def test_results_are_selected_by_id_and_custom_id(execute, mixed):
     ids = [str(mixed.tasks.get(number=number).pk) for number in (7, 2)]
     assert _numbers(execute("results", batch="Mixed", task_ids=ids).data) == [2, 7]
     assert _numbers(execute("results", batch="Mixed", custom_ids="row-3,row-11").data) == [3, 11]
@@ -105,24 +105,24 @@ def test_results_of_named_tasks(execute, mixed):
     assert [error["value"] for error in caught.value.errors] == ["row-99", "x"]
 
 
-def test_an_empty_list_of_ids_means_none(execute, mixed):
+def test_empty_list_of_ids_selects_nothing(execute, mixed):
     assert execute("results", batch="Mixed", task_ids=[]).data["results"] == []
     assert execute("results", batch="Mixed", custom_ids=[]).data["results"] == []
 
 
-def test_a_task_of_another_batch_is_not_given(execute, mixed):
+def test_results_exclude_tasks_of_other_batches(execute, mixed):
     [other] = add_tasks(make_batch())
     assert execute("results", batch="Mixed", task_ids=[str(other.pk)]).data["results"] == []
 
 
-def test_only_some_fields(execute, mixed):
+def test_results_contain_the_requested_fields_only(execute, mixed):
     rows = execute("results", batch="Mixed", fields="number,result", limit=2).data["results"]
     assert rows == [{"number": 1, "result": {"text": "=1+1", "list": [1, None]}}, {"number": 2, "result": "-5 is text"}]
     with pytest.raises(BadRequest, match="colour"):
         execute("results", batch="Mixed", fields=["number", "colour"])
 
 
-def test_long_results_are_cut_and_say_so(execute, mixed):
+def test_long_results_are_truncated_and_marked(execute, mixed):
     first, second, third, *_ = execute("results", batch="Mixed", max_chars=10, fields=["result"]).data["results"]
     whole = orjson.dumps({"text": "=1+1", "list": [1, None]}).decode()
     assert first == {"result": whole[:10], "result_truncated": len(whole)}
@@ -137,7 +137,7 @@ def _file(execute, form: str, **more) -> str:
     return b"".join(execute("export", batch="Mixed", format=form, **more).stream).decode()
 
 
-def test_json_jsonl_csv_and_results_agree(execute, mixed):
+def test_exports_agree_with_results_in_all_formats(execute, mixed):
     rows = execute("results", batch="Mixed").data["results"]
     assert orjson.loads(_file(execute, "json")) == rows
     assert [orjson.loads(line) for line in _file(execute, "jsonl").splitlines()] == rows
@@ -150,14 +150,14 @@ def test_json_jsonl_csv_and_results_agree(execute, mixed):
     assert orjson.loads(table[0]["result"]) == rows[0]["result"]
 
 
-def test_nothing_in_a_csv_file_is_a_formula(execute, mixed):
+def test_csv_export_contains_no_formulas(execute, mixed):
     table = list(csv.reader(io.StringIO(_file(execute, "csv"), newline="")))
     cells = [cell for line in table for cell in line]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "@")) or (cell.startswith("-") and cell != "-5")]
     assert "'=name 1" in cells and "'-5 is text" in cells and "'@broken\nsecond line" in cells
 
 
-def test_an_export_of_some_statuses(execute, mixed):
+def test_export_is_filtered_by_status(execute, mixed):
     response = execute("export", batch="Mixed", format="jsonl", filter_status="failed,cancelled")
     assert response.data["count"] == 3
     assert [orjson.loads(line)["number"] for line in b"".join(response.stream).splitlines()] == [5, 6, 9]
@@ -166,13 +166,13 @@ def test_an_export_of_some_statuses(execute, mixed):
 
 
 @pytest.mark.parametrize(("form", "content"), [("json", []), ("jsonl", ""), ("csv", ",".join(RESULT_COLUMNS))])
-def test_an_export_of_nothing_is_a_whole_file(execute, form, content):
+def test_empty_export_is_a_valid_file(execute, form, content):
     make_batch("Mixed")
     text = _file(execute, form)
     assert (orjson.loads(text) if form == "json" else text.replace('"', "").strip()) == content
 
 
-def test_a_long_export_comes_in_pieces_and_whole(execute, monkeypatch):
+def test_long_export_is_streamed_in_chunks(execute, monkeypatch):
     monkeypatch.setattr("executor.actions.export.LINES", 10)
     add_tasks(make_batch("Mixed"), 35)
     for form in ("json", "jsonl", "csv"):
@@ -184,7 +184,7 @@ def test_a_long_export_comes_in_pieces_and_whole(execute, monkeypatch):
 # --- lists ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_list_says_how_many_match(mixed):
+def test_list_counts_matching_tasks(mixed):
     def matching(**filters):
         return list_tasks(str(mixed.pk), TaskFilter(**filters)).matching
 
@@ -196,7 +196,7 @@ def test_a_list_says_how_many_match(mixed):
     assert matching(q="100%_") == matching(function="a\x00") == matching(q="\ud800") == 0
 
 
-def test_a_list_can_be_read_from_either_end_and_from_anywhere(mixed):
+def test_list_can_be_read_in_both_orders_and_from_any_offset(mixed):
     def numbers(page):
         return [row["number"] for row in page.items]
 
@@ -207,7 +207,7 @@ def test_a_list_can_be_read_from_either_end_and_from_anywhere(mixed):
     assert "result" not in newest.items[0]
 
 
-def test_batches_are_listed_newest_first_and_found_by_name_and_state(db):
+def test_batches_are_listed_newest_first_and_filtered(db):
     ids = [str(make_batch(f"Batch {number}").pk) for number in range(7)][::-1]
     seen, cursor = [], None
     while True:
@@ -240,8 +240,8 @@ SEARCHES = [
 
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("filters", SEARCHES, ids=str)
-def test_a_large_batch_is_searched_a_part_at_a_time(mixed, monkeypatch, filters, newest_first):
-    """A page costs the same wherever it is and whatever it finds; all pages together miss nothing."""
+def test_large_batch_is_searched_in_windows(mixed, monkeypatch, filters, newest_first):
+    """Each page reads at most one window, and all pages together find every match."""
 
     def page(**more):
         return list_tasks(str(mixed.pk), TaskFilter(**filters), newest_first=newest_first, **more)
@@ -263,7 +263,7 @@ def test_a_large_batch_is_searched_a_part_at_a_time(mixed, monkeypatch, filters,
     assert found == expected and part.searched_to == (1 if newest_first else 12)
 
 
-def test_what_an_index_or_the_counters_know_is_not_searched(mixed, monkeypatch):
+def test_filters_with_an_index_are_not_searched_in_windows(mixed, monkeypatch):
     monkeypatch.setattr("executor.reads.tasks.SEARCH_WINDOW", 1)
     for filters in ({}, {"status": ["failed"]}, {"priority": ["high"]}, {"function": "ok"}):
         assert list_tasks(str(mixed.pk), TaskFilter(**filters)).searched_to is None
@@ -276,7 +276,7 @@ def test_what_an_index_or_the_counters_know_is_not_searched(mixed, monkeypatch):
 @pytest.mark.parametrize("cleared", [False, True])
 @pytest.mark.parametrize("statuses", [[], ["completed"], ["queued", "running"]])
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_every_offset_gives_its_part_of_the_list(execute, mixed, statuses, newest_first, cleared):
+def test_every_offset_returns_its_slice_of_the_list(execute, mixed, statuses, newest_first, cleared):
     if cleared:
         execute("clear", batch=str(mixed.pk), statuses="failed")
     tasks = mixed.tasks.filter(status__in=statuses) if statuses else mixed.tasks.all()
@@ -288,12 +288,12 @@ def test_every_offset_gives_its_part_of_the_list(execute, mixed, statuses, newes
         assert page.matching == len(numbers)
 
 
-def test_results_go_on_although_tasks_move_while_they_are_read(mixed):
-    """One that is over since it was found is left out of its page, and the pages after it still come."""
+def test_results_continue_when_tasks_change_status_during_reading(mixed):
+    """A task that ends during the read is left out of its page; later pages are unaffected."""
     statements = count(1)
 
     def meanwhile(execute, *how):
-        if next(statements) == 4:  # the batch, what is queued, what runs: the rows come now
+        if next(statements) == 4:  # after the batch, queued and running: the next statement reads the rows
             cancel(mixed.tasks.get(number=10))
         return execute(*how)
 
@@ -302,8 +302,8 @@ def test_results_go_on_although_tasks_move_while_they_are_read(mixed):
     assert ([row["number"] for row in page.items], page.next_cursor) == ([11], "11")
 
 
-def test_results_of_several_statuses_are_in_order(mixed):
-    """Read from each status by itself."""
+def test_results_of_several_statuses_are_ordered_by_number(mixed):
+    """Each status is read by a statement of its own."""
     statuses, found, cursor = ["FAILED", "queued", "failed", "completed"], [], None
     while True:
         page = list_results(str(mixed.pk), statuses, cursor=cursor, limit=3)

@@ -33,7 +33,7 @@ def test_commands_filter_by_status_and_priority(execute, batch, status, priority
     assert batch.tasks.get(number=3).status == "cancelled"
 
 
-def test_update_calls_its_filter_priority_is_because_priority_is_the_new_one(execute, batch):
+def test_update_filters_by_priority_is_and_sets_priority(execute, batch):
     assert execute("update", batch="Three", priority_is="low", priority="critical").data["changed"] == 1
     assert batch.tasks.get(number=2).priority == 4
 
@@ -44,7 +44,7 @@ def test_tasks_are_selected_by_number(execute, batch):
     assert [row["number"] for row in rows] == [1, 3]
 
 
-def test_a_missing_number_is_named(execute, batch):
+def test_unknown_task_numbers_are_reported(execute, batch):
     with pytest.raises(NotFound, match="1 task number does not exist") as caught:
         execute("cancel", batch="Three", numbers=[2, 9])
     assert [error["value"] for error in caught.value.errors] == [9]
@@ -52,6 +52,6 @@ def test_a_missing_number_is_named(execute, batch):
 
 
 @pytest.mark.parametrize("numbers", ["x", [0], [2**40]])
-def test_a_malformed_number_is_refused(execute, batch, numbers):
+def test_malformed_task_numbers_are_rejected(execute, batch, numbers):
     with pytest.raises(BadRequest):
         execute("cancel", batch="Three", numbers=numbers)

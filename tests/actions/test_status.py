@@ -1,4 +1,4 @@
-"""status: every number that the product promises, and the call that comes next."""
+"""status: its counters, metrics, suggested next action and message."""
 
 import json
 
@@ -34,7 +34,7 @@ def _batch() -> tuple[Batch, FakeWorker]:
     return batch, worker
 
 
-def test_the_counts_sum_to_the_total(execute):
+def test_counts_sum_to_the_total(execute):
     _batch()
     data = execute("status", batch="Status").data
     counts = data["request_counts"]
@@ -51,7 +51,7 @@ def test_the_counts_sum_to_the_total(execute):
     assert "metrics" not in data
 
 
-def test_detailed_gives_every_metric_of_the_seed(execute):
+def test_detailed_status_has_every_metric(execute):
     _, worker = _batch()
     data = execute("status", batch="Status", detailed="true").data
     metrics = data["metrics"]
@@ -61,18 +61,18 @@ def test_detailed_gives_every_metric_of_the_seed(execute):
     assert metrics["queue_depth"] == {"critical": 0, "high": 0, "medium": 1, "low": 2}
     assert metrics["average_wait_time"] >= 0 and metrics["throughput"] > 0
     assert metrics["average_execution_time"] == 3.0
-    [shown] = [each for each in metrics["active_workers"] if each["name"] == worker.name]
-    assert set(shown) >= WORKER
-    assert shown["concurrency"] == 7
+    [listed] = [each for each in metrics["active_workers"] if each["name"] == worker.name]
+    assert set(listed) >= WORKER
+    assert listed["concurrency"] == 7
 
 
-def test_a_worker_that_is_silent_or_gone_is_not_active(execute):
+def test_silent_worker_is_not_active(execute):
     _, worker = _batch()
     worker.fall_silent()
     assert execute("status", batch="Status", detailed=True).data["metrics"]["active_workers"] == []
 
 
-def test_a_batch_of_which_nothing_is_known_yet_divides_by_nothing(execute):
+def test_metrics_of_an_empty_batch_are_null(execute):
     make_batch("Status")
     data = execute("status", batch="Status", detailed=True).data
     assert data["metrics"]["success_rate"] is data["metrics"]["average_wait_time"] is None
@@ -81,8 +81,7 @@ def test_a_batch_of_which_nothing_is_known_yet_divides_by_nothing(execute):
     assert json.dumps(data)
 
 
-def test_the_next_call_can_be_made_as_it_is_written(execute):
-    """At every station of a batch, from its first task to its results."""
+def test_suggested_next_call_is_valid_in_every_state(execute):
     batch = make_batch("Status")
 
     def following() -> str:
@@ -104,7 +103,7 @@ def test_the_next_call_can_be_made_as_it_is_written(execute):
     assert following() == "results"
 
 
-def test_the_times_of_a_batch(execute):
+def test_start_and_end_times_are_ordered(execute):
     batch = make_batch("Status")
     add_tasks(batch)
     data = execute("status", batch="Status").data
@@ -117,7 +116,7 @@ def test_the_times_of_a_batch(execute):
     assert data["finished_at"] == data["stats"]["end_time"]
 
 
-def test_the_sentence_says_what_matters(execute):
+def test_message_summarises_state_and_counts(execute):
     _batch()
     message = execute("status", batch="Status").message
     assert message.startswith(

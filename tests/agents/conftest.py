@@ -12,9 +12,9 @@ import pytest
 from tests.process.conftest import module_db, start_worker  # noqa: F401
 
 SERVER = Path(__file__).with_name("mcp_server.py")
-KEY = "sesame-open-thyself"
+KEY = "key-of-the-mcp-server"
 SLOW = {"init_timeout": 60}  # a busy machine takes long to start a server
-HERE = {"KEY_OF_TESTS": KEY, "NOBODYS_BUSINESS": "the worker's own"}
+ENVIRONMENT = {"KEY_OF_TESTS": KEY, "UNRELATED_SECRET": "the worker's own"}
 
 
 class Web:
@@ -69,7 +69,7 @@ class Tools:
 
 
 def program(marks: Path, **env: str) -> dict:
-    """Return the same server as a program of the configuration."""
+    """Return the configuration of the same server as a program (stdio)."""
     return {
         "command": sys.executable,
         "args": [str(SERVER), "stdio"],
@@ -79,15 +79,15 @@ def program(marks: Path, **env: str) -> dict:
 
 
 def marks(path: Path, word: str) -> list[int]:
-    """Return the processes that noted this word."""
+    """Return the pids of the processes that logged this word."""
     lines = path.read_text().splitlines() if path.exists() else []
     return [int(line.split()[1]) for line in lines if line.split()[0] == word]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _here():
+def _environment():
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in HERE.items():
+        for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         yield
 
@@ -106,13 +106,13 @@ def tools(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _known_here(tools, settings):
+def _configured(tools, settings):
     settings.BATCH_AGENT_TOOLS = str(tools.path)
 
 
 @pytest.fixture(scope="module")
 def worker_of_module(start_worker, tools):  # noqa: F811
-    return start_worker(concurrency=10, BATCH_AGENT_TOOLS=str(tools.path), **HERE)
+    return start_worker(concurrency=10, BATCH_AGENT_TOOLS=str(tools.path), **ENVIRONMENT)
 
 
 @pytest.fixture

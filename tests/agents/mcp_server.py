@@ -1,6 +1,6 @@
-"""A real MCP server, written with the package's own server: `mcp_server.py stdio`, or `mcp_server.py http FD`.
+"""An MCP server, built on the server of the package `mcp`: `mcp_server.py stdio`, or `mcp_server.py http FD`.
 
-What it did is written into the file that MCP_MARKS names; with MCP_KEY set, requests need that key.
+It logs its calls to the file MCP_MARKS. With MCP_KEY set, requests need that key.
 """
 
 import asyncio
@@ -47,13 +47,13 @@ def say(text: str) -> str:
 
 @server.tool(structured_output=False)
 def fail(reason: str) -> str:
-    """Fail, and repeat the key in the words."""
+    """Fail with a message that contains the key."""
     raise ValueError(f"{reason} with {os.environ.get('MCP_KEY', 'no key')}")
 
 
 @server.tool(structured_output=False)
 async def nap(seconds: float, context: Context, deaf: bool = False) -> str:
-    """Sleep, and tell about it. A deaf server does not end when its stdin does, nor when it is asked to."""
+    """Sleep and report progress. With `deaf`, the server ignores the end of its stdin and SIGTERM."""
     if deaf:
         global is_deaf
         is_deaf = True

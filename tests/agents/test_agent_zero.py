@@ -1,4 +1,4 @@
-"""Messages to Agent Zero as tasks: a real server that behaves as its external API, a real worker."""
+"""Messages to Agent Zero as tasks: a server with its external API, and a worker process."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ KEY = "sixteen-letters!"
 
 @pytest.fixture(scope="module")
 def transactional_db(module_db):
-    """Not emptied after each test: the worker needs its row."""
+    """Keep the rows between tests: the worker needs its own."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def _key():
 
 @pytest.fixture(scope="module")
 def workers(start_worker, tools):
-    """Give the workers of this module; the last one is alive."""
+    """Return a function that starts another worker and returns all; the last one is alive."""
     started = []
 
     def more():
@@ -53,7 +53,7 @@ def _workers(workers):
 
 
 @pytest.fixture(autouse=True)
-def _steady(transactional_db, _workers):
+def _worker_survives(transactional_db, _workers):
     yield
     assert _workers[-1].alive, _workers[-1].log[-4000:]
     assert KEY not in _workers[-1].log
@@ -69,7 +69,7 @@ def zero(_zero):
 
 @pytest.fixture
 def other(tools):
-    """`other(open_chat=False)`: a second instance."""
+    """Return `other(open_chat=False)`, which configures a second instance."""
     server = ZeroServer(KEY, prefix="")
 
     def make(**more) -> ZeroServer:
@@ -81,13 +81,13 @@ def other(tools):
     server.stop()
 
 
-def tell(message: str, **more) -> dict:
+def message_item(message: str, **more) -> dict:
     return item("agent_zero", message=message, **more)
 
 
-def failed(message: str, **more) -> dict:
-    """Return the task of a message that fails."""
-    task = submit(tell(message, max_retries=2, **more)).wait().task()
+def failed_task(message: str, **more) -> dict:
+    """Send a message that fails and return its task."""
+    task = submit(message_item(message, max_retries=2, **more)).wait().task()
     assert task["status"] == "failed" and KEY not in json.dumps(task)
     return task
 
@@ -96,8 +96,8 @@ def wait_received(zero: ZeroServer, message: str, batch: Handle) -> None:
     eventually(lambda: message in zero.received, describe=batch.describe)
 
 
-def test_an_agent_answers_and_each_task_has_a_chat_of_its_own(zero):
-    batch = submit(*[tell(f"count {number}") for number in range(4)], max_concurrent=4).wait()
+def test_each_task_gets_a_separate_chat(zero):
+    batch = submit(*[message_item(f"count {number}") for number in range(4)], max_concurrent=4).wait()
     results = [task["result"] for task in batch.tasks()]
     assert [result["response"] for result in results] == [f"done: count {number}" for number in range(4)]
     assert {result["agent"] for result in results} == {"home"}
@@ -106,17 +106,19 @@ def test_an_agent_answers_and_each_task_has_a_chat_of_its_own(zero):
     assert all(len(zero.chats[chat].messages) == 2 for chat in chats)  # the one that opens it, and the message
 
 
-def test_settings_of_the_chat_and_attachments_are_passed_on(zero):
+def test_chat_settings_and_attachments_are_forwarded(zero):
     file = {"filename": "a.txt", "base64": base64.b64encode(b"some bytes").decode()}
-    batch = submit(tell("read", attachments=[file], agent_profile="hacker", project="garden", lifetime_hours=2)).wait()
+    batch = submit(
+        message_item("read", attachments=[file], agent_profile="hacker", project="garden", lifetime_hours=2)
+    ).wait()
     chat = zero.chats[batch.tasks()[0]["result"]["context_id"]]
     assert chat.about == {"agent_profile": "hacker", "project_name": "garden", "lifetime_hours": 2}
     [sent] = chat.messages[1]["attachments"]
     assert sent["filename"] == "a.txt" and base64.b64decode(sent["base64"]) == b"some bytes"
 
 
-def test_what_the_agent_does_is_seen_in_the_log_and_as_progress(zero):
-    batch = submit(tell("sleep 60")).wait_running()
+def test_agent_activity_is_in_the_log_and_progress(zero):
+    batch = submit(message_item("sleep 60")).wait_running()
     eventually(lambda: (batch.task()["progress"] or [None])[-1] == "waiting", describe=batch.describe)
     log = eventually(lambda: attempt_log.read(UUID(batch.id), 1, 1, 0).text)
     assert "tool: Using tool 'wait' 60" in log
@@ -125,70 +127,70 @@ def test_what_the_agent_does_is_seen_in_the_log_and_as_progress(zero):
 
 
 @pytest.mark.parametrize("how", ["cancel", "timeout"])
-def test_a_cancel_and_a_timeout_stop_the_agent(how, zero):
+def test_cancel_and_timeout_stop_the_agent(how, zero):
     more = {"timeout": 1.5, "max_retries": 0} if how == "timeout" else {}
-    batch = submit(tell("sleep 60", **more))
+    batch = submit(message_item("sleep 60", **more))
     wait_received(zero, "sleep 60", batch)
     if how == "cancel":
         run("cancel", batch=batch.id)
     batch.wait(timeout=8)
     assert batch.tasks()[0]["error_kind"] == ("cancelled" if how == "cancel" else "timeout")
     eventually(lambda: len(zero.terminated) == 1)
-    run("retry", batch=batch.id)  # a person may send it again: the first agent is known to have ended
+    run("retry", batch=batch.id)  # a manual retry may send it again: the first agent has ended
     eventually(lambda: zero.received.count("sleep 60") == 2, describe=batch.describe)
     run("cancel", batch=batch.id)
     batch.wait(timeout=8)
 
 
 @pytest.mark.parametrize("message", ["lose", "gone", "garbage"])
-def test_a_lost_answer_is_said_and_the_message_is_not_sent_again(message, zero):
-    task = failed(message)
+def test_lost_answer_is_reported_and_not_retried(message, zero):
+    task = failed_task(message)
     assert (task["error_kind"], task["attempt"]) == ("answer_lost", 1) and "may have done the work" in task["error"]
     chat = task["attempts"][0]["output"]["context_id"]
     assert chat in task["error"] and chat in zero.chats
     assert zero.received.count(message) == 1
 
 
-def test_an_agent_that_fails_is_not_asked_again_and_no_key_is_told(zero):
-    task = failed("fail")
+def test_agent_failure_is_not_retried(zero):
+    task = failed_task("fail")
     assert (task["error_kind"], task["attempt"]) == ("tool_failed", 1) and "no model answers" in task["error"]
     assert zero.received.count("fail") == 1
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/secret", "http://169.254.169.254/latest/", "http://localhost:8080/"])
-def test_an_attachment_is_not_fetched_from_within_the_house(url, zero):
-    task = failed("read this", attachments=[{"filename": "a.txt", "url": url}])
+def test_attachments_from_private_addresses_are_rejected(url, zero):
+    task = failed_task("read this", attachments=[{"filename": "a.txt", "url": url}])
     assert (task["error_kind"], task["attempt"], zero.received) == ("tool_failed", 1, [])
     assert "open Internet" in task["error"]
 
 
-def test_an_agent_that_is_too_busy_is_asked_again(zero):
-    task = submit(tell("busy")).wait().task()
+def test_busy_agent_is_retried(zero):
+    task = submit(message_item("busy")).wait().task()
     assert (task["status"], task["attempt"]) == ("completed", 2)
 
 
-def test_an_agent_that_cannot_be_reached_is_asked_again_later(other):
+def test_unreachable_agent_is_retried(other):
     server = other()
     server.stop()
-    task = submit(tell("hello", agent="away", max_retries=1)).wait().task()
+    task = submit(message_item("hello", agent="away", max_retries=1)).wait().task()
     assert (task["error_kind"], task["attempt"]) == ("agent_unavailable", 2) and "nothing answers" in task["error"]
     assert server.received == []
 
 
-def test_a_wrong_key_is_said_at_once(zero, other):
-    task = (other(api_key="wrong-wrong-wrong"), failed("hello", agent="away"))[1]
+def test_invalid_key_fails_without_a_retry(zero, other):
+    task = (other(api_key="wrong-wrong-wrong"), failed_task("hello", agent="away"))[1]
     assert task["attempt"] == 1 and "401" in task["error"] and "api_key" in task["error"]
     assert "wrong-wrong-wrong" not in json.dumps(task)
 
 
-def test_without_an_opened_chat_one_message_is_sent_to_the_old_path(other):
+def test_older_api_without_chats_gets_one_message(other):
     server = other(open_chat=False)
-    task = submit(tell("hello", agent="away")).wait().task()
+    task = submit(message_item("hello", agent="away")).wait().task()
     assert (task["result"]["response"], server.received) == ("done: hello", ["hello"])
 
 
-def test_after_the_worker_died_the_message_is_not_sent_again_until_somebody_says_so(zero, _workers, workers):
-    batch = submit(tell("sleep 0.8", agent="home", max_retries=5))
+def test_message_is_resent_after_a_worker_crash_only_on_manual_retry(zero, _workers, workers):
+    batch = submit(message_item("sleep 0.8", agent="home", max_retries=5))
     wait_received(zero, "sleep 0.8", batch)
     _workers[-1].kill()
     workers()
@@ -200,18 +202,23 @@ def test_after_the_worker_died_the_message_is_not_sent_again_until_somebody_says
     assert zero.received.count("sleep 0.8") == 2
 
 
-def test_where_an_agent_cannot_be_stopped_its_message_is_not_sent_again_by_itself(zero):
+def test_message_to_an_unstoppable_agent_is_not_resent(zero):
     zero.forget_to_end = True
-    batch = submit(tell("sleep 30", timeout=1.5, max_retries=3))
+    batch = submit(message_item("sleep 30", timeout=1.5, max_retries=3))
     task = batch.wait(timeout=15).task()
     assert [attempt["error_kind"] for attempt in task["attempts"]] == ["timeout", "answer_lost"]
     assert zero.received.count("sleep 30") == 1
 
 
-def test_wrong_parameters_are_refused_when_the_task_is_added(other):
+def test_invalid_parameters_are_rejected_when_the_task_is_added(other):
     other()
-    bad = [tell("x"), tell("x", agent="nobody"), tell("", agent="home"), tell("x", agent="home", context_id="abc")]
-    bad.append(tell("x", agent="home", attachments=[{"filename": "a"}]))
+    bad = [
+        message_item("x"),
+        message_item("x", agent="unknown"),
+        message_item("", agent="home"),
+        message_item("x", agent="home", context_id="abc"),
+    ]
+    bad.append(message_item("x", agent="home", attachments=[{"filename": "a"}]))
     with pytest.raises(BadTasks) as caught:
         submit(*bad, item("home.message"))
     fields = [error["field"] for error in caught.value.errors]
@@ -220,8 +227,8 @@ def test_wrong_parameters_are_refused_when_the_task_is_added(other):
     assert "home, away" in caught.value.errors[0]["reason"] and "agent_zero" in caught.value.errors[5]["reason"]
 
 
-def test_without_an_instance_the_function_says_so(settings):
+def test_error_without_an_instance_names_the_setting(settings):
     settings.BATCH_AGENT_TOOLS = ""
     with pytest.raises(BadTasks) as caught:
-        submit(tell("x"))
+        submit(message_item("x"))
     assert "BATCH_AGENT_TOOLS" in caught.value.errors[0]["reason"]

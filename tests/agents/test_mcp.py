@@ -1,4 +1,4 @@
-"""Tools of MCP servers as tasks: a real server over both transports, a real worker."""
+"""Tools of MCP servers as tasks: a server over both transports, and a worker process."""
 
 import json
 import time
@@ -17,7 +17,7 @@ DEAD = {"url": "http://127.0.0.1:9/mcp"}
 
 @pytest.fixture(scope="module")
 def transactional_db(module_db):
-    """Not emptied after each test: the worker needs its row."""
+    """Keep the rows between tests: the worker needs its own."""
 
 
 @pytest.fixture(scope="module")
@@ -45,23 +45,23 @@ def _all_are_listed() -> bool:
     return all(listing.tools for listing in CATALOGUE.refreshed(timeout=5))
 
 
-def refused(*items: dict) -> list[dict]:
+def rejected(*items: dict) -> list[dict]:
     with pytest.raises(BadTasks) as caught:
         submit(*items)
     return caught.value.errors
 
 
-# --- what there is ----------------------------------------------------------------------------------------
+# --- catalogue --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("server", ["web", "prog"])
-def test_the_tools_of_a_server_are_listed_with_their_schemas(server):
-    shown = {function["name"]: function for function in list_functions()}
-    add = shown[f"{server}.add"]
+def test_tools_are_listed_with_their_schemas(server):
+    listed = {function["name"]: function for function in list_functions()}
+    add = listed[f"{server}.add"]
     assert add["summary"] == "Add two numbers." and "negative" in add["doc"]
     assert add["parameters"]["properties"]["a"]["type"] == "integer" and add["parameters"]["required"] == ["a"]
     assert (add["available"], add["built_in"]) == (True, False)
-    assert "simulate" in shown
+    assert "simulate" in listed
 
 
 @pytest.mark.parametrize(
@@ -72,18 +72,18 @@ def test_the_tools_of_a_server_are_listed_with_their_schemas(server):
         ({"a": 1, "b": []}, "params.b", "integer"),
     ],
 )
-def test_wrong_parameters_are_refused_when_the_task_is_added(params, field, word):
-    [error] = refused(item("web.add", a=1), item("web.add", **params))
+def test_invalid_parameters_are_rejected_when_the_task_is_added(params, field, word):
+    [error] = rejected(item("web.add", a=1), item("web.add", **params))
     assert (error["index"], error["field"]) == (1, field) and word in error["reason"]
 
 
-def test_an_unknown_tool_is_refused_and_what_exists_is_named():
-    [error] = refused(item("web.ad", a=1))
+def test_error_for_an_unknown_tool_names_similar_ones():
+    [error] = rejected(item("web.ad", a=1))
     assert error["field"] == "function" and "add" in error["reason"]
 
 
-def test_a_name_of_two_servers_is_refused_and_one_that_only_one_has_is_enough():
-    [error] = refused(item("add", a=1))
+def test_short_tool_name_must_be_unambiguous():
+    [error] = rejected(item("add", a=1))
     assert "web.add" in error["reason"] and "prog.add" in error["reason"]
     task = submit(item("environment")).wait().task()
     assert (task["function"], task["status"]) == ("environment", "completed")
@@ -93,7 +93,7 @@ def test_a_name_of_two_servers_is_refused_and_one_that_only_one_has_is_enough():
 
 
 @pytest.mark.parametrize("server", ["web", "prog"])
-def test_a_tool_runs_and_its_result_is_structured(server):
+def test_tool_returns_a_structured_result(server):
     batch = submit(item(f"{server}.add", a=2, b=40), item(f"{server}.say", text="hello")).wait()
     added, said = (task["result"] for task in batch.tasks())
     assert added["structured"]["total"] == 42 and json.loads(added["text"])["total"] == 42
@@ -116,14 +116,14 @@ def test_calls_run_concurrently(program_marks):
 
 
 @pytest.mark.parametrize("server", ["web", "prog"])
-def test_a_tool_that_fails_fails_its_task_and_no_secret_is_told(server, worker):
+def test_failing_tool_fails_its_task_without_leaking_secrets(server, worker):
     task = submit(item(f"{server}.fail", reason="too bad", max_retries=1)).wait().task()
     assert (task["status"], task["error_kind"], task["retry_count"]) == ("failed", "tool_failed", 1)
     assert f"{server}.fail" in task["error"]
     assert KEY not in json.dumps(task) and KEY not in json.dumps(list_functions())
 
 
-def test_the_progress_of_a_tool_is_the_progress_of_its_task():
+def test_tool_progress_is_task_progress():
     batch = submit(item("web.nap", seconds=30)).wait_running()
     eventually(lambda: batch.task()["progress"] == [1.0, 2.0, "asleep"], describe=batch.describe)
     run("cancel", batch=batch.id)
@@ -132,7 +132,7 @@ def test_the_progress_of_a_tool_is_the_progress_of_its_task():
 
 @pytest.mark.parametrize("server", ["web", "prog"])
 @pytest.mark.parametrize("how", ["cancel", "timeout"])
-def test_a_cancel_and_a_timeout_reach_the_tool(server, how, web, program_marks):
+def test_cancel_and_timeout_reach_the_tool(server, how, web, program_marks):
     path = web.marks if server == "web" else program_marks
     woken = len(marks(path, "woken"))
     more = {"timeout": 0.7} if how == "timeout" else {}
@@ -143,16 +143,16 @@ def test_a_cancel_and_a_timeout_reach_the_tool(server, how, web, program_marks):
         run("cancel", batch=batch.id)
     batch.wait(timeout=6)
     assert batch.tasks()[0]["error_kind"] == ("cancelled" if how == "cancel" else "timeout")
-    eventually(lambda: len(marks(path, "woken")) > woken, what="the tool was told")
+    eventually(lambda: len(marks(path, "woken")) > woken, what="the tool is cancelled")
 
 
 # --- servers that fail ------------------------------------------------------------------------------------
 
 
-def test_a_server_that_is_down_is_refused_by_its_name_and_the_others_work(tools):
+def test_unavailable_server_is_reported_and_others_work(tools):
     tools.configure(down=DEAD)
     try:
-        [error] = refused(item("down.add", a=1))
+        [error] = rejected(item("down.add", a=1))
         assert "'down'" in error["reason"] and "nothing answers" in error["reason"]
         assert submit(item("web.say", text="still here")).wait().statuses() == ["completed"]
         assert "web.say" in {function["name"] for function in list_functions()}
@@ -160,49 +160,49 @@ def test_a_server_that_is_down_is_refused_by_its_name_and_the_others_work(tools)
         tools.remove("down")
 
 
-def test_a_server_that_never_answers_holds_nobody_up_for_long(tools, silent):
+def test_unresponsive_server_delays_validation_once(tools, silent):
     tools.configure(mute={"url": silent, "init_timeout": 0.5})
     try:
         began = time.monotonic()
-        errors = refused(*[item("mute.add", a=1) for _ in range(200)])
+        errors = rejected(*[item("mute.add", a=1) for _ in range(200)])
         assert time.monotonic() - began < 3 and len(errors) == 200
         assert "within 0.5 s" in errors[0]["reason"]
     finally:
         tools.remove("mute")
 
 
-def test_a_wrong_entry_is_a_problem_of_its_own_name(tools):
+def test_invalid_entries_are_reported_under_their_names(tools):
     tools.configure(
         odd={"type": "sse", "url": "http://127.0.0.1:9/sse"},
         keyless={"url": DEAD["url"], "headers": {"K": "${NO_SUCH}"}},
     )
     try:
-        odd, keyless = refused(item("odd.x"), item("keyless.x"))
+        odd, keyless = rejected(item("odd.x"), item("keyless.x"))
         assert "sse" in odd["reason"] and "NO_SUCH" in keyless["reason"]
         assert submit(item("web.say", text="x")).wait().statuses() == ["completed"]
     finally:
         tools.remove("odd", "keyless")
 
 
-def test_this_site_itself_is_no_server_of_tools(tools, settings):
+def test_this_site_is_rejected_as_a_tool_server(tools, settings):
     tools.configure(us={"url": f"http://localhost:{settings.BATCH_PORT}/mcp"})
     try:
-        [error] = refused(item("us.add_batch"))
+        [error] = rejected(item("us.add_batch"))
         assert "this site itself" in error["reason"]
     finally:
         tools.remove("us")
 
 
-def test_a_refused_key_is_said_and_not_shown(tools, web):
+def test_rejected_key_is_reported_without_its_value(tools, web):
     tools.configure(locked={"url": web.url, "headers": {"Authorization": "Bearer a-wrong-key-of-mine"}})
     try:
-        [error] = refused(item("locked.add", a=1))
+        [error] = rejected(item("locked.add", a=1))
         assert "401" in error["reason"] and "a-wrong-key" not in error["reason"]
     finally:
         tools.remove("locked")
 
 
-def test_a_program_that_dies_fails_its_call_alone_and_is_started_again():
+def test_crashed_program_fails_one_call_and_is_restarted():
     batch = submit(item("prog.die", max_retries=0)).wait()
     task = batch.task()
     assert (task["status"], task["error_kind"]) == ("failed", "agent_unavailable") and "'prog'" in task["error"]
@@ -210,7 +210,7 @@ def test_a_program_that_dies_fails_its_call_alone_and_is_started_again():
     assert after.statuses() == ["completed"] * 2 and {task["attempt"] for task in after.tasks()} == {1}
 
 
-def test_a_task_waits_out_a_server_that_is_away_for_a_while(web):
+def test_task_is_retried_until_its_server_returns(web):
     assert submit(item("web.say", text="before")).wait().statuses() == ["completed"]
     batch = submit(item("web.say", text="after", max_retries=1000), start=False)
     web.stop()
@@ -221,11 +221,11 @@ def test_a_task_waits_out_a_server_that_is_away_for_a_while(web):
     assert batch.wait().statuses() == ["completed"]
 
 
-# --- programs are kept apart ----------------------------------------------------------------------
+# --- environment of programs ----------------------------------------------------------------------
 
 
-def test_a_program_gets_nothing_of_the_workers_environment():
+def test_program_does_not_inherit_the_workers_environment():
     batch = submit(item("prog.environment")).wait()
     names = set(batch.tasks()[0]["result"]["text"].split())
     assert {"PATH", "MCP_KEY"} <= names
-    assert not names & {"NOBODYS_BUSINESS", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BATCH_DATA"}
+    assert not names & {"UNRELATED_SECRET", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BATCH_DATA"}

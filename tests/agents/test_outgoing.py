@@ -1,4 +1,4 @@
-"""Requests go where they may, and nowhere else."""
+"""Outgoing requests: refused addresses, redirects, limits, and this site itself."""
 
 import socket
 import threading
@@ -24,19 +24,19 @@ PUBLIC = "93.184.216.34"
         *("2001:db8::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2"),
     ],
 )
-def test_these_addresses_are_not_public(address):
+def test_private_addresses_are_not_public(address):
     assert not is_public(address)
 
 
 @pytest.mark.parametrize(
     "address", [PUBLIC, "8.8.8.8", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )
-def test_these_addresses_are_public(address):
+def test_public_addresses_are_public(address):
     assert is_public(address)
 
 
 class Recorder(httpx2.AsyncBaseTransport):
-    """The network below the guard: notes where a connection would go, and answers as told."""
+    """Transport below the guard: records the target of each connection and returns the given answers."""
 
     def __init__(self, *answers: httpx2.Response | Exception):
         self.answers = list(answers) or [httpx2.Response(200, content=b"hello")]
@@ -53,7 +53,7 @@ class Recorder(httpx2.AsyncBaseTransport):
 
 @pytest.fixture
 def names(monkeypatch):
-    """`names["a.example"] = [[…], […]]`: what a name leads to, look by look. Other names are looked up for real."""
+    """Return `names["a.example"] = [[…], […]]`: the addresses per lookup. Other names use the real resolver."""
     known: dict[str, list[list[str]]] = {}
     real = outgoing.resolve
 
@@ -78,7 +78,7 @@ def names(monkeypatch):
         *("http://user:secret@93.184.216.34/", "http://93.184.216.34@127.0.0.1/", "http://[64:ff9b::7f00:1]/"),
     ],
 )
-async def test_what_is_not_on_the_open_internet_is_refused_before_anything_is_sent(url):
+async def test_non_public_addresses_are_refused_before_sending(url):
     network = Recorder()
     with pytest.raises(AddressRefused):
         await fetch(url, transport=network)
@@ -97,40 +97,40 @@ async def test_what_is_not_on_the_open_internet_is_refused_before_anything_is_se
         "http://0177.0.0.1/",
     ],
 )
-async def test_what_is_no_web_address_is_refused(url):
+async def test_invalid_urls_are_refused(url):
     network = Recorder()
     with pytest.raises((httpx2.TransportError, ValueError)):
         await fetch(url, transport=network)
     assert network.seen == []
 
 
-async def test_a_control_character_cannot_be_smuggled_in():
+async def test_control_characters_in_urls_are_refused():
     network = Recorder()
     with pytest.raises(ValueError):
         await fetch("http://93.184.216.34/\r\nX: y", transport=network)
     assert network.seen == []
 
 
-async def test_the_connection_goes_to_the_address_that_was_looked_at(names):
+async def test_connection_uses_the_checked_address(names):
     names["moody.example"] = [[PUBLIC], ["127.0.0.1"]]
     network = Recorder()
     assert await fetch("https://moody.example/a?b=c", transport=network) == b"hello"
     assert network.seen == [(f"https://{PUBLIC}/a?b=c", "moody.example", "moody.example")]
 
 
-async def test_another_spelling_of_a_local_name_is_refused(names):
+async def test_local_name_with_a_trailing_dot_is_refused(names):
     names["localhost."] = [["127.0.0.1"]]
     with pytest.raises(AddressRefused):
         await fetch("http://localhost./", transport=Recorder())
 
 
-async def test_one_bad_address_among_good_ones_is_enough(names):
+async def test_name_with_one_private_address_is_refused(names):
     names["half.example"] = [[PUBLIC, "10.0.0.1"]]
     with pytest.raises(AddressRefused):
         await fetch("https://half.example/", transport=Recorder())
 
 
-async def test_the_next_address_is_tried_when_nothing_answers_at_the_first(names):
+async def test_next_address_is_tried_after_a_connection_error(names):
     names["two.example"] = [["8.8.8.8", PUBLIC]]
     network = Recorder(httpx2.ConnectError("no"), httpx2.Response(200, content=b"second"))
     assert await fetch("http://two.example/", transport=network) == b"second"
@@ -138,7 +138,7 @@ async def test_the_next_address_is_tried_when_nothing_answers_at_the_first(names
 
 
 @pytest.mark.parametrize("target", ["http://169.254.169.254/", "http://localhost/", "http://inner.example/x"])
-async def test_a_redirect_into_the_house_is_not_followed(target, names):
+async def test_redirects_to_private_addresses_are_refused(target, names):
     names["outer.example"], names["inner.example"] = [[PUBLIC]], [["192.168.1.5"]]
     network = Recorder(httpx2.Response(302, headers={"Location": target}), httpx2.Response(200, content=b"secret"))
     with pytest.raises(AddressRefused):
@@ -146,7 +146,7 @@ async def test_a_redirect_into_the_house_is_not_followed(target, names):
     assert len(network.seen) == 1
 
 
-async def test_a_redirect_elsewhere_is_followed_but_not_for_ever(names):
+async def test_redirects_are_followed_up_to_a_limit(names):
     names["a.example"], names["b.example"] = [[PUBLIC]], [["8.8.8.8"]]
     away = [httpx2.Response(302, headers={"Location": "https://b.example/x"}) for _ in range(9)]
     network = Recorder(away[0], httpx2.Response(200, content=b"there"))
@@ -183,13 +183,13 @@ def endless():
 
 
 @pytest.mark.parametrize("path", ["/", "/zip"])
-async def test_an_answer_without_end_and_a_compressed_one_are_cut_off(endless, path):
+async def test_endless_responses_are_cut_off(endless, path):
     async with outgoing.client(endless, max_size=1_000_000) as http:
         with pytest.raises(ResponseTooLarge):
             await http.get(endless + path)
 
 
-async def test_a_configured_host_may_be_anywhere_and_no_other_port_of_it(endless):
+async def test_configured_origin_may_be_private_on_its_port_only(endless):
     network = Recorder()
     http = httpx2.AsyncClient(transport=GuardedTransport([endless], inner=network))
     await http.get(f"{endless}/")
@@ -201,7 +201,7 @@ async def test_a_configured_host_may_be_anywhere_and_no_other_port_of_it(endless
     assert [to for to, *_ in network.seen] == [f"{endless}/"]
 
 
-async def test_proxies_of_the_environment_are_not_used(endless, monkeypatch):
+async def test_proxy_variables_are_ignored(endless, monkeypatch):
     for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with outgoing.client(endless, max_size=100_000) as http:
@@ -213,7 +213,7 @@ async def test_proxies_of_the_environment_are_not_used(endless, monkeypatch):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "127.1", socket.gethostname()])
-def test_this_site_itself_is_no_server_of_tools(host, settings):
+def test_this_address_is_rejected_as_a_tool_server(host, settings):
     settings.BATCH_PORT = 8123
     url = f"http://{host}:8123/mcp"
     read = configuration.read({"mcpServers": {"us": {"url": url}}, "agentZero": {"me": {"url": url, "api_key": "k"}}})
@@ -221,14 +221,14 @@ def test_this_site_itself_is_no_server_of_tools(host, settings):
     assert all("this site itself" in read.problems[name] for name in ("us", "me"))
 
 
-def test_a_name_of_this_site_is_no_server_of_tools(settings):
+def test_allowed_hosts_are_rejected_as_tool_servers(settings):
     settings.ALLOWED_HOSTS = ["batch.example.org", "127.0.0.1", "localhost"]
     servers = {"us": {"url": "https://batch.example.org/mcp"}, "other": {"url": "https://other.example.org/mcp"}}
     read = configuration.read({"mcpServers": servers})
     assert list(read.servers) == ["other"] and "this site itself" in read.problems["us"]
 
 
-async def test_a_name_that_turns_out_to_be_this_site_is_refused_when_it_is_called(settings, names):
+async def test_name_resolving_to_this_site_is_refused_at_call_time(settings, names):
     settings.BATCH_PORT, names["later.example"] = 8123, [["127.0.0.1"]]
     network = Recorder()
     http = httpx2.AsyncClient(transport=GuardedTransport(["http://later.example:8123"], inner=network))

@@ -1,4 +1,4 @@
-"""Schemas as servers give them: good ones check, hostile ones harm nobody."""
+"""JSON Schemas of tools: validation, hostile schemas, and the configuration of servers."""
 
 import pytest
 from pydantic import ValidationError
@@ -24,7 +24,7 @@ SCHEMA = {
 }
 
 
-def test_each_fault_is_told_with_its_place():
+def test_validation_errors_name_their_location():
     assert faults(SCHEMA, {"to": ["a"], "size": 3}) == []
     assert faults(SCHEMA, {}) == [(("to",), "Field required"), (("size",), "Field required")]
     [(place, _)] = faults(SCHEMA, {"to": ["a", 5], "size": 3})
@@ -33,7 +33,7 @@ def test_each_fault_is_told_with_its_place():
     assert place == ("colour",) and reason.endswith("to, size")
 
 
-def test_a_secret_fits_wherever_its_value_might():
+def test_secret_is_accepted_in_place_of_a_value():
     schema = {
         "type": "object",
         "properties": {"key": {"type": "string", "minLength": 20}, "login": {"type": "object"}},
@@ -45,7 +45,7 @@ def test_a_secret_fits_wherever_its_value_might():
     }
     secret = {"$secret": "KEY"}
     at_secrets = [place for place, _ in faults(schema, {"key": secret, "login": {"code": secret}})]
-    assert at_secrets == [("key",)]  # which is left to the worker
+    assert at_secrets == [("key",)]  # errors at a secret are left to the worker
     assert faults(schema, {"key": "k" * 20, "login": {"code": "x"}})
     assert faults(schema, {"login": {"code": secret}}) == [(("key",), "Field required")]
 
@@ -61,25 +61,25 @@ def test_a_secret_fits_wherever_its_value_might():
         {"type": "object", "properties": {"x": {"$ref": "#/properties/x"}}},
     ],
 )
-def test_a_schema_that_says_little_or_nonsense_lets_its_server_judge(schema):
+def test_invalid_schema_accepts_any_parameters(schema):
     model = parameters_of("a.tool", schema)
     assert model.model_validate({"x": 1}).root == {"x": 1}
     assert params_form(model.model_json_schema()) is not None
 
 
-def test_nothing_is_fetched_that_a_schema_points_to(monkeypatch):
-    def asked(*_, **__):
-        raise AssertionError("it went out")
+def test_schema_references_are_not_fetched(monkeypatch):
+    def unexpected(*_, **__):
+        raise AssertionError("a network request was made")
 
-    monkeypatch.setattr("urllib.request.urlopen", asked)
-    monkeypatch.setattr("socket.getaddrinfo", asked)
+    monkeypatch.setattr("urllib.request.urlopen", unexpected)
+    monkeypatch.setattr("socket.getaddrinfo", unexpected)
     assert faults({"type": "object", "properties": {"x": {"$ref": "http://169.254.169.254/s.json"}}}, {"x": 1}) == []
 
 
 # --- the configuration --------------------------------------------------------------------------------------
 
 
-def test_the_setting_and_the_file_are_one_configuration_and_the_file_counts(tmp_path, settings, monkeypatch):
+def test_file_overrides_the_setting(tmp_path, settings, monkeypatch):
     monkeypatch.setenv("A_KEY", "of-the-environment")
     settings.AGENT_TOOLS = {
         "mcpServers": {"one": {"url": "http://a.example/mcp"}, "two": {"url": "http://b.example/${A_KEY}/mcp"}}
@@ -97,7 +97,7 @@ def test_the_setting_and_the_file_are_one_configuration_and_the_file_counts(tmp_
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"mcpServers": []}', "\udcff"])
-def test_a_file_that_is_none_is_a_problem_and_no_crash(text, tmp_path):
+def test_invalid_file_is_reported_and_ignored(text, tmp_path):
     file = tmp_path / "tools.json"
     file.write_bytes(text.encode("utf-8", "surrogateescape"))
     given = {"mcpServers": {"one": {"url": "http://a.example/mcp"}}}
@@ -115,7 +115,7 @@ def test_a_file_that_is_none_is_a_problem_and_no_crash(text, tmp_path):
         ("http://a.example", "object"),
     ],
 )
-def test_what_is_wrong_with_an_entry_is_said_without_its_values(entry, word):
+def test_errors_of_entries_do_not_contain_values(entry, word):
     known = configuration.read({"mcpServers": {"bad": entry, "good": {"command": "x"}, "a.b": {"command": "x"}}})
     assert word in known.problems["bad"] and "long-secret-value" not in known.problems["bad"]
     assert list(known.servers) == ["good"] and "a.b" in known.problems
