@@ -1,1 +1,1 @@
-"""A Django app like those that users write: its task functions behave in every way that a function can."""
+"""A Django app like those of users, with task functions for every behaviour that tests need."""

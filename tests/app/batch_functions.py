@@ -1,7 +1,6 @@
 """Task functions, one for each behaviour that tests need.
 
-Each appends a line to a file, if it gets the name of one, when it starts and ends: a test then sees the calls,
-not only the rows in the database.
+With `mark`, the path of a file, each appends a line when it starts and ends, so that tests see calls and not only rows.
 """
 
 import asyncio
@@ -17,23 +16,23 @@ from executor.functions import TaskContext, task_function
 
 def note(mark: str, word: str, context: TaskContext | None = None, pid: int = 0) -> None:
     if mark:
-        who = f"{context.number} {context.attempt}" if context else "0 0"
+        attempt = f"{context.number} {context.attempt}" if context else "0 0"
         with open(mark, "a") as file:
-            file.write(f"{word} {who} {pid or os.getpid()} {time.time():.4f}\n")
+            file.write(f"{word} {attempt} {pid or os.getpid()} {time.time():.4f}\n")
 
 
-# --- good ones ------------------------------------------------------------------------------------------
+# --- successful -----------------------------------------------------------------------------------------
 
 
 @task_function()
 async def ok(value: str = "fine") -> str:
-    """Give back what it was given."""
+    """Return the argument."""
     return value
 
 
 @task_function()
 def sync_ok(value: str = "fine") -> dict:
-    """Give back what it was given, and in which process."""
+    """Return the argument and the pid of the process."""
     return {"value": value, "pid": os.getpid()}
 
 
@@ -50,7 +49,7 @@ async def nap(context: TaskContext, seconds: float = 0.1, mark: str = "") -> str
 
 @task_function()
 def sync_nap(context: TaskContext, seconds: float = 0.1, mark: str = "", grandchild: bool = False) -> str:
-    """Sleep in a child process; perhaps beside a process of its own."""
+    """Sleep in a child process, optionally with a grandchild."""
     note(mark, "start", context)
     if grandchild:
         note(mark, "grandchild", context, subprocess.Popen(["sleep", "600"]).pid)
@@ -69,7 +68,7 @@ def busy(seconds: float = 1) -> None:
 
 @task_function()
 def stubborn_nap(context: TaskContext, seconds: float = 0.1, mark: str = "") -> str:
-    """Sleep and let no signal and no exception end it that can be refused."""
+    """Sleep, ignoring every signal and exception that can be ignored."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     note(mark, "start", context)
@@ -80,7 +79,7 @@ def stubborn_nap(context: TaskContext, seconds: float = 0.1, mark: str = "") -> 
     return "slept"
 
 
-# --- those that fail ------------------------------------------------------------------------------------
+# --- failing --------------------------------------------------------------------------------------------
 
 
 @task_function()
@@ -149,17 +148,17 @@ def _raise(what: str):
 
 @task_function()
 async def raises_odd(what: str) -> None:
-    """Raise what nobody expects, on the event loop."""
+    """Raise an unusual exception on the event loop."""
     _raise(what)
 
 
 @task_function()
 def sync_raises_odd(what: str) -> None:
-    """Raise what nobody expects, in a child process."""
+    """Raise an unusual exception in a child process."""
     _raise(what)
 
 
-# --- those that give back what is hard to keep ----------------------------------------------------------
+# --- results that are hard to serialize -----------------------------------------------------------------
 
 
 def _value(what: str):
@@ -188,22 +187,22 @@ def _value(what: str):
 
 @task_function()
 async def gives(what: str):
-    """Give back something strange."""
+    """Return an unusual value."""
     return _value(what)
 
 
 @task_function()
 def sync_gives(what: str):
-    """Give back something strange from a child process."""
+    """Return an unusual value from a child process."""
     return _value(what)
 
 
-# --- those that harm the process they run in ------------------------------------------------------------
+# --- harmful to their process ---------------------------------------------------------------------------
 
 
 @task_function()
 def dies(how: str, context: TaskContext, mark: str = "") -> None:
-    """End the child process that it runs in, or another one."""
+    """Kill the child process of this attempt, or another process."""
     note(mark, "start", context)
     match how:
         case "exit":
@@ -230,14 +229,14 @@ def dies(how: str, context: TaskContext, mark: str = "") -> None:
 
 @task_function()
 async def kills_its_worker(context: TaskContext, mark: str = "") -> None:
-    """End the worker itself."""
+    """Kill the worker."""
     note(mark, "start", context)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @task_function()
 async def deaf(seconds: float = 5, mark: str = "", context: TaskContext = None) -> str:
-    """Swallow every cancellation until the time is over."""
+    """Swallow every cancellation for some seconds."""
     note(mark, "start", context)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

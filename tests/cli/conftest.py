@@ -21,7 +21,7 @@ CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @dataclass
 class Done:
-    """What a command left behind."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -33,7 +33,7 @@ class Done:
 
 
 class Batch:
-    """`batch("add", "simulate")`; the environment is the one of the test's data."""
+    """`batch("add", "simulate")` runs `manage.py batch` on the data of the test."""
 
     def __init__(self, env):
         self.env = env
@@ -50,7 +50,7 @@ class Batch:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def on_terminal(self, *words, answer="", interrupt_at="", timeout=60) -> Done:
-        """With a terminal of 120 columns; `answer` is typed at a question mark, Ctrl-C once `interrupt_at` is seen."""
+        """Run on a terminal of 120 columns; type `answer` at a question mark, Ctrl-C after `interrupt_at`."""
         ours, theirs = pty.openpty()
         argv = [sys.executable, "manage.py", "batch", *words]
         env = {**self.env, "TERM": "xterm", "COLUMNS": "120"}

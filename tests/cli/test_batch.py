@@ -13,7 +13,7 @@ from tests.support.processes import manage
 CSV = "function,duration,name\nsimulate,0,first\nsimulate,0,second\n"
 
 
-def test_a_task_is_added_to_the_default_batch_and_started_and_its_result_is_read(batch, worker):
+def test_add_start_and_results_use_the_default_batch(batch, worker):
     added = batch(
         "add", "simulate", "--param", "duration=0", "--param", "seed=7", "--name", "One", "--priority", "high"
     )
@@ -30,7 +30,7 @@ def test_a_task_is_added_to_the_default_batch_and_started_and_its_result_is_read
     assert {entry.actor for entry in AuditEntry.objects.all()} == {"cli command line"}
 
 
-def test_params_and_param_go_together_and_the_single_one_wins(batch):
+def test_param_overrides_params(batch):
     batch("add", "simulate", "--params", '{"duration": 1, "seed": 5}', "--param", "duration=2.5")
     assert BatchTask.objects.get().params == {"duration": 2.5, "seed": 5}
 
@@ -44,7 +44,7 @@ def test_params_and_param_go_together_and_the_single_one_wins(batch):
     ],
     ids=["csv", "jsonl", "json"],
 )
-def test_many_tasks_come_from_a_file_or_standard_input(batch, tmp_path, text):
+def test_add_batch_reads_a_file_or_standard_input(batch, tmp_path, text):
     path = tmp_path / "tasks"
     path.write_text(text)
     words = ("--name", "Mine", "--max-concurrent", "7", "--metadata", '{"from": "test"}', "--json")
@@ -61,7 +61,7 @@ def test_many_tasks_come_from_a_file_or_standard_input(batch, tmp_path, text):
     ]
 
 
-def test_every_wrong_line_is_named_and_nothing_is_stored(batch):
+def test_invalid_lines_are_listed_and_nothing_is_stored(batch):
     text = "function,duration\nsimulate,1\nsimulate,x\nsimulte,1\n"
     done = batch("add-batch", "-", stdin=text)
     assert done.code == 2 and not done.out
@@ -84,29 +84,29 @@ def test_stop_status_update_cancel_retry_and_list(batch):
     assert batch("cancel", "--task-ids", first, "--json").data["cancelled"] == 1
     assert batch("retry", "--batch", "C", "--filter-status", "failed,cancelled", "--json").data["retried"] == 1
     assert batch("cancel", "--batch", "C", "--q", "second", "--json").data["cancelled"] == 1
-    shown = batch("status", "--batch", "C").out
-    assert "critical" in shown and "Next: manage.py batch start --batch" in shown
+    text = batch("status", "--batch", "C").out
+    assert "critical" in text and "Next: manage.py batch start --batch" in text
     [listed] = json.loads(batch("list", "--state", "stopped", "--json").out)["batches"]
     assert listed["name"] == "C" and "C" in batch("list").out
     assert "no such batches" in batch("list", "--state", "running").out
 
 
-def test_export_writes_a_whole_file_and_to_standard_output(batch, tmp_path):
+def test_export_writes_to_a_file_or_standard_output(batch, tmp_path):
     batch("add-batch", "-", "--name", "B", stdin=CSV)
     target = tmp_path / "out.csv"
     target.write_text("old")
     assert batch("export", "--batch", "B", "--format", "csv", "--output", str(target)).code == 0
     assert [row["name"] for row in csv.DictReader(target.open())] == ["first", "second"]
-    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"], "and leaves nothing beside it"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"], "no temporary file is left"
     lines = batch("export", "--batch", "B", "--format", "jsonl").out.splitlines()
     assert [json.loads(line)["number"] for line in lines] == [1, 2]
     assert batch("export", "--batch", "B", "--output", str(tmp_path / "no" / "file")).code == 2
 
 
-def test_results_are_a_table_and_cannot_command_the_terminal(batch):
+def test_table_of_results_contains_no_terminal_escapes(batch):
     batch("add", "simulate", "--name", "evil \x1b[31mred [bold]x", "--batch", "")
     done = batch("results", "--fields", "number", "name")
-    assert "[bold]x" in done.out, "markup of others is text"
+    assert "[bold]x" in done.out, "markup in names is plain text"
     assert "\x1b" not in done.out
 
 
@@ -120,29 +120,29 @@ def cancelled(batch):
     return ("clear", "--batch", "B", "--statuses", "cancelled")
 
 
-def test_clear_asks_and_no_means_no(batch, cancelled):
+def test_clear_keeps_tasks_when_not_confirmed(batch, cancelled):
     done = batch.on_terminal(*cancelled, answer="n")
     assert done.code == 0 and "Clear 2 tasks?" in done.out and "Nothing was done." in done.out
     assert BatchTask.objects.count() == 2
 
 
-def test_clear_asks_and_yes_means_yes(batch, cancelled):
+def test_clear_deletes_tasks_when_confirmed(batch, cancelled):
     done = batch.on_terminal(*cancelled, answer="y")
     assert done.code == 0 and "2 tasks were deleted" in done.out
     assert not BatchTask.objects.exists()
 
 
-def test_clear_deletes_nothing_unasked_where_nobody_can_be_asked(batch, cancelled):
+def test_clear_without_a_terminal_requires_yes(batch, cancelled):
     done = batch(*cancelled)
     assert done.code == 2 and "--yes" in done.err and BatchTask.objects.count() == 2
     assert "2 tasks would be deleted" in batch(*cancelled, "--dry-run").out and BatchTask.objects.count() == 2
     assert batch(*cancelled, "--yes", "--json").data["deleted"] == 2
 
 
-# --- what goes wrong -------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------
 
 
-def test_an_error_is_a_sentence_with_its_fix(batch):
+def test_errors_have_a_message_and_a_fix(batch):
     done = batch("start", "--batch", "nope")
     assert done.code == 2 and done.err.startswith("There is no batch 'nope'.\n`manage.py batch list`")
     assert batch("start").code == 2
@@ -152,28 +152,28 @@ def test_an_error_is_a_sentence_with_its_fix(batch):
     assert batch("start", "--max-concurrent", "0").code == 2
 
 
-def test_a_database_without_tables_is_told_in_words(batch, tmp_path):
+def test_database_without_tables_is_reported(batch, tmp_path):
     env = {"DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}"}
     done = batch("list", env=env)
     assert done.code == 2 and "has not been set up" in done.err and "manage.py migrate" in done.err
     assert "has not been set up" in batch("status", env=env).err
 
 
-def test_a_database_that_is_away_is_told_in_words(batch):
-    done = batch("list", env={"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"})
+def test_unavailable_database_is_reported(batch):
+    done = batch("list", env={"DATABASE_URL": "postgresql://user@127.0.0.1:1/none"})
     assert done.code == 2 and "The database does not answer" in done.err
 
 
-def test_without_redis_tasks_are_kept_and_the_answer_says_so(batch):
+def test_add_without_redis_stores_the_task_and_warns(batch):
     done = batch("add", "simulate", "--start", env={"REDIS_URL": "redis://127.0.0.1:1"})
     assert done.code == 0 and "Redis is unavailable" in done.err
     assert Batch.objects.get().state == "running" and BatchTask.objects.count() == 1
 
 
-# --- all of them -------------------------------------------------------------------------------------------------
+# --- all verbs ---------------------------------------------------------------------------------------------------
 
 
-def test_every_action_is_a_verb_with_the_actions_own_arguments():
+def test_every_action_is_a_verb_with_its_parameters():
     from django.core.management import load_command_class
 
     parser = load_command_class("executor", "batch").create_parser("manage.py", "batch")
@@ -186,6 +186,6 @@ def test_every_action_is_a_verb_with_the_actions_own_arguments():
 
 
 @pytest.mark.parametrize("words", [("knowledge", "list"), ("apitoken", "list"), ("loginlink",)])
-def test_other_commands_tell_it_in_words_too(tmp_path, words):
+def test_other_commands_report_a_database_without_tables(tmp_path, words):
     done = manage(*words, env={**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}"})
     assert done.returncode == 1 and "manage.py migrate" in done.stderr and "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""Documents and callers."""
+"""Fixtures for documents and the contexts of tasks."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from executor.knowledge import documents, lexical, vectors
 
 @pytest.fixture(autouse=True)
 def _fresh_copies(monkeypatch):
-    """Each test has a database of its own to this process, and so its own copy of the vectors and counts."""
+    """Give each test its own copies of the vectors and word counts, as a new process has."""
     from executor.knowledge import search
 
     index = vectors.VectorIndex()
@@ -19,7 +19,7 @@ def _fresh_copies(monkeypatch):
 
 @pytest.fixture
 def add(db):
-    """`add("name.md", "text")`: a document in the knowledge base."""
+    """Return `add("name.md", "text")`, which adds a document."""
 
     def make(name: str, text: str | bytes, **how) -> documents.Added:
         data = text if isinstance(text, bytes) else text.encode()
@@ -30,7 +30,7 @@ def add(db):
 
 @pytest.fixture
 def context():
-    """`context("user:1", 7)`: what task 7 of this owner knows about itself."""
+    """Return `context("user:1", 7)`, which makes the context of task 7 of an owner."""
 
     def make(owner: str = "user:1", task: int = 1) -> TaskContext:
         return TaskContext(task_id=f"{task:032x}", batch_id="0" * 32, number=task, attempt=1, owner=owner)

@@ -1,4 +1,4 @@
-"""How long a search takes in a large knowledge base: `python -m tests.knowledge.speed 100000`.
+"""Time of a search in a large knowledge base: `python -m tests.knowledge.speed 100000`.
 
 It works on a database of its own, in a temporary folder; with `--postgresql` on a PostgreSQL server of its own. The
 words of the made-up passages are as frequent as words are: the n-th most common one occurs about 1/n as often.

@@ -1,4 +1,4 @@
-"""What is read from each kind of file."""
+"""Text and structure read from each file format."""
 
 import io
 import zipfile

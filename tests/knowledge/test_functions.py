@@ -13,7 +13,7 @@ NAMES = ("knowledge_search", "memory_save", "memory_load", "memory_delete", "mem
 
 
 def run(name: str, params: dict, context=None) -> dict:
-    """One attempt, as the worker makes it."""
+    """Run one attempt as the worker does."""
     function = lookup(name)
     return asyncio.run(function.call(**function.arguments(params, context)))
 

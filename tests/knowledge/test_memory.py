@@ -1,4 +1,4 @@
-"""What agents remember."""
+"""Memories of agents: save, load, forget."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""What is found, and how well."""
+"""Search: quality, filters, queries, and the in-memory index."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How documents become chunks."""
+"""Splitting of documents into chunks."""
 
 import pytest
 

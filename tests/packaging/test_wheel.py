@@ -1,4 +1,4 @@
-"""The wheel gives a working command, away from the checkout."""
+"""The wheel installs a working command, outside the checkout."""
 
 import json
 import os
@@ -129,14 +129,14 @@ def get(url: str) -> str:
         return answer.read().decode()
 
 
-def test_the_wheel_holds_every_file_of_the_product(wheel):
+def test_wheel_contains_every_file_of_the_product(wheel):
     paths = [path for part in ("batchsite", "executor", "templates", "static") for path in (PROJECT / part).rglob("*")]
     names = [str(path.relative_to(PROJECT)) for path in paths if path.is_file() and path.suffix != ".pyc"]
     expected = {re.sub(r"^(templates|static)/", r"batchsite/\1/", name) for name in names}
     assert {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name} == expected
 
 
-def test_the_wheel_requires_what_requirements_txt_pins(wheel):
+def test_wheel_requires_the_pinned_requirements(wheel):
     archive = zipfile.ZipFile(wheel)
     metadata = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
     required = message_from_bytes(archive.read(metadata)).get_all("Requires-Dist", [])
@@ -149,13 +149,13 @@ def _normal(requirement: str) -> tuple[str, str]:
     return canonicalize_name(parsed.name), str(parsed.specifier)
 
 
-def test_a_page_comes_with_its_styles(site):
+def test_pages_are_served_with_their_styles(site):
     page = get(f"{site.url}/login/")
     styles = re.findall(r'<link rel="stylesheet" href="([^"]+)"', page)
     assert styles and all("{" in get(site.url + style) for style in styles)
 
 
-def test_tasks_run_functions_of_the_current_folder(site, installation):
+def test_tasks_run_functions_of_the_current_directory(site, installation):
     tasks = installation.folder / "tasks.json"
     tasks.write_text(json.dumps([{"function": "greet", "params": {"name": "Ada"}}]))
     installation.run("batch", "add-batch", str(tasks), "--name", "Greetings", "--start", "--watch")
@@ -164,7 +164,7 @@ def test_tasks_run_functions_of_the_current_folder(site, installation):
     assert "Hello Ada" in installation.run("batch", "results", "--batch", "Greetings").stdout
 
 
-def test_the_state_lies_in_the_current_folder(site, installation):
+def test_data_is_stored_in_the_current_directory(site, installation):
     assert (installation.folder / "var" / "batch.sqlite3").exists()
 
 

@@ -1,4 +1,4 @@
-"""A hostile program attacks the worker and the machine; no attack succeeds at the isolating levels."""
+"""Attacks of a hostile program on the worker and the machine: none succeeds at the isolating levels."""
 
 import json
 import os

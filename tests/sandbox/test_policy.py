@@ -1,4 +1,4 @@
-"""The minimum level of the settings: no program runs below it, and the refusal names the fix."""
+"""The minimum level of the settings: programs below it are refused with a fix."""
 
 import pytest
 

@@ -252,7 +252,7 @@ def test_files_above_the_limits_are_named_as_skipped(contain):
 
 
 def test_files_are_collected_after_all_processes_have_ended(contain):
-    """A process that is left behind cannot swap a folder for a link during the collection."""
+    """A surviving process cannot replace a folder by a link during the collection."""
     code = """
 import os, time
 os.mkdir("a"); open("a/f", "w").write("mine")

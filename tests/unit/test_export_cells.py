@@ -1,4 +1,4 @@
-"""A cell of a CSV file: nothing in it is run by a spreadsheet."""
+"""Cells of CSV exports: spreadsheets must not evaluate them."""
 
 import pytest
 
@@ -25,17 +25,17 @@ from executor.actions.export import cell, json_cell
     ],
     ids=ascii,
 )
-def test_a_formula_is_made_text(text):
+def test_formulas_are_escaped(text):
     assert cell(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", ["", 'plain, with "quotes"\nand lines', "a=b"])
-def test_every_other_text_stays_as_it_is(text):
+def test_other_texts_are_unchanged(text):
     assert cell(text) == text
 
 
 @pytest.mark.parametrize(
-    ("json", "shown"),
+    ("json", "expected"),
     [
         ("null", ""),
         ("-5", "-5"),
@@ -48,5 +48,5 @@ def test_every_other_text_stays_as_it_is(text):
         ('"-5"', "'-5"),
     ],
 )
-def test_json_is_shown_as_what_it_means(json, shown):
-    assert json_cell(json) == shown
+def test_json_values_are_written_as_plain_cells(json, expected):
+    assert json_cell(json) == expected

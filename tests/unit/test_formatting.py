@@ -1,4 +1,4 @@
-"""The formatting rules in Python; tests/browser/test_modules.py tries the same examples in the browser."""
+"""The formatting rules in Python; tests/browser/test_modules.py tests the same examples in the browser."""
 
 from datetime import datetime
 

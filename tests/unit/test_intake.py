@@ -1,4 +1,4 @@
-"""The door for new tasks: everything that is wrong is said at once, in words; what passes is kept alike everywhere."""
+"""Validation of new tasks: hostile values, complete lists of errors, defaults and aliases."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -45,10 +45,10 @@ def _check(*items, **more):
 def _refused(*items, **more) -> list[dict]:
     with pytest.raises(BadTasks) as caught:
         _check(*items, **more)
-    told = caught.value.problem()
-    assert orjson.dumps(told), "the answer itself must be JSON"
-    assert told["status"] == 400 and told["detail"]
-    return told["errors"]
+    problem = caught.value.problem()
+    assert orjson.dumps(problem), "the problem document must be JSON"
+    assert problem["status"] == 400 and problem["detail"]
+    return problem["errors"]
 
 
 def _nested(levels: int):
@@ -68,11 +68,11 @@ HOSTILE = {
     "NUL in the name": {"name": "a\x00"},
     "NUL in the custom id": {"custom_id": "a\x00"},
     "NUL in the function": {"function": "free\x00"},
-    "half a surrogate pair in a value": {"params": {"value": "\ud800"}},
-    "half a surrogate pair in a key": {"params": {"value": {"\ud800": 1}}},
-    "half a surrogate pair in JSON text": {"params": '{"value": "\\ud800"}'},
-    "half a surrogate pair in the name": {"name": "\ud800"},
-    "half a surrogate pair in the custom id": {"custom_id": "\ud800"},
+    "lone surrogate in a value": {"params": {"value": "\ud800"}},
+    "lone surrogate in a key": {"params": {"value": {"\ud800": 1}}},
+    "lone surrogate in JSON text": {"params": '{"value": "\\ud800"}'},
+    "lone surrogate in the name": {"name": "\ud800"},
+    "lone surrogate in the custom id": {"custom_id": "\ud800"},
     "NaN": {"params": {"value": NAN}},
     "NaN deep inside": {"params": {"value": {"a": [1, NAN]}}},
     "infinity": {"params": {"value": [INFINITY]}},
@@ -101,31 +101,31 @@ HOSTILE = {
     "true as custom id": {"custom_id": True},
     "params that are a list": {"params": [1]},
     "params that are a number": {"params": 1},
-    "params that are no JSON text": {"params": "value=1"},
+    "params that are not JSON text": {"params": "value=1"},
     "bytes": {"params": {"value": b"x"}},
-    "an object of Python": {"params": {"value": object()}},
+    "a Python object": {"params": {"value": object()}},
     "a superscript as priority": {"priority": "²"},
     "an unknown priority": {"priority": "urgent"},
     "priority 0": {"priority": 0},
     "priority true": {"priority": True},
     "negative retries": {"max_retries": -1},
-    "half a retry": {"max_retries": 1.5},
+    "fractional retries": {"max_retries": 1.5},
     "a word as retries": {"max_retries": "many"},
-    "a truth as retries": {"max_retries": True},
-    "a truth as a delay": {"retry_delay": True},
-    "a lie as a timeout": {"timeout": False},
+    "true as retries": {"max_retries": True},
+    "true as a delay": {"retry_delay": True},
+    "false as a timeout": {"timeout": False},
     "a negative delay": {"retry_delay": -1},
-    "a timeout of nothing": {"timeout": 0},
-    "a time before there was one": {"run_at": "0001-01-01T00:00:00+14:00"},
-    "a time after the last one": {"run_at": "9999-12-31T23:59:59-14:00"},
-    "a time that is none": {"run_at": "tomorrow"},
+    "a timeout of zero": {"timeout": 0},
+    "a time below the range": {"run_at": "0001-01-01T00:00:00+14:00"},
+    "a time above the range": {"run_at": "9999-12-31T23:59:59-14:00"},
+    "an invalid time": {"run_at": "tomorrow"},
     "NaN as a time": {"run_at": NAN},
-    "a number as a time that is too large": {"run_at": 1e300},
+    "a timestamp above the range": {"run_at": 1e300},
 }
 
 
 @pytest.mark.parametrize("fields", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_value_is_refused_with_its_field_and_a_reason(fields):
+def test_hostile_values_are_rejected_with_field_and_reason(fields):
     [error] = _refused({"function": "free", **fields})
     assert error["index"] == 0
     assert error["field"].split(".")[0] == next(iter(fields))
@@ -133,7 +133,7 @@ def test_a_hostile_value_is_refused_with_its_field_and_a_reason(fields):
 
 
 @override_settings(BATCH_MAX_PARAMS=1_000)
-def test_params_that_are_too_large_are_refused_by_their_size_as_json():
+def test_size_limit_applies_to_params_as_json():
     _check({"function": "free", "params": {"value": "x" * 950}})
     [error] = _refused({"function": "free", "params": {"value": "x" * 1_000}})
     assert error["field"] == "params" and "1,000 are allowed" in error["reason"]
@@ -157,20 +157,20 @@ def test_params_that_are_too_large_are_refused_by_their_size_as_json():
     ],
     ids=lambda value: ascii(value)[:30],
 )
-def test_what_is_only_unusual_is_kept_as_it_is(value):
+def test_unusual_valid_values_are_stored_unchanged(value):
     [task] = _check({"function": "free", "params": {"value": value}})
     assert orjson.loads(task.params) == {"value": value}
 
 
-# --- everything at once ------------------------------------------------------------------------------------------
+# --- lists of errors ---------------------------------------------------------------------------------------------
 
 
-def test_all_that_is_wrong_is_told_at_once():
+def test_all_errors_are_reported_together():
     errors = _refused(
         {"function": "free", "custom_id": "good"},
         {"function": "free", "priority": "urgent", "max_retries": -1, "custom_id": "bad", "colour": "red"},
         "no task at all",
-        {"function": "nobody", "custom_id": "lost"},
+        {"function": "no_such_function", "custom_id": "lost"},
         {"params": {}},
         {"function": "simulate", "params": {"duration": -1, "speed": 2}},
         {"function": "off"},
@@ -188,33 +188,33 @@ def test_all_that_is_wrong_is_told_at_once():
     assert all(error["reason"] for error in errors)
 
 
-def test_the_sentence_counts_tasks_and_not_errors():
+def test_message_counts_invalid_tasks_not_errors():
     with pytest.raises(BadTasks, match="2 of 3 tasks are wrong"):
         _check({"function": "free"}, {"function": "free", "priority": 9, "timeout": -1}, 5)
 
 
-def test_an_unknown_field_is_told_with_the_known_ones():
+def test_error_for_an_unknown_field_lists_the_known_ones():
     [error] = _refused({"function": "free", "priorty": "high"})
     assert error["field"] == "priorty" and "priority" in error["reason"] and "max_retries" in error["reason"]
 
 
-def test_an_unknown_function_is_told_with_the_nearest_one():
+def test_error_for_an_unknown_function_names_the_nearest():
     [error] = _refused({"function": "simulat"})
     assert "'simulate'" in error["reason"]
 
 
-def test_a_flood_of_errors_is_cut_and_says_so():
+def test_list_of_errors_is_truncated():
     with pytest.raises(BadTasks, match=r"1,500 of 1,500 tasks are wrong\. The first 1,000 are listed") as caught:
         _check(*[{}] * 1_500)
     assert len(caught.value.errors) == 1_000
 
 
-def test_a_call_without_tasks_is_refused():
+def test_empty_list_of_tasks_is_rejected():
     assert _refused() == []
 
 
 @override_settings(BATCH_MAX_TASKS=3)
-def test_more_tasks_than_a_call_takes_are_refused_without_reading_them_all():
+def test_too_many_tasks_are_rejected_before_all_are_read():
     read = []
 
     def endless():
@@ -227,10 +227,10 @@ def test_more_tasks_than_a_call_takes_are_refused_without_reading_them_all():
     assert len(read) <= 4
 
 
-# --- what is understood -------------------------------------------------------------------------------------------
+# --- accepted forms -----------------------------------------------------------------------------------------------
 
 
-def test_numbers_and_booleans_may_come_as_text():
+def test_numbers_are_accepted_as_text():
     [task] = _check(
         {
             "function": "simulate",
@@ -245,12 +245,12 @@ def test_numbers_and_booleans_may_come_as_text():
 
 
 @pytest.mark.parametrize("priority", ["high", "HIGH", " High ", 3, "3", Priority.HIGH])
-def test_a_priority_by_name_or_number(priority):
+def test_priority_is_accepted_by_name_or_number(priority):
     [task] = _check({"function": "free", "priority": priority})
     assert task.priority == Priority.HIGH
 
 
-def test_what_is_not_said_has_its_default():
+def test_missing_fields_have_their_defaults():
     [task] = _check({"function": "free"})
     assert (task.params, task.name, task.custom_id, task.priority) == ("{}", "", None, Priority.MEDIUM)
     assert (task.max_retries, task.retry_delay, task.timeout, task.run_after) == (3, 1.0, None, None)
@@ -258,32 +258,32 @@ def test_what_is_not_said_has_its_default():
 
 @pytest.mark.parametrize("function", ["function", "tool_name", "tool"])
 @pytest.mark.parametrize("params", ["params", "tool_args", "args"])
-def test_agents_may_use_their_own_words(function, params):
+def test_aliases_of_function_and_params_are_accepted(function, params):
     [task] = _check({function: "free", params: {"value": 1}})
     assert (task.function, orjson.loads(task.params)) == ("free", {"value": 1})
 
 
 @pytest.mark.parametrize("nothing", [None, {}, "{}"])
-def test_no_params_may_be_said_in_many_ways(nothing):
+def test_empty_params_are_accepted_in_each_form(nothing):
     [task] = _check({"function": "free", "params": nothing})
     assert task.params == "{}"
 
 
 @pytest.mark.parametrize("word", ["run_at", "run_after"])
-def test_a_time_without_a_zone_is_utc(word):
+def test_time_without_a_zone_is_utc(word):
     naive, zoned = _check(
         {"function": "free", word: "2030-01-02T03:04:05"}, {"function": "free", word: "2030-01-02T05:04:05+02:00"}
     )
     assert naive.run_after == zoned.run_after == datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def test_a_number_as_custom_id_is_kept_as_text():
+def test_numeric_custom_id_is_stored_as_text():
     [task] = _check({"function": "free", "custom_id": 17})
     assert task.custom_id == "17"
     assert _refused({"function": "free", "custom_id": 17}, {"function": "free", "custom_id": "17"})
 
 
-def test_defaults_are_for_those_that_say_nothing_else():
+def test_defaults_apply_to_missing_fields_only():
     first, second = _check(
         {"params": {"value": 1}},
         {"function": "simulate", "priority": "low"},
@@ -293,7 +293,7 @@ def test_defaults_are_for_those_that_say_nothing_else():
     assert (second.function, second.priority, second.max_retries) == ("simulate", Priority.LOW, 0)
 
 
-def test_an_item_in_an_agents_words_goes_before_the_defaults():
+def test_aliases_in_an_item_override_the_defaults():
     [task] = _check(
         {"tool_name": "simulate", "tool_args": {"duration": 0}},
         defaults={"function": "free", "params": {"value": 1}},
@@ -301,12 +301,12 @@ def test_an_item_in_an_agents_words_goes_before_the_defaults():
     assert (task.function, orjson.loads(task.params)) == ("simulate", {"duration": 0})
 
 
-def test_defaults_in_an_agents_words_are_understood():
+def test_defaults_accept_aliases():
     [task] = _check({"function": "simulate"}, defaults={"tool_name": "free", "tool_args": {"duration": 0}})
     assert (task.function, orjson.loads(task.params)) == ("simulate", {"duration": 0})
 
 
-def test_ids_are_made_in_order():
+def test_ids_are_in_ascending_order():
     tasks = _check(*[{"function": "free"}] * 500)
     ids = [task.task_id for task in tasks]
     assert ids == sorted(set(ids))
@@ -320,9 +320,9 @@ SUBMITTER = Caller("token:1", "agent", frozenset({"submit"}))
 @pytest.mark.parametrize(
     "item",
     [{"function": "secret"}, {"function": "custom_function", "params": {"function": "secret"}}],
-    ids=["by its name", "as a custom function"],
+    ids=["by name", "by custom_function"],
 )
-def test_a_function_that_needs_a_scope_is_refused_without_it(item):
+def test_function_with_a_scope_requires_it(item):
     with pytest.raises(NotAllowed, match="'code'"):
         validate_items([item], SUBMITTER)
     [task] = validate_items([item], caller_of_shell())

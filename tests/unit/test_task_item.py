@@ -19,7 +19,7 @@ FIELDS = list(TaskItem.model_fields)
 
 
 @pytest.mark.parametrize("field", sorted(FIELDS))
-def test_each_field_is_stored_in_a_column_of_its_own(field):
+def test_each_field_is_stored_in_its_own_column(field):
     assert COLUMN_OF[field] in {column.name for column in BatchTask._meta.fields}
     assert NEW_TASK_COLUMNS.count(COLUMN_OF[field]) == 1
 
@@ -30,7 +30,7 @@ def test_each_field_is_an_argument_of_add(field):
 
 
 @pytest.mark.parametrize("field", sorted(FIELDS))
-def test_each_field_is_in_the_answer_for_a_task(field):
+def test_each_field_is_in_the_response_for_a_task(field):
     assert COLUMN_OF[field] in {*RESULT_COLUMNS, *DETAIL_COLUMNS}
 
 
@@ -59,7 +59,7 @@ def test_each_field_is_in_the_schema_of_a_batch():
     assert items["properties"]["priority"]["default"] == "medium"
 
 
-def test_the_values_of_a_new_task_are_in_the_order_of_its_columns():
+def test_values_of_a_new_task_match_its_columns():
     item = TaskItem(tool_name="simulate", priority="high", custom_id=7, run_after="2030-01-01")
     task = NewTask.of(new_id(), item, "{}")
     stored = dict(zip(NEW_TASK_COLUMNS, task, strict=True))
@@ -68,6 +68,6 @@ def test_the_values_of_a_new_task_are_in_the_order_of_its_columns():
     assert (task.priority, task.custom_id, task.run_after) == (3, "7", stored["run_after"])
 
 
-def test_other_names_of_a_field_lead_to_it():
+def test_aliases_map_to_their_field():
     assert FIELD_OF["tool_args"] == FIELD_OF["args"] == FIELD_OF["params"] == "params"
     assert FIELD_OF["run_after"] == "run_at"

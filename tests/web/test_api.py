@@ -618,7 +618,7 @@ def test_the_list_of_batches_is_paged_filtered_and_searched(api):
 def test_functions_describe_themselves(api):
     functions = {each["name"]: each for each in api.get("/api/functions").json()["functions"]}
     assert functions["simulate"]["parameters"]["properties"]["duration"] and functions["simulate"]["available"] is True
-    assert functions["sync_ok"]["summary"].startswith("Give back")
+    assert functions["sync_ok"]["summary"].startswith("Return")
 
 
 def test_addresses_that_do_not_exist(api):
