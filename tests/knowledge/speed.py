@@ -27,19 +27,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("chunks", type=int, nargs="?", default=100_000)
     parser.add_argument("--postgresql", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bx-speed-", dir="/tmp") as folder:
         os.environ.update(BATCH_DATA=folder, DJANGO_SETTINGS_MODULE="batchsite.settings", BATCH_APPS="")
         os.environ.pop("DATABASE_URL", None)
-        if not asked.postgresql:
-            measure(asked.chunks)
+        if not options.postgresql:
+            measure(options.chunks)
             return
         server = Path(folder, "pg")
         server.mkdir()
         Path(folder).chmod(0o755)
         with PostgreSQL(server, **WITHOUT_DURABILITY) as running:
             os.environ["DATABASE_URL"] = running.url()
-            measure(asked.chunks)
+            measure(options.chunks)
 
 
 def measure(count: int) -> None:

@@ -30,8 +30,8 @@ def folder(tmp_path):
 
 
 def test_folder_can_be_added_searched_listed_and_removed(folder):
-    told = run("add", str(folder), "--area", "docs", "--metadata", "year=2026,by=me").splitlines()
-    assert [line.split()[0] for line in told] == ["added", "added"]
+    lines = run("add", str(folder), "--area", "docs", "--metadata", "year=2026,by=me").splitlines()
+    assert [line.split()[0] for line in lines] == ["added", "added"]
     assert Document.objects.get(title="Manual").metadata == {"year": "2026", "by": "me"}
     assert Document.objects.get(title="Manual").source == str(folder / "manual.md")
 

@@ -21,7 +21,7 @@ def test_static_model_is_loaded_once_and_needs_no_network(monkeypatch):
     import socket
 
     def refused(*_):
-        raise AssertionError("the network was asked")
+        raise AssertionError("a network request was made")
 
     monkeypatch.setattr(socket.socket, "connect", refused)
     monkeypatch.setattr(module, "_loaded", None)
@@ -60,7 +60,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[dict] = []
+        self.requests: list[dict] = []
         self.answers: list[int] = []
         self.body = None
 
@@ -71,10 +71,10 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append({**asked, "path": self.path, "key": self.headers.get("Authorization")})
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append({**request, "path": self.path, "key": self.headers.get("Authorization")})
         status = self.server.answers.pop(0) if self.server.answers else 200
-        rows = [{"index": at, "embedding": [float(len(text)), 1.0]} for at, text in enumerate(asked["input"])]
+        rows = [{"index": at, "embedding": [float(len(text)), 1.0]} for at, text in enumerate(request["input"])]
         body = self.server.body or json.dumps({"data": rows[::-1]}).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -102,24 +102,24 @@ def test_server_requests_are_batched_and_answers_are_ordered(server):
     assert vectors.shape == (100, 2)
     ratio = vectors[:, 0] / vectors[:, 1]
     assert ratio == pytest.approx(np.arange(1, 101), rel=1e-4)
-    assert [len(asked["input"]) for asked in server.asked] == [64, 36]
-    assert server.asked[0]["path"] == "/v1/embeddings"
-    assert (server.asked[0]["model"], server.asked[0]["key"]) == ("small", "Bearer a key")
+    assert [len(request["input"]) for request in server.requests] == [64, 36]
+    assert server.requests[0]["path"] == "/v1/embeddings"
+    assert (server.requests[0]["model"], server.requests[0]["key"]) == ("small", "Bearer a key")
     assert embedder().name == "openai:small"
 
 
 def test_busy_server_is_retried(server):
     server.answers = [429, 503]
     assert embedder().embed(["x"]).shape == (1, 2)
-    assert len(server.asked) == 3
+    assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize(("answers", "asked"), [([500] * 9, 3), ([401], 1)])
-def test_refusal_of_the_server_is_reported(server, answers, asked):
+@pytest.mark.parametrize(("answers", "attempts"), [([500] * 9, 3), ([401], 1)])
+def test_refusal_of_the_server_is_reported(server, answers, attempts):
     server.answers = answers
     with pytest.raises(Unavailable, match="answered"):
         embedder().embed(["x"])
-    assert len(server.asked) == asked
+    assert len(server.requests) == attempts
 
 
 @pytest.mark.parametrize("body", [b"no json", b"{}", b'{"data": []}', b'{"data": [{"index": 0}]}', b"[1]"])

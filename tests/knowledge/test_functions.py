@@ -84,27 +84,27 @@ def test_knowledge_search_returns_hits(shared_db, add):
 
 
 def test_memory_can_be_saved_loaded_and_forgotten(shared_db, context):
-    told = {"text": "The customer wants invoices as PDF.", "customer": "ACME", "metadata": {"year": 2026}}
-    saved = run("memory_save", told, context())
+    memory = {"text": "The customer wants invoices as PDF.", "customer": "ACME", "metadata": {"year": 2026}}
+    saved = run("memory_save", memory, context())
     assert saved["message"] == f"Memory saved with id {saved['id']}"
-    assert run("memory_save", told, context()) == saved  # another attempt of the same task
-    assert run("memory_save", told, context(task=2)) != saved
+    assert run("memory_save", memory, context()) == saved  # another attempt of the same task
+    assert run("memory_save", memory, context(task=2)) != saved
 
-    asked = {"query": "How does the customer want invoices?", "filter": "customer == 'ACME' and year == 2026"}
-    loaded = run("memory_load", {**asked, "limit": "1"}, context())
+    params = {"query": "How does the customer want invoices?", "filter": "customer == 'ACME' and year == 2026"}
+    loaded = run("memory_load", {**params, "limit": "1"}, context())
     [found] = loaded["memories"]
-    assert (found["id"], found["text"], found["area"]) == (saved["id"], told["text"], "main")
+    assert (found["id"], found["text"], found["area"]) == (saved["id"], memory["text"], "main")
     assert found["metadata"] == {"customer": "ACME", "year": 2026}
-    assert loaded["message"].endswith(f"Content: {told['text']}")
+    assert loaded["message"].endswith(f"Content: {memory['text']}")
     assert "customer: ACME\n" in loaded["message"]
 
-    other = run("memory_load", asked, context("user:2"))
+    other = run("memory_load", params, context("user:2"))
     assert other["memories"] == []
-    assert other["message"] == f"No memories found for specified query: {asked['query']}"
+    assert other["message"] == f"No memories found for specified query: {params['query']}"
 
     assert run("memory_delete", {"ids": f"{saved['id']}, missing"}, context("user:2")) == {"memories_deleted": 0}
     assert run("memory_delete", {"ids": f"{saved['id']}, missing"}, context()) == {"memories_deleted": 1}
-    assert run("memory_forget", asked, context())["memories_deleted"] == 1
+    assert run("memory_forget", params, context())["memories_deleted"] == 1
     assert not Memory.objects.exists()
 
 

@@ -1,4 +1,4 @@
-"""Who is let in, and with which rights."""
+"""Roles, tokens and login links."""
 
 from datetime import timedelta
 
@@ -26,27 +26,27 @@ from executor.models import ApiToken
 pytestmark = pytest.mark.django_db
 
 
-# --- people -----------------------------------------------------------------------------------------------
+# --- users ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_gives_its_scopes(role):
-    user = User.objects.create_user("someone")
+def test_role_grants_its_scopes(role):
+    user = User.objects.create_user("user")
     user.groups.add(Group.objects.get(name=role))
     caller = caller_of_user(user)
-    assert (caller.key, caller.name, caller.scopes) == (f"user:{user.pk}", "someone", frozenset(ROLES[role]))
+    assert (caller.key, caller.name, caller.scopes) == (f"user:{user.pk}", "user", frozenset(ROLES[role]))
 
 
-def test_a_viewer_may_only_look():
+def test_viewer_has_the_read_scope_only():
     assert ROLES["viewer"] == ("read",)
 
 
-def test_a_superuser_may_do_everything_and_a_user_without_a_group_nothing():
+def test_superuser_has_all_scopes_and_user_without_a_group_none():
     assert caller_of_user(User.objects.create_superuser("root")).scopes == set(SCOPES)
-    assert caller_of_user(User.objects.create_user("nobody")).scopes == set()
+    assert caller_of_user(User.objects.create_user("plain")).scopes == set()
 
 
-def test_nobody_and_a_closed_account_are_refused():
+def test_anonymous_and_inactive_users_are_refused():
     with pytest.raises(NotAuthenticated):
         caller_of_user(AnonymousUser())
     with pytest.raises(NotAuthenticated):
@@ -54,7 +54,7 @@ def test_nobody_and_a_closed_account_are_refused():
 
 
 def test_require_names_the_missing_scope():
-    caller = caller_of_user(User.objects.create_user("nobody"))
+    caller = caller_of_user(User.objects.create_user("plain"))
     with pytest.raises(NotAllowed, match="'control'"):
         caller.require("control")
     for scope in SCOPES:
@@ -70,7 +70,7 @@ def test_only_admins_manage_tokens_and_users():
 # --- tokens -----------------------------------------------------------------------------------------------
 
 
-def test_a_token_gives_its_scopes_and_no_more():
+def test_token_grants_its_scopes_only():
     token, text = create_token("agent", ["submit", "read"])
     assert text.startswith(f"bx_{token.prefix}_")
     caller = caller_of_token(text)
@@ -78,7 +78,7 @@ def test_a_token_gives_its_scopes_and_no_more():
     assert caller.scopes == {"read", "submit"}
 
 
-def test_the_database_does_not_hold_a_token():
+def test_token_is_not_stored_in_plain_text():
     token, text = create_token("agent", SCOPES)
     kept = " ".join(str(value) for value in ApiToken.objects.filter(pk=token.pk).values_list().get())
     assert text not in kept and text.split("_", 2)[2] not in kept
@@ -97,13 +97,13 @@ def test_the_database_does_not_hold_a_token():
         lambda text: "bx_\udc80_\x00",
     ],
 )
-def test_a_text_that_is_not_the_token_is_refused(spoil):
+def test_altered_token_is_refused(spoil):
     _, text = create_token("agent", SCOPES)
     with pytest.raises(NotAuthenticated):
         caller_of_token(spoil(text))
 
 
-def test_a_revoked_and_an_expired_token_are_refused():
+def test_revoked_and_expired_tokens_are_refused():
     for name, change in {
         "revoked": {"revoked_at": timezone.now()},
         "expired": {"expires_at": timezone.now() - timedelta(seconds=1)},
@@ -115,7 +115,7 @@ def test_a_revoked_and_an_expired_token_are_refused():
             caller_of_token(text)
 
 
-def test_use_is_noted_at_most_once_a_minute(django_assert_num_queries):
+def test_last_use_is_recorded_at_most_once_a_minute(django_assert_num_queries):
     token, text = create_token("agent", SCOPES)
     caller_of_token(text)
     noted = ApiToken.objects.get(pk=token.pk).last_used_at
@@ -127,7 +127,7 @@ def test_use_is_noted_at_most_once_a_minute(django_assert_num_queries):
     assert ApiToken.objects.get(pk=token.pk).last_used_at >= noted
 
 
-def test_a_token_is_refused_at_its_making():
+def test_create_token_rejects_invalid_scopes_and_duplicate_names():
     with pytest.raises(BadRequest, match="'sumbit'"):
         create_token("agent", ["read", "sumbit"])
     with pytest.raises(BadRequest, match="at least one"):
@@ -152,7 +152,7 @@ def log_in(user):
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
 
 
-def test_a_link_works_once():
+def test_login_link_works_once():
     user = User.objects.create_user("operator")
     words = link(user)
     assert user_of_login_link(*words) == user_of_login_link(*words) == user
@@ -160,7 +160,7 @@ def test_a_link_works_once():
     assert user_of_login_link(*words) is None
 
 
-def test_a_link_is_void_after_a_login_within_the_same_second():
+def test_login_within_the_same_second_invalidates_a_link():
     user = User.objects.create_user("operator", last_login=timezone.now().replace(microsecond=1))
     words = link(user)
     User.objects.filter(pk=user.pk).update(last_login=user.last_login.replace(microsecond=2))
@@ -168,7 +168,7 @@ def test_a_link_is_void_after_a_login_within_the_same_second():
 
 
 @pytest.mark.parametrize(("hours", "works"), [(23.9, True), (24.1, False)])
-def test_a_link_lives_a_day(monkeypatch, hours, works):
+def test_login_link_expires_after_a_day(monkeypatch, hours, works):
     user = User.objects.create_user("operator")
     words = link(user)
     now = access._login_links._now()
@@ -176,7 +176,7 @@ def test_a_link_lives_a_day(monkeypatch, hours, works):
     assert bool(user_of_login_link(*words)) is works
 
 
-def test_a_link_is_bound_to_its_user_and_its_purpose():
+def test_login_link_is_bound_to_its_user_and_purpose():
     from django.contrib.auth.tokens import default_token_generator
 
     first, second = User.objects.create_user("first"), User.objects.create_user("second")
@@ -187,7 +187,7 @@ def test_a_link_is_bound_to_its_user_and_its_purpose():
 
 
 @pytest.mark.parametrize("uid", ["", "x", "é", "MQ==", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "LTE"])
-def test_a_made_up_link_is_refused(uid):
+def test_forged_login_link_is_refused(uid):
     assert user_of_login_link(uid, "abc-def") is None
 
 
@@ -208,16 +208,16 @@ def test_apitoken_is_shown_once_listed_and_revoked(capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (("create", "robot", "--scope", "everything"), "everything"),
         (("create", "robot"), "--scope"),
-        (("revoke", "nobody"), "nobody"),
+        (("revoke", "unknown"), "unknown"),
         (("create", "robot", "--scope", "read", "--days", "0"), "--days"),
     ],
 )
-def test_apitoken_says_what_is_wrong(words, says):
-    with pytest.raises(CommandError, match=says):
+def test_apitoken_reports_invalid_arguments(words, message):
+    with pytest.raises(CommandError, match=message):
         call_command("apitoken", *words)
 
 
@@ -229,7 +229,7 @@ def test_loginlink_prints_a_working_path(capsys):
     assert user_of_login_link(*address.strip("/").split("/")[-2:]) == user
 
 
-def test_loginlink_knows_where_the_site_was_last(capsys, settings, tmp_path):
+def test_loginlink_uses_the_last_address_of_the_site(capsys, settings, tmp_path):
     User.objects.create_superuser("boss")
     settings.DATA_DIR = tmp_path
     (tmp_path / "site").write_text("http://127.0.0.1:8123")
@@ -239,17 +239,17 @@ def test_loginlink_knows_where_the_site_was_last(capsys, settings, tmp_path):
     assert capsys.readouterr().out.startswith("https://tasks.example/login/once/")
 
 
-def test_who_only_looks_where_a_login_link_leads_does_not_use_it_up(client):
+def test_head_request_does_not_consume_a_login_link(client):
     link = login_link_path(User.objects.create_superuser("boss"))
     assert client.head(link).status_code == 405
     assert client.get(link).status_code == 302 and client.session["_auth_user_id"]
 
 
-def test_loginlink_without_a_name_takes_an_operator(capsys):
+def test_loginlink_defaults_to_an_operator(capsys):
     with pytest.raises(CommandError, match="createsuperuser"):
         call_command("loginlink")
     user = User.objects.create_superuser("boss")
     call_command("loginlink")
     assert user_of_login_link(*capsys.readouterr().out.strip().strip("/").split("/")[-2:]) == user
-    with pytest.raises(CommandError, match="somebody"):
-        call_command("loginlink", "somebody")
+    with pytest.raises(CommandError, match="unknown"):
+        call_command("loginlink", "unknown")

@@ -1,4 +1,4 @@
-"""The JSON API over real HTTP: Daphne, a real database, and httpx as an agent would use it."""
+"""The JSON API over HTTP: Daphne, a real database, and httpx as the client."""
 
 import base64
 import csv
@@ -27,8 +27,8 @@ def api(live_server_url, api_token):
 
 
 @pytest.fixture
-def small_scope(live_server_url, db):
-    """`small_scope("read")`: an agent with only that scope."""
+def client_with_scopes(live_server_url, db):
+    """Return `client_with_scopes("read")`, which makes a client with a token of these scopes."""
     made = []
 
     def make(*scopes: str) -> httpx.Client:
@@ -56,7 +56,7 @@ def done(response: httpx.Response) -> dict:
 
 
 def refused(response: httpx.Response, status: int, code: str) -> dict:
-    """Return the problem document of an answer."""
+    """Check an error response and return its problem document."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
@@ -78,10 +78,10 @@ def a_batch(api, count: int = 3, **more) -> dict:
     return done(post(api, "add_batch", tasks=some(count), **more))
 
 
-# --- the actions, one after the other -------------------------------------------------------------------
+# --- actions --------------------------------------------------------------------------------------------
 
 
-def test_add_start_and_status_as_an_agent_uses_them_without_naming_a_batch(api):
+def test_add_start_and_status_use_the_default_batch(api):
     first = done(post(api, "add", function="ok", priority="high", name="one"))
     second = done(post(api, "add", tool_name="ok", tool_args={"value": "x"}))
     assert (first["number"], second["number"]) == (1, 2) and first["batch_id"] == second["batch_id"]
@@ -94,12 +94,12 @@ def test_add_start_and_status_as_an_agent_uses_them_without_naming_a_batch(api):
     assert (task["name"], task["priority"], task["status"], task["attempts"]) == ("one", "high", "queued", [])
 
 
-def test_two_callers_have_two_default_batches(api, small_scope):
-    other = small_scope("read", "submit", "control")
+def test_each_caller_has_a_default_batch(api, client_with_scopes):
+    other = client_with_scopes("read", "submit", "control")
     assert done(post(api, "add", function="ok"))["batch_id"] != done(post(other, "add", function="ok"))["batch_id"]
 
 
-def test_ten_calls_at_once_make_one_default_batch(api):
+def test_concurrent_adds_create_one_default_batch(api):
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: post(api, "add", function="ok"), range(10)))
     numbers = sorted(done(answer)["number"] for answer in answers)
@@ -107,7 +107,7 @@ def test_ten_calls_at_once_make_one_default_batch(api):
     assert Batch.objects.count() == 1
 
 
-def test_add_batch_gives_the_ids_in_order(api):
+def test_add_batch_returns_ids_in_order(api):
     tasks = [
         {"function": "ok", "custom_id": f"row-{n}", "priority": p} for n, p in enumerate(("low", "critical", "high"))
     ]
@@ -126,14 +126,14 @@ def test_add_batch_gives_the_ids_in_order(api):
 
 
 @pytest.mark.parametrize("word", ["tool_calls", "calls", "items"])
-def test_add_batch_takes_tool_calls(api, word):
+def test_add_batch_accepts_tool_calls(api, word):
     calls = [{"tool_name": "ok", "tool_args": {"value": "a"}}, {"tool_name": "sync_ok", "tool_args": '{"value": "b"}'}]
     data = done(post(api, "add_batch", **{word: calls}))
     detail = api.get(f"/api/tasks/{data['task_ids'][1]}").json()
     assert (detail["function"], detail["params"]) == ("sync_ok", {"value": "b"})
 
 
-def test_add_batch_says_everything_that_is_wrong_at_once_and_stores_nothing(api):
+def test_add_batch_reports_all_errors_and_stores_nothing(api):
     tasks = [
         {"function": "ok"},
         {"function": "no_such_function", "custom_id": "b"},
@@ -165,9 +165,9 @@ def test_stop_cancel_retry_update_and_clear(api):
     assert done(post(api, "cancel", task_ids=ids[:3])) == {"cancelled": 1, "cancelling": 0, "skipped": 2}
     assert done(post(api, "retry", task_ids=[ids[0]]))["retried"] == 1
     assert done(post(api, "update", batch=batch, priority="critical", max_concurrent=9, name="New"))["changed"] == 4
-    shown = api.get(f"/api/batches/{batch}").json()
-    assert (shown["name"], shown["max_concurrent"]) == ("New", 9)
-    assert shown["stats"]["queued_by_priority"]["critical"] == 4
+    found = api.get(f"/api/batches/{batch}").json()
+    assert (found["name"], found["max_concurrent"]) == ("New", 9)
+    assert found["stats"]["queued_by_priority"]["critical"] == 4
     would = done(post(api, "clear", batch=batch, statuses=["cancelled"], dry_run=True))["would_delete"]
     assert would["cancelled"] == 2
     assert api.get(f"/api/batches/{batch}").json()["stats"]["total_tasks"] == 6
@@ -177,7 +177,7 @@ def test_stop_cancel_retry_update_and_clear(api):
     assert_everything_agrees(api, batch)
 
 
-def test_execute_is_every_action_under_one_address(api):
+def test_execute_runs_every_action(api):
     data = done(post(api, "execute", action="add_batch", tasks=some()))
     assert done(post(api, "execute", action="status", batch=data["batch_id"]))["stats"]["total_tasks"] == 3
     problem = refused(post(api, "execute", action="explode"), 400, "bad_request")
@@ -185,7 +185,7 @@ def test_execute_is_every_action_under_one_address(api):
     refused(post(api, "execute"), 400, "bad_request")
 
 
-def test_unknown_and_wrong_arguments_are_named_together_with_those_that_exist(api):
+def test_errors_name_unknown_and_valid_arguments(api):
     problem = refused(post(api, "start", max_concurent=5, batch=7.5), 400, "bad_request")
     assert {error["field"] for error in problem["errors"]} >= {"max_concurent"}
     assert "max_concurrent" in problem["errors"][0]["reason"] + problem["fix"]
@@ -194,7 +194,7 @@ def test_unknown_and_wrong_arguments_are_named_together_with_those_that_exist(ap
     refused(post(api, "add", function="ok", params=[1]), 400, "bad_tasks")
 
 
-def test_a_detailed_status_has_every_metric(api):
+def test_detailed_status_has_every_metric(api):
     batch = a_batch(api, start=True)["batch_id"]
     data = done(post(api, "status", batch=batch, detailed="true"))
     assert data["metrics"].keys() >= {
@@ -204,43 +204,43 @@ def test_a_detailed_status_has_every_metric(api):
     assert "metrics" not in done(post(api, "status", batch=batch))
 
 
-# --- who calls ------------------------------------------------------------------------------------------
+# --- authentication -------------------------------------------------------------------------------------
 
 
-def test_without_a_token_nothing_is_answered(live_server_url, api):
+def test_every_endpoint_requires_a_token(live_server_url, api):
     batch = a_batch(api)["batch_id"]
     paths = [f"/api/batches/{batch}{part}" for part in ("", "/tasks", "/results", "/export", "/events")]
-    with client(live_server_url) as stranger:
+    with client(live_server_url) as anonymous:
         for path in [*paths, "/api/batches", "/api/functions", "/api/workers"]:
-            answer = stranger.get(path)
+            answer = anonymous.get(path)
             refused(answer, 401, "not_authenticated")
             assert answer.headers["www-authenticate"] == "Bearer"
         for action in [*ACTIONS, "execute"]:
-            refused(post(stranger, action), 401, "not_authenticated")
+            refused(post(anonymous, action), 401, "not_authenticated")
 
 
 @pytest.mark.parametrize(
     "header", ["Bearer wrong", "Bearer", "Bearer bx_00000000_x", "Basic b3A6b3A=", "bx_1", "Bearer \xe9"]
 )
-def test_a_wrong_authorization_is_refused(live_server_url, header):
-    with client(live_server_url) as stranger:
+def test_invalid_authorization_is_refused(live_server_url, header):
+    with client(live_server_url) as anonymous:
         refused(
-            stranger.get("/api/batches", headers={"Authorization": header.encode("latin-1")}), 401, "not_authenticated"
+            anonymous.get("/api/batches", headers={"Authorization": header.encode("latin-1")}), 401, "not_authenticated"
         )
 
 
-def test_a_token_in_the_address_is_not_looked_at(live_server_url, api_token):
-    with client(live_server_url) as stranger:
+def test_token_in_the_query_is_ignored(live_server_url, api_token):
+    with client(live_server_url) as anonymous:
         for word in ("token", "access_token", "api_key", "authorization"):
-            refused(stranger.get("/api/batches", params={word: api_token}), 401, "not_authenticated")
+            refused(anonymous.get("/api/batches", params={word: api_token}), 401, "not_authenticated")
 
 
 NEEDS = {action.name: action.scope for action in ACTIONS.values()}
 
 
 @pytest.mark.parametrize("scope", ["read", "submit", "control"])
-def test_a_token_can_do_what_its_scope_says_and_nothing_else(small_scope, scope):
-    agent = small_scope(scope)
+def test_token_permits_actions_of_its_scope_only(client_with_scopes, scope):
+    agent = client_with_scopes(scope)
     for action, needed in NEEDS.items():
         answer = post(agent, action)
         assert (answer.status_code == 403) is (needed != scope), (action, answer.text)
@@ -250,8 +250,8 @@ def test_a_token_can_do_what_its_scope_says_and_nothing_else(small_scope, scope)
     assert not Batch.objects.exists()
 
 
-def test_programs_need_a_scope_of_their_own(small_scope, api):
-    agent = small_scope("read", "submit", "control")
+def test_code_execution_requires_the_code_scope(client_with_scopes, api):
+    agent = client_with_scopes("read", "submit", "control")
     program = {"function": "code_execution", "params": {"runtime": "python", "code": "1"}}
     answer = post(agent, "add", **program)
     assert answer.status_code in (400, 403) and not BatchTask.objects.exists()
@@ -271,7 +271,7 @@ def browser_session(live_server_url, operator):
         yield session
 
 
-def test_a_session_needs_the_csrf_token_and_a_bearer_does_not(browser_session, api):
+def test_session_requires_a_csrf_token_and_bearer_does_not(browser_session, api):
     assert browser_session.get("/api/batches").status_code == 200
     refused(post(browser_session, "add_batch", tasks=some()), 403, "not_allowed")
     wrong = {"X-CSRFToken": "x" * 32}
@@ -284,7 +284,7 @@ def test_a_session_needs_the_csrf_token_and_a_bearer_does_not(browser_session, a
     a_batch(api)
 
 
-def test_a_wrong_bearer_is_not_helped_by_the_cookie_beside_it(browser_session):
+def test_invalid_bearer_is_refused_despite_a_session(browser_session):
     wrong = {"Authorization": "Bearer bx_00000000_wrong", "X-CSRFToken": browser_session.cookies["csrftoken"]}
     refused(browser_session.get("/api/batches", headers=wrong), 401, "not_authenticated")
     refused(browser_session.post("/api/add_batch", json={"tasks": some()}, headers=wrong), 401, "not_authenticated")
@@ -296,7 +296,7 @@ def test_a_wrong_bearer_is_not_helped_by_the_cookie_beside_it(browser_session):
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
 )
-def test_a_body_of_another_type_is_refused(api, kind):
+def test_unsupported_content_type_is_refused(api, kind):
     body = json.dumps({"tasks": some()}).encode()
     refused(api.post("/api/add_batch", content=body, headers={"Content-Type": kind}), 415, "bad_request")
 
@@ -317,7 +317,7 @@ def test_a_body_of_another_type_is_refused(api, kind):
     ],
     ids=range(10),
 )
-def test_a_body_that_is_no_json_object_is_refused(api, body):
+def test_invalid_json_body_is_refused(api, body):
     answer = api.post("/api/add_batch", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400 and answer.json()["code"] in ("bad_request", "bad_tasks")
     assert not Batch.objects.exists()
@@ -327,12 +327,12 @@ def lines(api, content, **more) -> httpx.Response:
     return api.post("/api/add_batch", content=content, headers={"Content-Type": "application/x-ndjson"}, **more)
 
 
-def test_json_lines_are_taken_as_they_stream_in(api):
+def test_json_lines_can_be_streamed(api):
     def pieces():
         for n in range(500):
             yield json.dumps({"function": "ok", "params": {"value": str(n)}, "custom_id": n}).encode() + b"\n"
             if n % 100 == 0:
-                yield b"\r\n"  # an empty line is none
+                yield b"\r\n"  # empty lines are skipped
 
     data = done(lines(api, pieces(), params={"name": "Streamed", "start": "true"}))
     assert data["count"] == 500
@@ -340,28 +340,28 @@ def test_json_lines_are_taken_as_they_stream_in(api):
     assert (batch["name"], batch["state"], batch["stats"]["total_tasks"]) == ("Streamed", "running", 500)
 
 
-def test_every_line_that_is_no_json_is_named_by_its_number(api):
+def test_invalid_json_lines_are_reported_by_number(api):
     body = b'{"function": "ok"}\n{"function": \n\n{"function": "ok"}\nnonsense\n'
     problem = refused(lines(api, body), 400, "bad_tasks")
     assert [error["line"] for error in problem["errors"]] == [2, 5]
     assert not Batch.objects.exists()
 
 
-def test_a_mark_before_the_first_line_is_no_fault(api):
+def test_byte_order_mark_is_accepted(api):
     assert done(lines(api, b'\xef\xbb\xbf{"function": "ok"}\n{"function": "ok"}'))["count"] == 2
 
 
-def test_arguments_in_the_address_are_refused(api):
+def test_arguments_in_the_query_are_refused(api):
     problem = refused(api.post("/api/add?batch=Mine", json={"function": "ok"}), 400, "bad_request")
     assert "in the body" in problem["detail"] and not BatchTask.objects.exists()
 
 
-def test_a_line_that_is_json_but_no_task_is_named(api):
+def test_invalid_tasks_in_json_lines_are_reported(api):
     problem = refused(lines(api, b'{"function": "ok"}\n{"function": "nix"}\n[1]\n'), 400, "bad_tasks")
     assert [(error["index"], error["field"]) for error in problem["errors"]] == [(1, "function"), (2, "")]
 
 
-def test_a_hundred_thousand_tasks_go_in_with_one_call(api):
+def test_hundred_thousand_tasks_are_added_in_one_call(api):
     body = b"\n".join(b'{"function":"ok","params":{"value":"%d"},"priority":"low"}' % n for n in range(100_000))
     started = time.monotonic()
     data = done(lines(api, body))
@@ -375,20 +375,20 @@ def test_a_hundred_thousand_tasks_go_in_with_one_call(api):
     assert [task["number"] for task in last] == list(range(99_991, 100_001)) and time.monotonic() - started < 1
 
 
-def test_one_task_too_many_is_refused(api):
+def test_tasks_above_the_limit_are_refused(api):
     body = b'{"function":"ok"}\n' * 100_001
     refused(lines(api, body), 400, "bad_tasks")
     assert not Batch.objects.exists()
 
 
-# --- the same call twice --------------------------------------------------------------------------------
+# --- idempotency keys -----------------------------------------------------------------------------------
 
 
 def keyed(api, key: str, action: str, **arguments) -> httpx.Response:
     return api.post(f"/api/{action}", json=arguments, headers={"Idempotency-Key": key})
 
 
-def test_the_same_key_and_body_give_the_same_answer_and_are_carried_out_once(api):
+def test_repeated_call_with_a_key_is_executed_once(api):
     first, again = (done(keyed(api, "k1", "add_batch", tasks=some(), start=True)) for _ in "12")
     assert first == again and Batch.objects.count() == 1
     one, two = (done(keyed(api, "k2", "add", function="ok", batch=first["batch_id"])) for _ in "12")
@@ -397,24 +397,24 @@ def test_the_same_key_and_body_give_the_same_answer_and_are_carried_out_once(api
     assert inside == one
 
 
-def test_the_same_key_with_another_body_is_a_conflict(api):
+def test_same_key_with_another_body_is_a_conflict(api):
     done(keyed(api, "k", "add_batch", tasks=some()))
     refused(keyed(api, "k", "add_batch", tasks=some(4)), 409, "conflict")
     refused(keyed(api, "k", "add", function="ok"), 409, "conflict")
     assert Batch.objects.count() == 1
 
 
-def test_a_key_belongs_to_its_caller(api, small_scope):
-    other = small_scope("submit")
+def test_keys_are_separate_per_caller(api, client_with_scopes):
+    other = client_with_scopes("submit")
     assert done(keyed(api, "k", "add_batch", tasks=some())) != done(keyed(other, "k", "add_batch", tasks=some()))
 
 
-def test_a_refused_call_does_not_use_up_its_key(api):
+def test_refused_call_does_not_consume_its_key(api):
     refused(keyed(api, "k", "add_batch", tasks=[{"function": "nix"}]), 400, "bad_tasks")
     done(keyed(api, "k", "add_batch", tasks=some()))
 
 
-def test_twenty_calls_at_once_with_one_key_are_one_call(api):
+def test_concurrent_calls_with_one_key_are_executed_once(api):
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: keyed(api, "k", "add_batch", tasks=some()), range(20)))
     assert len({done(answer)["batch_id"] for answer in answers}) == 1
@@ -454,7 +454,7 @@ def all_results(api, batch: str, **query) -> list[dict]:
 
 
 def assert_everything_agrees(api, batch: str) -> list[dict]:
-    """Status, results, all three exports and the events tell the same story; the results."""
+    """Check that status, results, exports and events agree, and return the results."""
     results = all_results(api, batch, limit=777)
     assert_answers_agree(api.get(f"/api/batches/{batch}").json(), results, all_frames(api, batch))
     assert (
@@ -472,7 +472,7 @@ def assert_everything_agrees(api, batch: str) -> list[dict]:
     return results
 
 
-def test_events_have_no_hole_and_may_be_read_from_anywhere(api):
+def test_events_have_no_gap_and_can_be_read_from_any_position(api):
     batch = a_batch(api, 4)["batch_id"]
     done(post(api, "start", batch=batch))
     done(post(api, "cancel", batch=batch, filter_status="queued"))
@@ -483,7 +483,7 @@ def test_events_have_no_hole_and_may_be_read_from_anywhere(api):
     assert (end["seq"], end["frames"]) == (len(frames), [])
 
 
-def test_events_after_the_end_or_before_what_is_kept_are_answered_with_a_snapshot(api):
+def test_events_outside_the_kept_range_are_answered_with_a_snapshot(api):
     from executor.models import BatchFrame
 
     batch = a_batch(api)["batch_id"]
@@ -496,7 +496,7 @@ def test_events_after_the_end_or_before_what_is_kept_are_answered_with_a_snapsho
     assert events(api, batch, after=0)["snapshot"]["seq"] == last
 
 
-def test_events_wait_and_answer_soon_after_a_change(api):
+def test_events_answer_soon_after_a_change(api):
     batch = a_batch(api)["batch_id"]
     last = api.get(f"/api/batches/{batch}").json()["seq"]
     delays = []
@@ -507,20 +507,20 @@ def test_events_wait_and_answer_soon_after_a_change(api):
             answered["events"] = events(api, batch, after=after, wait=20)
             answered["at"] = time.monotonic()
 
-        asking = threading.Thread(target=ask)
-        asking.start()
-        asking.join(0.4)  # it waits, as nothing happened
-        assert asking.is_alive()
+        waiting = threading.Thread(target=ask)
+        waiting.start()
+        waiting.join(0.4)  # still waiting: nothing has changed
+        assert waiting.is_alive()
         done(post(api, "add", function="ok", batch=batch))
         changed = time.monotonic()
-        asking.join(10)
+        waiting.join(10)
         delays.append(answered["at"] - changed)
         assert [frame["seq"] for frame in answered["events"]["frames"]] == [last + 1]
         last += 1
     assert min(delays) < 0.3, delays
 
 
-def test_events_wait_no_longer_than_asked(api):
+def test_events_wait_ends_at_its_timeout(api):
     batch = a_batch(api)["batch_id"]
     last = api.get(f"/api/batches/{batch}").json()["seq"]
     started = time.monotonic()
@@ -529,7 +529,7 @@ def test_events_wait_no_longer_than_asked(api):
     refused(api.get(f"/api/batches/{batch}/events", params={"wait": 61}), 400, "bad_request")
 
 
-def test_wait_answers_when_the_batch_changes_and_says_when_it_did_not(api):
+def test_wait_answers_at_a_change_or_at_its_timeout(api):
     batch = a_batch(api, start=True)["batch_id"]
     assert done(post(api, "wait", batch=batch, timeout=0.3))["timed_out"] is True
     with ThreadPoolExecutor(1) as pool:
@@ -539,7 +539,7 @@ def test_wait_answers_when_the_batch_changes_and_says_when_it_did_not(api):
     assert (answer["state"], answer["timed_out"]) == ("finished", False)
 
 
-def test_thirty_who_wait_hold_up_nobody(api):
+def test_thirty_waiting_requests_do_not_delay_others(api):
     batch = a_batch(api, start=True)["batch_id"]
     with ThreadPoolExecutor(30) as pool:
         waiting = [pool.submit(post, api, "wait", batch=batch, timeout=20) for _ in range(30)]
@@ -553,7 +553,7 @@ def test_thirty_who_wait_hold_up_nobody(api):
 # --- reading --------------------------------------------------------------------------------------------
 
 
-def test_results_and_lists_are_paged_by_a_cursor_that_stays_where_it_is(api):
+def test_cursor_is_stable_when_tasks_are_deleted_and_added(api):
     batch = a_batch(api, 25)["batch_id"]
     first = api.get(f"/api/batches/{batch}/results", params={"limit": 10}).json()
     assert [task["number"] for task in first["results"]] == list(range(1, 11))
@@ -564,7 +564,7 @@ def test_results_and_lists_are_paged_by_a_cursor_that_stays_where_it_is(api):
     assert ([task["number"] for task in rest["results"]], rest["next_cursor"]) == ([26, 27, 28], None)
 
 
-def test_results_by_status_ids_fields_and_length(api):
+def test_results_are_filtered_by_status_ids_and_fields(api):
     data = done(
         post(api, "add_batch", tasks=[{"function": "ok", "custom_id": f"c{n}", "name": "n" * 50} for n in range(5)])
     )
@@ -584,7 +584,7 @@ def test_results_by_status_ids_fields_and_length(api):
     refused(api.get(path, params={"filter_status": "nope"}), 400, "bad_request")
 
 
-def test_export_is_a_file_that_agrees_with_the_results(api):
+def test_export_agrees_with_results(api):
     batch = a_batch(api, 30)["batch_id"]
     done(post(api, "cancel", batch=batch, task_ids=[all_results(api, batch)[4]["task_id"]]))
     assert_everything_agrees(api, batch)
@@ -597,14 +597,14 @@ def test_export_is_a_file_that_agrees_with_the_results(api):
     refused(api.get(f"/api/batches/{uuid4()}/export"), 404, "not_found")
 
 
-def test_a_spreadsheet_does_not_run_what_a_task_is_called(api):
+def test_formulas_in_names_are_escaped_in_csv(api):
     names = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "＝1", 'a "quoted"\nline']
     data = done(post(api, "add_batch", tasks=[{"function": "ok", "name": name} for name in names]))
     rows = list(csv.DictReader(io.StringIO(api.get(f"/api/batches/{data['batch_id']}/export?format=csv").text)))
     assert [row["name"] for row in rows] == [*(f"'{name}" for name in names[:-1]), names[-1]]
 
 
-def test_the_list_of_batches_is_paged_filtered_and_searched(api):
+def test_list_of_batches_is_paged_filtered_and_searched(api):
     made = [a_batch(api, 1, name=f"Batch {n}", start=n == 2)["batch_id"] for n in range(5)]
     page = api.get("/api/batches", params={"limit": 2}).json()
     rest = api.get("/api/batches", params={"limit": 9, "cursor": page["next_cursor"]}).json()
@@ -615,13 +615,13 @@ def test_the_list_of_batches_is_paged_filtered_and_searched(api):
     assert [batch["name"] for batch in api.get("/api/batches", params={"q": "h 3"}).json()["batches"]] == ["Batch 3"]
 
 
-def test_functions_describe_themselves(api):
+def test_list_of_functions_has_parameters_and_summaries(api):
     functions = {each["name"]: each for each in api.get("/api/functions").json()["functions"]}
     assert functions["simulate"]["parameters"]["properties"]["duration"] and functions["simulate"]["available"] is True
     assert functions["sync_ok"]["summary"].startswith("Return")
 
 
-def test_addresses_that_do_not_exist(api):
+def test_unknown_addresses_are_not_found(api):
     for path in (f"/api/batches/{uuid4()}", f"/api/tasks/{uuid4()}", "/api/batches/no-such-name", "/api/tasks/x"):
         refused(api.get(path), 404, "not_found")
     refused(api.get(f"/api/batches/{uuid4()}/events"), 404, "not_found")
@@ -632,14 +632,14 @@ def test_addresses_that_do_not_exist(api):
 
 
 @pytest.mark.parametrize("place", ["batches", "batches/{}/tasks", "batches/{}", "knowledge/documents", "functions"])
-def test_a_query_that_is_not_understood_is_refused(api, place):
+def test_unknown_query_parameters_are_refused(api, place):
     path = place.format(a_batch(api)["batch_id"])
     problem = refused(api.get(f"/api/{path}", params={"staus": "failed"}), 400, "bad_request")
     assert problem["errors"] == [{"field": "staus", "reason": "is not known here"}]
     assert ("Did you mean" in problem["fix"]) == (place in ("batches/{}/tasks", "batches")) and problem["fix"]
 
 
-def test_a_wrong_host_is_told_as_everything_else(api, live_server_url):
+def test_invalid_host_is_reported_as_a_problem(api, live_server_url):
     problem = refused(api.get("/api/batches", headers={"Host": "elsewhere.example"}), 400, "bad_request")
     assert "host name" in problem["detail"] and "BATCH_HOSTS" in problem["fix"]
     page = httpx.get(f"{live_server_url}/login/", headers={"Host": "elsewhere.example"})
@@ -676,7 +676,7 @@ PLACES = [
 ]
 
 
-def test_no_strange_word_in_an_address_is_an_error_of_ours(api):
+def test_unusual_query_values_never_cause_a_server_error(api):
     from urllib.parse import quote
 
     batch = a_batch(api)["batch_id"]
@@ -693,8 +693,8 @@ def test_no_strange_word_in_an_address_is_an_error_of_ours(api):
     assert not wrong, wrong
 
 
-def test_no_strange_value_in_a_call_is_an_error_of_ours(shared_db):
-    """Through the door that all adapters share: HTTP would add nothing but time."""
+def test_unusual_arguments_never_cause_a_server_error(shared_db):
+    """Actions are called directly: HTTP would only add time."""
     batch = run("add_batch", tasks=some(2))["batch_id"]
     values = [*STRANGE, None, True, -1, 0, 1.5, 2**63, 2**64, 10**40, 1e308, -0.0, [], {}, [[]], [None], {"a": 1}, [{}]]
     values += ["inf", "-inf", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2020-13-45", "12:00"]
@@ -718,7 +718,7 @@ def test_no_strange_value_in_a_call_is_an_error_of_ours(shared_db):
 # --- documentation --------------------------------------------------------------------------------------
 
 
-def test_the_documentation_is_for_those_who_are_logged_in(browser_session, live_server_url):
+def test_documentation_requires_a_login(browser_session, live_server_url):
     page = browser_session.get("/api/docs")
     assert page.status_code == 200 and "swagger" in page.text.lower()
     schema = browser_session.get("/api/openapi.json").json()
@@ -727,12 +727,12 @@ def test_the_documentation_is_for_those_who_are_logged_in(browser_session, live_
         body = schema["paths"][f"/api/{name}"]["post"]["requestBody"]["content"]["application/json"]
         assert body["example"] == action.example
         assert body["schema"]["properties"].keys() == action.parameters.model_json_schema()["properties"].keys()
-    with client(live_server_url) as stranger:
+    with client(live_server_url) as anonymous:
         for path in ("/api/docs", "/api/openapi.json"):
-            assert stranger.get(path).status_code in (302, 401)
+            assert anonymous.get(path).status_code in (302, 401)
 
 
-def test_the_examples_of_the_documentation_are_accepted(api):
+def test_examples_of_the_documentation_are_accepted(api):
     a_batch(api, 2, name="Numbers")
     done(post(api, "add", function="ok", custom_id="row-17"))
     for name, action in ACTIONS.items():
@@ -740,7 +740,7 @@ def test_the_examples_of_the_documentation_are_accepted(api):
             assert post(api, name, **action.example).status_code == 200, (name, post(api, name, **action.example).text)
 
 
-def test_every_change_leaves_who_did_it(api):
+def test_changes_are_recorded_in_the_audit_log(api):
     batch = a_batch(api, 2)["batch_id"]
     for action in ("start", "stop", "cancel", "retry", "clear"):
         done(post(api, action, batch=batch))
@@ -750,11 +750,11 @@ def test_every_change_leaves_who_did_it(api):
     assert {actor for _, actor in entries} == {entries[0][1]} and entries[0][1].startswith("token:")
 
 
-# --- what a stranger tries --------------------------------------------------------------------------------------------
+# --- unusual requests ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["self", "action", "arguments", "entry"])
-def test_an_argument_named_as_something_of_ours_is_just_unknown(api, name):
+def test_arguments_named_like_internal_parameters_are_unknown(api, name):
     assert name in refused(api.post("/api/status", json={name: 1}), 400, "bad_request")["detail"]
     if name != "action":
         assert (
@@ -763,7 +763,7 @@ def test_an_argument_named_as_something_of_ours_is_just_unknown(api, name):
 
 
 @pytest.mark.parametrize("query", ["after=99999999999999999999", "attempt=99999999999999999999999", "after=-1"])
-def test_a_number_that_no_log_can_have_is_refused(api, query):
+def test_out_of_range_positions_are_refused(api, query):
     task = done(api.post("/api/add", json={"function": "ok"}))["task_id"]
     refused(api.get(f"/api/tasks/{task}/log?{query}"), 400, "bad_request")
     batch = api.get(f"/api/tasks/{task}").json()["batch_id"]
@@ -772,31 +772,31 @@ def test_a_number_that_no_log_can_have_is_refused(api, query):
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/status"), ("DELETE", "/api/batches"), ("PUT", "/api/add")])
-def test_a_method_that_an_address_does_not_have_is_told_as_a_problem(api, method, path):
+def test_unsupported_method_is_reported_as_a_problem(api, method, path):
     answer = api.request(method, path)
     assert method in refused(answer, 405, "method_not_allowed")["detail"]
     assert answer.headers["Allow"]
 
 
-def test_a_file_that_is_no_base64_is_refused(api):
+def test_file_with_invalid_base64_is_refused(api):
     task = {"function": "code_execution", "params": {"code": "x", "files": {"a": {"base64": "%%%"}}}}
     assert "Base64" in str(refused(api.post("/api/add", json=task), 400, "bad_tasks")["errors"])
     task["params"]["files"]["a"]["base64"] = base64.encodebytes(bytes(range(256))).decode()
     done(api.post("/api/add", json=task))
 
 
-def test_what_a_filter_leaves_empty_asks_nothing(api):
+def test_empty_filters_are_ignored(api):
     batch = done(api.post("/api/add_batch", json={"tasks": [{"function": "ok", "custom_id": "a"}]}))["batch_id"]
     page = api.get(f"/api/batches/{batch}/results?custom_ids=&task_ids=&fields=&max_chars=&cursor=").json()
     assert [row["custom_id"] for row in page["results"]] == ["a"]
 
 
-def test_a_state_that_does_not_exist_is_refused(api):
+def test_unknown_state_is_refused(api):
     assert "nonsense" in refused(api.get("/api/batches?state=running,nonsense"), 400, "bad_request")["detail"]
     assert api.get("/api/batches?state=running,open").status_code == 200
 
 
-def test_an_error_does_not_repeat_all_of_a_huge_call(api):
+def test_errors_do_not_repeat_huge_arguments(api):
     huge = "x" * 1_000_000
     for answer in (
         api.post("/api/add", json={"function": huge}),
@@ -806,7 +806,7 @@ def test_an_error_does_not_repeat_all_of_a_huge_call(api):
         assert answer.status_code in (400, 404) and len(answer.content) < 20_000
 
 
-def test_an_update_says_the_new_priority_by_its_name_and_wants_a_name_that_is_one(api):
+def test_update_returns_the_priority_name_and_rejects_invalid_values(api):
     batch = done(api.post("/api/add_batch", json={"tasks": [{"function": "ok"}], "name": "kept"}))["batch_id"]
     assert done(api.post("/api/update", json={"batch": batch, "priority": "4"}))["priority"] == "critical"
     refused(api.post("/api/update", json={"batch": batch, "name": ""}), 400, "bad_request")

@@ -1,4 +1,4 @@
-"""The pages without scripts: links and forms alone, on the real database."""
+"""The pages without scripts: links and forms, on a real database."""
 
 import json
 import re
@@ -97,9 +97,9 @@ def test_login_link_works_once():
     user = User.objects.create_superuser("chief")
     link = login_link_path(user)
     first, other = Client(), Client()
-    assert look_after(first.get(link)) == reverse("batches")
+    assert destination(first.get(link)) == reverse("batches")
     assert first.get("/").status_code == 200
-    assert look_after(first.get(link)) == reverse("batches"), "who followed it twice is logged in already"
+    assert destination(first.get(link)) == reverse("batches"), "a second visit finds the session logged in"
     page = look(other, link, 410)
     assert page.heading == "This link no longer works" and "loginlink" in page.text
     assert other.get("/").status_code == 302
@@ -112,7 +112,7 @@ def test_invalid_login_link_is_refused(client, path):
     assert client.get("/").status_code == 302
 
 
-def look_after(response) -> str:
+def destination(response) -> str:
     assert response.status_code == 302
     return response.url
 
@@ -282,9 +282,9 @@ def test_island_of_a_running_batch_contains_its_pace(operator):
     assert list(ended) == sorted(ended) and ended[0] == 0 and ended[-1] == 3
 
 
-@pytest.mark.parametrize("asked", ["99", "x", "²", "1" * 30, UNKNOWN_ID])
-def test_unknown_task_is_not_opened(operator, mixed, asked):
-    assert look(operator, batch_url(mixed, f"?task={asked}")).json("island")["open"] == 0
+@pytest.mark.parametrize("task", ["99", "x", "²", "1" * 30, UNKNOWN_ID])
+def test_unknown_task_is_not_opened(operator, mixed, task):
+    assert look(operator, batch_url(mixed, f"?task={task}")).json("island")["open"] == 0
 
 
 def test_markup_in_names_is_escaped(operator):

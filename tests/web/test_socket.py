@@ -1,4 +1,4 @@
-"""The live stream over real WebSockets: Daphne, a session cookie, and a client that counts every message."""
+"""The live stream over WebSockets: Daphne, a session cookie, and a client that checks every message."""
 
 import json
 import socket
@@ -144,8 +144,8 @@ def test_stream_begins_with_a_snapshot_in_the_format_of_the_api(watch):
     message = watch(batch.id).next()
     assert (message["t"], message["seq"]) == ("snapshot", batch.status()["seq"])
     assert message["at"].endswith("Z")
-    shown = batch.status()
-    assert message["batch"] == shown
+    status = batch.status()
+    assert message["batch"] == status
 
 
 def test_changes_follow_by_notification_and_without_a_gap(watch):
