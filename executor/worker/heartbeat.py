@@ -93,7 +93,8 @@ class Heartbeat(threading.Thread):
                 connection.close()
             except Exception:
                 logger.exception("a heartbeat failed")  # the next one may succeed; a silent worker loses its tasks
-            self._wake.wait(self._pause())
+            if self.state != WorkerNode.State.STOPPED:  # the round may have cleared the wake-up for this state
+                self._wake.wait(self._pause())
         try:
             beat(self.worker, self._clock, state=WorkerNode.State.STOPPED, running=0)
         except (DatabaseError, InterfaceError):

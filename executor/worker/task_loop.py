@@ -34,6 +34,7 @@ TICKET_WAIT = 2.0  # seconds that one blocking pop waits for a ticket
 REDIS_PAUSES = (0.2, 2.0)  # first and longest pause in seconds while Redis is unavailable
 BURST_POLL_INTERVAL = 0.05  # seconds between looks for tickets while a burst ends
 PREFETCH_PATIENCE = 0.1  # seconds without a start after which prefetched tasks go back to the queue
+CANCEL_INTERVAL = 0.1  # seconds between cancellations of what the worker waits for when it stops
 RECORD_TIMEOUT = 5.0  # seconds that a stopping worker waits for its last outcomes to be recorded
 MAX_CHILDREN = 32  # child processes, unless BATCH_PROCESSES says otherwise
 
@@ -296,9 +297,12 @@ class TaskLoop:
         working, stopping = asyncio.create_task(work), asyncio.create_task(self._stopping.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        working.cancel()
-        with suppress(asyncio.CancelledError):
-            await working
+        # Again and again: before Python 3.12 `asyncio.wait_for`, by which redis-py sends, may swallow a cancellation.
+        while not working.done():
+            working.cancel()
+            await asyncio.wait({working}, timeout=CANCEL_INTERVAL)
+        if not working.cancelled():
+            working.result()
 
     def _stop_claiming(self) -> None:
         if self._completer is not None:
