@@ -6,6 +6,7 @@ With `mark`, the path of a file, each appends a line when it starts and ends, so
 import asyncio
 import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -45,6 +46,24 @@ async def nap(context: TaskContext, seconds: float = 0.1, mark: str = "") -> str
     finally:
         note(mark, "end", context)
     return "slept"
+
+
+@task_function()
+async def meet(mark: str, count: int, context: TaskContext) -> None:
+    """Return when this many tasks have started, which they can only do at the same time."""
+    note(mark, "start", context)
+    while pathlib.Path(mark).read_text().count("start ") < count:
+        await asyncio.sleep(0.02)
+    note(mark, "end", context)
+
+
+@task_function()
+async def wait_for_file(path: str, context: TaskContext, mark: str = "") -> None:
+    """Return when a file exists."""
+    note(mark, "start", context)
+    while not pathlib.Path(path).exists():
+        await asyncio.sleep(0.02)
+    note(mark, "end", context)
 
 
 @task_function()

@@ -13,7 +13,7 @@ import pytest
 
 from executor.processes.layout import PROJECT
 from tests.support.processes import RunningWorker
-from tests.support.waiting import eventually
+from tests.support.waiting import TIMEOUT, eventually
 
 LIMIT = 1.5  # seconds of silence after which a worker is dead
 TICKET_LIMIT = 1.0
@@ -46,7 +46,7 @@ def mark(tmp_path) -> str:
 def script(shared_db, child_environment):
     """Run a few lines of Python in a process of its own, as a web server or a command would, and give its end."""
 
-    def execute(code: str, at: str = "", timeout: float = 30, **env: str) -> subprocess.CompletedProcess:
+    def execute(code: str, at: str = "", timeout: float = 120, **env: str) -> subprocess.CompletedProcess:
         lines = "import django; django.setup()\nfrom tests.support.batches import item, run, submit\n" + code
         return subprocess.run(
             [sys.executable, "-c", lines],
@@ -60,12 +60,12 @@ def script(shared_db, child_environment):
     return execute
 
 
-def wait_until_killed(one: RunningWorker, timeout: float = 20) -> None:
+def wait_until_killed(one: RunningWorker, timeout: float = TIMEOUT) -> None:
     """Wait until a worker was killed by its failpoint."""
     assert one.process.wait(timeout) == -signal.SIGKILL, one.log[-4000:]
 
 
-def wait_until_suspended(pid: int, timeout: float = 10) -> int:
+def wait_until_suspended(pid: int, timeout: float = TIMEOUT) -> int:
     """Wait until a process has stopped itself; its number."""
     eventually(lambda: process_state(pid) == "T", timeout=timeout, what=f"process {pid} sleeps")
     return pid

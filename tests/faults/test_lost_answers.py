@@ -13,7 +13,7 @@ def test_a_worker_whose_commit_is_not_answered_goes_on(start, mark, point):
     """With `after-…` the commit took place; with the others it did not."""
     one = start(f"{point}=raise")
     batch = submit(*[item("nap", seconds=0.05, mark=mark) for _ in range(6)], max_concurrent=2)
-    tasks = batch.wait(timeout=8).tasks()
+    tasks = batch.wait().tasks()
     assert {task["status"] for task in tasks} == {"completed"}
     assert not any(task["retry_count"] for task in tasks), "nobody is to blame"
     began = [(m.number, m.attempt) for m in marks(Path(mark)) if m.word == "start"]
@@ -22,7 +22,7 @@ def test_a_worker_whose_commit_is_not_answered_goes_on(start, mark, point):
     assert one.alive and f"failpoint {point}" in one.log
     assert_consistent(batch.id)
     # It has all of its slots.
-    full = submit(*[item("nap", seconds=0.3) for _ in range(4)], max_concurrent=4).wait_running(4)
+    full = submit(*[item("meet", mark=f"{mark}-again", count=4) for _ in range(4)], max_concurrent=4)
     assert_consistent(full.wait().id)
 
 

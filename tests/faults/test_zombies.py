@@ -25,8 +25,8 @@ def test_an_outcome_that_comes_after_the_next_attempt_began_and_one_after_it_end
     sleeper = start("before-finish=pause")
     wait_until_suspended(sleeper.pid)
     heir = start()
-    eventually(lambda: sleeper.node().state == WorkerNode.State.DEAD, timeout=15)
-    eventually(lambda: batch.statuses() == ["completed", "running"], timeout=15, describe=batch.describe)
+    eventually(lambda: sleeper.node().state == WorkerNode.State.DEAD)
+    eventually(lambda: batch.statuses() == ["completed", "running"], describe=batch.describe)
     before = BatchFrame.objects.filter(batch_id=batch.id).count()
     resume(sleeper.pid)
     eventually(lambda: WorkerNode.objects.filter(pid=sleeper.pid, state="active").exclude(pk=sleeper.worker_name))
@@ -46,7 +46,7 @@ def test_a_claim_that_is_found_after_the_sleep_is_not_run_to_its_end(start, mark
     sleeper = start("after-claim=pause")
     wait_until_suspended(sleeper.pid)
     heir = start()
-    [task] = batch.wait(timeout=15).tasks()
+    [task] = batch.wait().tasks()
     frames = BatchFrame.objects.filter(batch_id=batch.id).count()
     resume(sleeper.pid)
     eventually(lambda: WorkerNode.objects.filter(pid=sleeper.pid, state="active").exclude(pk=sleeper.worker_name))
@@ -56,7 +56,7 @@ def test_a_claim_that_is_found_after_the_sleep_is_not_run_to_its_end(start, mark
     assert_consistent(batch.id)
     # The one that woke up works again, with all of its slots.
     heir.terminate()
-    again = submit(*[item("nap", seconds=0.3) for _ in range(4)], max_concurrent=4).wait_running(4)
+    again = submit(*[item("meet", mark=f"{mark}-again", count=4) for _ in range(4)], max_concurrent=4)
     assert {task["attempt"] for task in again.wait().tasks()} == {1}
 
 
@@ -67,13 +67,13 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
         sleeper = start("claim-uncommitted=pause")
         wait_until_suspended(sleeper.pid)
         heir = start()
-        [task] = batch.wait(timeout=30).tasks()
+        [task] = batch.wait().tasks()
         # Its claim was never committed, so that there was nothing to rescue and nothing to charge.
         assert (task["attempt"], task["worker"], task["retry_count"]) == (1, heir.worker_name, 0)
         heir.terminate()
         resume(sleeper.pid)
         # It works again, under whatever name.
-        assert submit(item("nap", seconds=0.05, mark=mark)).wait(timeout=30).statuses() == ["completed"]
+        assert submit(item("nap", seconds=0.05, mark=mark)).wait().statuses() == ["completed"]
         assert batch.tasks() == [task]
         assert_consistent(batch.id)
 
@@ -108,7 +108,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
                 self.statements += 1
                 if self.statements == self.number:
                     self.stands.set()
-                    self.goes_on.wait(10)
+                    self.goes_on.wait(60)
             return answer
 
     def test_whichever_statement_a_transaction_is_frozen_after_it_is_ended(shared_db):
@@ -118,12 +118,12 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
             number += 1
             sleeper = Frozen(batch.id, number)
             sleeper.start()
-            assert sleeper.stands.wait(10)
+            assert sleeper.stands.wait(60)
             try:
-                eventually(lambda pid=sleeper.backend: not is_connected(pid), timeout=5, what=f"{number} is ended")
+                eventually(lambda pid=sleeper.backend: not is_connected(pid), what=f"{number} is ended")
             finally:
                 sleeper.goes_on.set()
-                sleeper.join(10)
+                sleeper.join(60)
         assert number > 10
 
     def test_who_is_frozen_after_the_round_trip_that_begins_its_transaction_is_ended(shared_db):
@@ -136,13 +136,13 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
             try:
                 with BatchQueue([batch.id], "sleeper"):
                     stands.set()
-                    goes_on.wait(10)
+                    goes_on.wait(60)
             finally:
                 connection.close()
 
         with ThreadPoolExecutor() as threads:
             sleeper = threads.submit(freeze)
-            assert stands.wait(10)
+            assert stands.wait(60)
             try:
                 with transaction.atomic(), connection.cursor() as cursor:
                     cursor.execute("SET LOCAL lock_timeout = '5s'")
@@ -150,7 +150,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
             finally:
                 goes_on.set()
             with pytest.raises(DatabaseError):
-                sleeper.result(10)
+                sleeper.result(60)
 
     def is_connected(backend: int) -> bool:
         with connection.cursor() as cursor:
@@ -158,9 +158,9 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
             return cursor.fetchone() is not None
 
     def test_a_request_has_a_minute_and_a_thread_of_a_task_function_all_the_time(shared_db):
-        assert RequestThreadPool(0).submit(limit).result(10) == "1min"
+        assert RequestThreadPool(0).submit(limit).result(60) == "1min"
         with ThreadPoolExecutor() as threads:
-            assert threads.submit(limit).result(10) == "0"
+            assert threads.submit(limit).result(60) == "0"
 
     def limit() -> str:
         with connection.cursor() as cursor:

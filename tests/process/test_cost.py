@@ -1,47 +1,62 @@
-"""What a task costs, by counting: transactions and round trips, not seconds. So no commit makes it dearer unseen."""
+"""The cost of a worker's commit: transactions and round trips, whatever the number of tasks."""
+
+from __future__ import annotations
 
 import pytest
-from django.db import connection
+import redis
 
-from executor.broker.connection import redis_client
-from executor.db.statements import is_postgresql
-from tests.support.batches import item, run, submit
+from executor.domain.messages import ClaimedTask
+from executor.models import BatchStats
+from executor.worker.completer import Completer
+from executor.worker.slots import SlotPool
+from tests.factories import FakeWorker, add_tasks, completed, make_batch, start
+from tests.support.processes import QUEUES
 
-TASKS = 3_000
-
-
-@pytest.fixture(scope="module")
-def transactional_db(module_db):
-    """Not emptied after each test: the worker needs its row."""
+ROUND_TRIPS = 8  # take tickets, issue tickets, notify; the rest is the connection's setup and the measurement
 
 
-@pytest.fixture(scope="module", autouse=True)
-def worker(start_worker):
-    return start_worker(concurrency=50)
+class Listener:
+    """A worker that counts what a completer reports."""
+
+    def __init__(self) -> None:
+        self.claimed: list[ClaimedTask] = []
+        self.has_failed = False
+
+    def committed(self, claimed: list[ClaimedTask], unused: int) -> None:
+        self.claimed += claimed
+
+    def is_waiting_for_tickets(self) -> bool:
+        return False
+
+    def completer_failed(self) -> None:
+        self.has_failed = True
 
 
-def commits() -> int:
-    """Transactions of this database so far, by the server's own count."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_force_next_flush(), pg_stat_clear_snapshot()")
-        cursor.execute("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
-        return cursor.fetchone()[0]
+@pytest.mark.parametrize("count", [10, 150])
+def test_outcomes_and_claims_share_a_transaction(shared_db: None, valkey: redis.Redis, count: int) -> None:
+    batch, worker, slots, listener = make_batch(max_concurrent=count), FakeWorker(), SlotPool(count), Listener()
+    add_tasks(batch, 2 * count)
+    start(batch)
+    held = worker.claim(batch, slots=slots.grant(ended=0))
+    completer = Completer(worker.name, QUEUES, slots, listener)
+    completer.submit([completed(task) for task in held])  # as if they had ended during the commit before
+    completer.finish()
+    frames, requests = seq_of(batch.pk), requests_of(valkey)
+    completer.start()
+    completer.join(60)
+    assert not completer.is_alive() and not listener.has_failed
+    assert (len(held), len(listener.claimed)) == (count, count)
+    assert BatchStats.objects.get(pk=batch.pk).completed == count
+    assert seq_of(batch.pk) == frames + 1  # each transaction that changes a task writes one frame
+    assert requests_of(valkey) - requests <= ROUND_TRIPS
+    worker.complete(*listener.claimed)
 
 
-def requests() -> int:
-    """How often Valkey was sent something: a pipeline counts once."""
-    return int(redis_client().info("stats")["total_reads_processed"])
+def seq_of(batch_id: object) -> int:
+    """Return the number of the batch's last frame."""
+    return BatchStats.objects.get(pk=batch_id).seq
 
 
-def test_many_tasks_share_each_transaction_and_each_round_trip(transactional_db):
-    submit(item("simulate", duration=0)).wait()  # everything is loaded after this
-    batch = submit(*[item("simulate", duration=0) for _ in range(TASKS)], start=False, max_concurrent=500)
-    asked, committed, written = requests(), commits() if is_postgresql() else 0, batch.status()["seq"]
-    run("start", batch=batch.id)
-    batch.wait(timeout=60)
-    assert batch.counts()["completed"] == TASKS
-    # Each transaction that changes a task writes one frame.
-    assert batch.status()["seq"] - written <= TASKS / 20
-    assert requests() - asked <= TASKS / 10
-    if is_postgresql():
-        assert commits() - committed <= TASKS / 7, "with those of who looks on: this test, heartbeats"
+def requests_of(valkey: redis.Redis) -> int:
+    """Return how often Valkey has read from a socket: a pipeline counts once."""
+    return int(valkey.info("stats")["total_reads_processed"])

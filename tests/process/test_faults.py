@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import time
 import zlib
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from rq.suspension import resume, suspend
 
 from executor.broker import tickets
 from executor.models import BatchStats
-from tests.process.conftest import FAST
 from tests.support.batches import assert_consistent, item, marks, run, submit
 from tests.support.waiting import eventually
 
@@ -46,9 +44,9 @@ def starts(mark: str) -> list:
 def test_flushing_redis_in_mid_run_delays_and_loses_nothing(valkey, mark):
     batch = submit(*[item("nap", seconds=0.1, mark=mark) for _ in range(60)], max_concurrent=10)
     for count in (5, 20, 40):
-        eventually(lambda count=count: len(starts(mark)) >= count, timeout=15)
+        eventually(lambda count=count: len(starts(mark)) >= count)
         valkey.flushall()
-    tasks = batch.wait(timeout=30).tasks()
+    tasks = batch.wait().tasks()
     assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
     assert len(starts(mark)) == 60
     assert_consistent(batch.id)
@@ -62,7 +60,7 @@ def test_tickets_that_were_flushed_before_anyone_took_them_are_issued_again(valk
         valkey.flushall()
     finally:
         one.resume()
-    batch.wait(timeout=10)
+    batch.wait()
     assert_consistent(batch.id)
 
 
@@ -73,11 +71,11 @@ def test_while_valkey_is_down_tasks_are_taken_in_and_running_ones_are_recorded(s
         late = submit(item("ok"), item("sync_ok"))
         assert late.status()["state"] == "running"
         # Those that ran are recorded, and the worker goes on with the batch as far as it can without tickets.
-        eventually(lambda: batch.counts()["completed"] >= 4, timeout=8, describe=batch.describe)
+        eventually(lambda: batch.counts()["completed"] >= 4, describe=batch.describe)
     finally:
         surroundings.start_valkey()
-    assert {task["attempt"] for task in batch.wait(timeout=15).tasks()} == {1}
-    assert late.wait(timeout=15).statuses() == ["completed"] * 2
+    assert {task["attempt"] for task in batch.wait().tasks()} == {1}
+    assert late.wait().statuses() == ["completed"] * 2
     assert len(starts(mark)) == 12
     for each in (batch, late):
         assert_consistent(each.id)
@@ -90,7 +88,7 @@ def test_an_answer_given_while_valkey_is_down_says_that_the_start_is_delayed(sur
     finally:
         surroundings.start_valkey()
     assert data["dispatch"] == "delayed"
-    eventually(lambda: run("status", batch=data["batch_id"])["state"] == "finished", timeout=15)
+    eventually(lambda: run("status", batch=data["batch_id"])["state"] == "finished")
 
 
 # --- foreign --------------------------------------------------------------------------------------------
@@ -141,7 +139,7 @@ NAMES = [
 def test_a_name_in_the_queue_that_is_no_ticket_is_dropped(valkey, name):
     push(valkey, name)
     batch = submit(item("ok", priority="low"))  # behind it
-    assert batch.wait(timeout=5).statuses() == ["completed"]
+    assert batch.wait().statuses() == ["completed"]
     assert not valkey.llen("rq:queue:high")
 
 
@@ -155,13 +153,12 @@ def test_foreign_jobs_are_not_run_by_the_worker(valkey, tmp_path):
     assert not bait.exists()
 
 
-def test_a_queue_key_of_the_wrong_type_does_not_end_the_worker(valkey):
+def test_queue_key_of_the_wrong_type_does_not_end_the_worker(valkey, one):
     valkey.set("rq:queue:critical", "not a list")
-    time_of_trouble = time.monotonic()
     batch = submit(item("ok", priority="low"))
-    eventually(lambda: time.monotonic() - time_of_trouble > 0.5)
+    eventually(lambda: "WRONGTYPE" in one.log)
     valkey.delete("rq:queue:critical")
-    assert batch.wait(timeout=10).statuses() == ["completed"]
+    assert batch.wait().statuses() == ["completed"]
 
 
 def test_ten_thousand_doubled_tickets_start_nothing_twice(valkey, mark):
@@ -172,7 +169,7 @@ def test_ten_thousand_doubled_tickets_start_nothing_twice(valkey, mark):
         for attempt in (1, 2)
     ]
     valkey.rpush("rq:queue:critical", *(names * 625))
-    tasks = batch.wait(timeout=30).tasks()
+    tasks = batch.wait().tasks()
     assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
     assert len(starts(mark)) == 8
     assert_consistent(batch.id)
@@ -181,29 +178,30 @@ def test_ten_thousand_doubled_tickets_start_nothing_twice(valkey, mark):
 # --- suspended ------------------------------------------------------------------------------------------
 
 
-def test_a_suspended_worker_takes_nothing_new_and_a_resumed_one_goes_on(valkey, mark):
-    batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(60)], max_concurrent=2)
+def test_suspended_worker_starts_no_tasks_until_it_is_resumed(valkey, one, mark):
+    batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(300)], max_concurrent=2)
     eventually(lambda: len(starts(mark)) >= 2)
     suspend(valkey)
-    last, since = 0, time.monotonic()
 
-    def nothing_began_for_a_while():
-        nonlocal last, since
-        if (count := len(starts(mark))) != last:
-            last, since = count, time.monotonic()
-        return time.monotonic() - since > 1
+    def is_idle() -> bool:
+        count = len(starts(mark))
+        one.wait_for_heartbeat()
+        return len(starts(mark)) == count and not batch.counts()["running"]
 
-    eventually(nothing_began_for_a_while, timeout=6)
-    assert last < 60 and not batch.counts()["running"]
+    eventually(is_idle)
+    count = len(starts(mark))
+    assert count < 300
     resume(valkey)
-    assert set(batch.wait(timeout=20).statuses()) == {"completed"}
+    eventually(lambda: len(starts(mark)) > count)
+    run("cancel", batch=batch.id)
+    assert set(batch.wait().statuses()) == {"completed", "cancelled"}
     assert_consistent(batch.id)
 
 
 def test_rq_lists_the_worker_again_after_a_flush(valkey, one):
     """`valkey` has just been flushed for this test."""
     names = lambda: [each.name for each in Worker.all(connection=valkey)]  # noqa: E731
-    eventually(lambda: one.worker_name in names(), timeout=15, what="RQ lists the worker")
+    eventually(lambda: one.worker_name in names(), what="RQ lists the worker")
 
 
 # --- the database ---------------------------------------------------------------------------------------
@@ -213,7 +211,6 @@ def test_a_database_that_is_locked_for_a_while_delays_and_loses_nothing(mark):
     batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(8)], max_concurrent=4).wait_running(4)
     with transaction.atomic():  # of SQLite the only writer
         list(BatchStats.objects.select_for_update())
-        held = time.monotonic()
-        eventually(lambda: time.monotonic() - held > float(FAST["BATCH_HEARTBEAT_LIMIT"]) - 1)
-    assert {task["attempt"] for task in batch.wait(timeout=20).tasks()} == {1}
+        eventually(lambda: len([m for m in marks(Path(mark)) if m.word == "end"]) >= 4, what="outcomes to record")
+    assert {task["attempt"] for task in batch.wait().tasks()} == {1}
     assert_consistent(batch.id)

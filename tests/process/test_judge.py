@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import random
-import time
 
 import httpx
 import pytest
@@ -94,29 +93,29 @@ def test_a_mixed_batch_of_two_thousand_tasks_is_true_to_itself_from_every_side(a
     # Half of the doomed go before anything starts, the others while they wait or run.
     assert agent.do("cancel", batch=batch, custom_ids=doomed[::2])["cancelled"] == len(doomed[::2])
     agent.do("start", batch=batch, max_concurrent=LIMIT)
-    eventually(lambda: agent.do("status", batch=batch)["request_counts"]["completed"] > COUNT / 10, timeout=60)
+    eventually(lambda: agent.do("status", batch=batch)["request_counts"]["completed"] > COUNT / 10)
 
     agent.do("stop", batch=batch)
     assert agent.do("wait", batch=batch, timeout=30)["state"] == "stopped"
     stopped = agent.get(f"/api/batches/{batch}")
-    quiet = time.monotonic()
-    eventually(lambda: time.monotonic() - quiet > 0.5)
-    assert agent.get(f"/api/batches/{batch}")["seq"] == stopped["seq"], "something happened in a stopped batch"
+    for each in workers:
+        each.wait_for_heartbeat()
+    assert agent.get(f"/api/batches/{batch}")["seq"] == stopped["seq"], "a stopped batch has changed"
     assert stopped["request_counts"]["running"] == 0 < stopped["request_counts"]["queued"]
 
     agent.do("start", batch=batch, max_concurrent=LIMIT)
-    eventually(lambda: agent.do("status", batch=batch)["request_counts"]["completed"] > COUNT / 4, timeout=60)
+    eventually(lambda: agent.do("status", batch=batch)["request_counts"]["completed"] > COUNT / 4)
     late = agent.do("add", batch=batch, function="ok", priority="critical", custom_id="late", name="Late")
     after = agent.get(f"/api/batches/{batch}")["seq"]
     agent.do("update", batch=batch, max_concurrent=2 * LIMIT)
-    eventually(lambda: agent.do("status", batch=batch)["request_counts"]["completed"] > COUNT / 2, timeout=60)
+    eventually(lambda: agent.do("status", batch=batch)["request_counts"]["completed"] > COUNT / 2)
     workers[0].kill()
     agent.do("cancel", batch=batch, custom_ids=doomed[1::2])
 
     def finished():
         return agent.do("wait", batch=batch, timeout=20)["state"] == "finished"
 
-    eventually(finished, timeout=90, describe=lambda: str(agent.do("status", batch=batch)["request_counts"]))
+    eventually(finished, timeout=180, describe=lambda: str(agent.do("status", batch=batch)["request_counts"]))
 
     # --- from every side ---
     shown, results, frames = agent.get(f"/api/batches/{batch}"), agent.results(batch), agent.frames(batch)

@@ -29,7 +29,7 @@ def _kind(request, module_db, _valkey_server, surroundings, tmp_path_factory):
     argv = [sys.executable, "manage.py", "rqworker", *QUEUES, "--worker-class", KINDS[request.param]]
     env = {**surroundings.environment, **FAST, "BATCH_CONCURRENCY": "4"}
     one = RunningProcess("stock", argv, env=env, folder=tmp_path_factory.mktemp("stock"))
-    one.wait_until(lambda: "Listening on" in one.log, timeout=20, what="it listens")
+    one.wait_until(lambda: "Listening on" in one.log, what="it listens")
     yield one
     one.end()
 
@@ -42,14 +42,14 @@ def kind(transactional_db, _kind):
 
 def test_it_runs_both_kinds_of_function_to_the_end_of_the_batch():
     batch = submit(*[item(("ok", "sync_ok")[n % 2], priority=("low", "critical")[n % 2]) for n in range(6)])
-    tasks = batch.wait(timeout=40).tasks()
+    tasks = batch.wait().tasks()
     assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
     assert_consistent(batch.id)
 
 
 def test_a_failure_is_retried_and_then_final():
     batch = submit(item("raises", max_retries=1), item("simulate", duration=0, fail_times=1))
-    first, second = batch.wait(timeout=30).tasks()
+    first, second = batch.wait().tasks()
     assert (first["status"], first["attempt"], first["error"]) == ("failed", 2, "ValueError: it broke")
     assert (second["status"], second["attempt"]) == ("completed", 2)
     assert_consistent(batch.id)
@@ -66,8 +66,8 @@ def test_a_cancel_ends_what_runs(mark):
     batch = submit(item("sync_nap", seconds=60, mark=mark)).wait_running()
     pid = eventually(lambda: marks(Path(mark)))[0].pid
     run("cancel", batch=batch.id)
-    assert batch.wait(timeout=1.5).statuses() == ["cancelled"]
-    eventually(lambda: not is_alive(pid), timeout=1)
+    assert batch.wait().statuses() == ["cancelled"]
+    eventually(lambda: not is_alive(pid))
     assert_consistent(batch.id)
 
 

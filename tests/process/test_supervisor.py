@@ -60,7 +60,7 @@ def test_log_does_not_wait_for_its_reader(pipe):
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    writer.join(10)
+    writer.join(60)
     assert not writer.is_alive(), "the log waits for its reader"
     text = ""
     for _ in range(200):
@@ -107,12 +107,12 @@ def test_backoff_resets_after_a_healthy_run(pipe, monkeypatch):
     flaky = Child("flaky", lambda: [sys.executable, "-c", "pass"], Log(pipe[1]), env=dict(os.environ))
     for expected in (1, 2):
         flaky.start()
-        flaky.process.wait(10)
+        flaky.process.wait(60)
         flaky.reap(stopping=False)
         assert flaky.failures == expected and flaky.restart_at is not None
     monkeypatch.setattr(child_module, "HEALTHY_AFTER", 0.0)
     flaky.start()
-    flaky.process.wait(10)
+    flaky.process.wait(60)
     flaky.reap(stopping=False)
     assert flaky.failures == 1
 
@@ -120,7 +120,7 @@ def test_backoff_resets_after_a_healthy_run(pipe, monkeypatch):
 def test_last_output_of_a_child_is_logged(pipe):
     child = Child("c", lambda: [sys.executable, "-c", "print('last', end='')"], Log(pipe[1]), env=dict(os.environ))
     child.start()
-    child.process.wait(10)
+    child.process.wait(60)
     child.reap(stopping=True)
     assert read_all(pipe[0]) == "c | last\n" and child.exit_code == 0 and child.restart_at is None
 
@@ -174,7 +174,7 @@ def supervising(request):
     )
     yield process
     process.kill()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 
@@ -187,12 +187,12 @@ def test_stop_ends_all_descendants(supervising, eventually):
     time.sleep(1)
     assert me.cpu_times().user - busy < 0.3  # a closed output does not make the loop spin
     supervising.terminate()
-    output, _ = supervising.communicate(timeout=15)
+    output, _ = supervising.communicate(timeout=60)
     assert supervising.returncode == 0
     assert "stubborn | ignoring" in output and "stubborn | did not end in time; killed" in output
     assert "forker   | did not" not in output
     assert output.endswith("stopped\n")
-    assert not psutil.wait_procs(descendants, timeout=2)[1]
+    assert not psutil.wait_procs(descendants, timeout=60)[1]
 
 
 @pytest.mark.parametrize("supervising", [600], indirect=True)
@@ -204,9 +204,9 @@ def test_second_stop_request_kills_at_once(supervising, eventually):
     supervising.terminate()
     eventually(lambda: len(me.children(recursive=True)) < 4, what="the first request is handled")
     supervising.terminate()
-    output, _ = supervising.communicate(timeout=15)
+    output, _ = supervising.communicate(timeout=60)
     assert output.endswith("stopped\n")
-    assert not psutil.wait_procs(descendants, timeout=2)[1]
+    assert not psutil.wait_procs(descendants, timeout=60)[1]
 
 
 # --- locks ------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def test_lock_is_exclusive_and_released_with_its_last_holder(tmp_path):
     os.close(first)
     assert take_lock(path) is None  # it was inherited
     child.kill()
-    child.wait(10)
+    child.wait(60)
     last = take_lock(path)
     assert last is not None
     os.close(last)

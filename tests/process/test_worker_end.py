@@ -10,7 +10,7 @@ from tests.process.conftest import FAST
 from tests.support.batches import assert_consistent, is_alive, item, marks, processes_with, run, submit
 from tests.support.waiting import eventually
 
-GRACE = 1.0
+GRACE = 3.0  # seconds
 
 
 def start(worker, **more):
@@ -33,16 +33,16 @@ def test_sigterm_lets_short_tasks_end_and_releases_long_ones_uncharged(worker, m
     batch = submit(short, plain, long, stubborn, *[item("nap", mark=mark) for _ in range(5)], max_concurrent=4)
     batch.wait_running(4)
     eventually(lambda: {m.number for m in starts(mark)} == {1, 2})
-    asked = time.monotonic()
+    began = time.monotonic()
     assert one.terminate() == 0, one.log
-    assert GRACE * 0.9 < time.monotonic() - asked < GRACE + 3
+    assert time.monotonic() - began > GRACE * 0.9
     tasks = batch.tasks()
     assert [task["status"] for task in tasks] == ["completed"] * 2 + ["queued"] * 7
     assert [(task["attempt"], task["retry_count"]) for task in tasks[2:4]] == [(1, 0), (1, 0)]
     assert [batch.task(number)["attempts"][0]["outcome"] for number in (3, 4)] == ["released", "released"]
     assert not any(task["attempt"] for task in tasks[4:]), "a task was started after the signal"
     assert one.node().state == WorkerNode.State.STOPPED
-    eventually(lambda: not everything_of(one), timeout=2, what="no process is left")
+    eventually(lambda: not everything_of(one), what="no process is left")
     assert_consistent(batch.id)
 
 
@@ -51,7 +51,7 @@ def test_what_was_released_runs_at_once_on_another_worker(worker):
     batch = submit(item("nap", seconds=60, max_retries=0)).wait_running()
     other = start(worker)
     assert first.terminate() == 0
-    batch.wait_running(timeout=1.5)
+    batch.wait_running()
     assert [(task["worker"], task["attempt"]) for task in batch.tasks()] == [(other.worker_name, 2)]
     run("cancel", batch=batch.id)
     batch.wait()
@@ -59,24 +59,20 @@ def test_what_was_released_runs_at_once_on_another_worker(worker):
 
 
 def test_an_idle_worker_ends_at_once(worker):
-    one = start(worker)
-    asked = time.monotonic()
+    one = start(worker, env={"BATCH_GRACE": "300"})
     assert one.terminate() == 0
-    assert time.monotonic() - asked < 2
-    eventually(lambda: not everything_of(one), timeout=2)
+    eventually(lambda: not everything_of(one))
 
 
 def test_a_second_signal_releases_at_once(worker):
-    one = start(worker, env={"BATCH_GRACE": "30"})
+    one = start(worker, env={"BATCH_GRACE": "300"})
     submit(item("sync_ok")).wait()
     batch = submit(item("nap", seconds=60), item("sync_nap", seconds=60)).wait_running(2)
     one.terminate(timeout=None)
     eventually(lambda: one.node().state == WorkerNode.State.DRAINING)
-    asked = time.monotonic()
     assert one.terminate() == 0
-    assert time.monotonic() - asked < 3
     assert batch.statuses() == ["queued", "queued"] and not any(task["retry_count"] for task in batch.tasks())
-    eventually(lambda: not everything_of(one), timeout=2)
+    eventually(lambda: not everything_of(one))
     assert_consistent(batch.id)
 
 
@@ -86,13 +82,13 @@ def test_a_signal_to_the_whole_group_ends_it_as_gently(worker, mark):
     batch = submit(item("sync_nap", seconds=0.6, mark=mark, max_retries=0)).wait_running()
     eventually(lambda: starts(mark))
     os.killpg(one.pid, signal.SIGTERM)
-    assert one.process.wait(10) == 0
+    assert one.process.wait(60) == 0
     assert batch.statuses() == ["completed"], batch.describe()
 
 
 def test_a_signal_during_the_start_ends_it_cleanly(worker):
     one = start(worker, wait=False)
-    one.wait_until(lambda: "Listening on" in one.log, timeout=20, what="it begins to listen")
+    one.wait_until(lambda: "Listening on" in one.log, what="it begins to listen")
     assert one.terminate() == 0, one.log
     assert "Traceback" not in one.log, one.log
 
@@ -104,7 +100,7 @@ def test_a_killed_worker_leaves_no_process_and_its_tasks_run_again_elsewhere(wor
     grandchild = eventually(lambda: [m.pid for m in marks(Path(mark)) if m.word == "grandchild"])[0]
     assert len(everything_of(first)) >= 3  # itself, the server of its children, a child
     first.kill()
-    eventually(lambda: not everything_of(first), timeout=2, what="no process of the dead worker is left")
+    eventually(lambda: not everything_of(first), what="no process of the dead worker is left")
     assert not is_alive(grandchild)
     second = start(worker)
     eventually(
@@ -126,9 +122,9 @@ def test_a_task_that_kills_its_worker_every_time_ends_failed(worker, mark):
     workers = []
     for attempt in (1, 2):
         workers.append(start(worker, wait=False))
-        eventually(lambda count=attempt: len(starts(mark)) == count, timeout=20)
+        eventually(lambda count=attempt: len(starts(mark)) == count)
     workers.append(start(worker))
-    task = batch.wait(timeout=15).task()
+    task = batch.wait().task()
     assert (task["status"], task["attempt"], task["error_kind"]) == ("failed", 2, "worker_lost")
     assert [each["worker"] for each in task["attempts"]] == [one.worker_name for one in workers[:2]]
     assert other.wait().statuses() == ["completed"]
@@ -144,27 +140,24 @@ def test_a_sleeper_is_refused_and_comes_back_under_a_new_name_and_works(worker, 
     children = [m.pid for m in starts(mark) if m.number == 2]
     sleeper.pause()
     other = start(worker)
-    eventually(lambda: sleeper.node().state == WorkerNode.State.DEAD, timeout=10)
+    eventually(lambda: sleeper.node().state == WorkerNode.State.DEAD)
     eventually(
         lambda: [task["worker"] for task in batch.tasks()] == [other.worker_name] * 2,
-        timeout=6,
         describe=batch.describe,
     )
     # Work for it to stumble into when it wakes under its old name; nothing of it may be charged.
     more = submit(*[item("nap", seconds=0.05, max_retries=0) for _ in range(40)], max_concurrent=2)
     sleeper.resume()
-    eventually(lambda: not any(map(is_alive, children)), timeout=5, what="the child of the old claim is killed")
+    eventually(lambda: not any(map(is_alive, children)), what="the child of the old claim is killed")
     eventually(lambda: batch.statuses() == ["completed", "running"])
     assert [(task["attempt"], task["worker"]) for task in batch.tasks()] == [(2, other.worker_name)] * 2
     run("cancel", batch=batch.id)
     assert {task["status"] for task in more.wait().tasks()} == {"completed"}, more.describe()
-    other.terminate(timeout=10)
-    after = submit(*[item("nap", seconds=0.5) for _ in range(4)], max_concurrent=4).wait()
+    other.terminate()
+    # They end only if the worker has all of its slots again.
+    after = submit(*[item("meet", mark=f"{mark}-again", count=4) for _ in range(4)], max_concurrent=4).wait()
     names = {task["worker"] for task in after.tasks()}
     assert len(names) == 1 and not names & {sleeper.worker_name, other.worker_name}
-    started = [task["started_at"] for task in after.tasks()]
-    ended = [task["completed_at"] for task in after.tasks()]
-    assert max(started) < min(ended), "it came back with fewer slots"
     for each in (batch, more, after):
         assert_consistent(each.wait().id)
 
@@ -172,8 +165,7 @@ def test_a_sleeper_is_refused_and_comes_back_under_a_new_name_and_works(worker, 
 def test_two_workers_share_a_batch(worker, mark):
     pair = [start(worker, concurrency=4), start(worker, concurrency=4)]
     batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(40)], max_concurrent=8).wait()
-    by = [task["worker"] for task in batch.tasks()]
-    assert {by.count(one.worker_name) for one in pair} != {0, 40} and min(map(by.count, set(by))) >= 10
+    assert {task["worker"] for task in batch.tasks()} == {one.worker_name for one in pair}
     assert len(starts(mark)) == 40
     assert_consistent(batch.id)
 
@@ -183,9 +175,9 @@ def test_a_worker_whose_loop_is_blocked_past_a_timeout_ends_so_that_others_go_on
     bad = submit(item("blocks", seconds=120, mark=mark, timeout=0.5, max_retries=0))
     eventually(lambda: starts(mark))
     neighbour = submit(item("nap", seconds=0.1))
-    assert first.process.wait(15) == 1
+    assert first.process.wait(60) == 1
     start(worker)
-    assert bad.wait(timeout=10).task()["error_kind"] == "worker_lost"
+    assert bad.wait().task()["error_kind"] == "worker_lost"
     assert neighbour.wait().statuses() == ["completed"]
     for each in (bad, neighbour):
         assert_consistent(each.id)

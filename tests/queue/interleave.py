@@ -10,7 +10,7 @@ from django.db import connection
 
 from executor.db.statements import is_postgresql
 
-PATIENCE = 20  # seconds after which a race that hangs is a failed test
+JOIN_TIMEOUT = 60  # seconds; a race that hangs fails
 
 
 class Rival(threading.Thread):
@@ -32,7 +32,7 @@ class Rival(threading.Thread):
         finally:
             connection.close()
 
-    def join(self, timeout: float | None = PATIENCE):
+    def join(self, timeout: float | None = JOIN_TIMEOUT):
         super().join(timeout)
         assert not self.is_alive(), "the rival still waits"
         if self.error is not None:

@@ -24,7 +24,7 @@ from tests.factories import (
     tickets_out,
 )
 from tests.queue.history import status_history
-from tests.queue.interleave import PATIENCE, Rival, run_between
+from tests.queue.interleave import JOIN_TIMEOUT, Rival, run_between
 from tests.queue.test_rescue import _age_tickets
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,7 +83,7 @@ def test_two_that_add_at_once_get_different_numbers():
 def test_batches_are_locked_in_one_order_whatever_order_was_asked_for():
     """Two that lock the same batches the other way round would wait for each other for ever."""
     one, two = make_batch(), make_batch()
-    gate = threading.Barrier(2, timeout=PATIENCE)
+    gate = threading.Barrier(2, timeout=JOIN_TIMEOUT)
 
     def add(*batches):
         for _ in range(15):
@@ -194,7 +194,7 @@ def test_workers_that_claim_at_the_same_moment_never_exceed_the_limit(limit):
     tasks = add_tasks(batch, 24)
     start(batch)
     tickets = [ticket_for(task) for task in tasks]
-    gate, most = threading.Barrier(4, timeout=PATIENCE), []
+    gate, most = threading.Barrier(4, timeout=JOIN_TIMEOUT), []
 
     def work(worker, mine):
         gate.wait()
@@ -219,7 +219,7 @@ def test_workers_that_claim_at_the_same_moment_never_exceed_the_limit(limit):
 
 def test_one_ticket_in_many_hands_starts_one_attempt():
     _, [task] = running_batch(max_concurrent=10)
-    ticket, gate = ticket_for(task), threading.Barrier(4, timeout=PATIENCE)
+    ticket, gate = ticket_for(task), threading.Barrier(4, timeout=JOIN_TIMEOUT)
     workers = [FakeWorker() for _ in range(4)]
 
     def claim(worker):

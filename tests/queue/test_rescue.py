@@ -169,9 +169,9 @@ def test_a_second_rescue_finds_nothing_to_do():
     worker.claim(batch)
     worker.fall_silent()
     repair.rescue_lost_workers()
-    story = status_history(task)
+    history = status_history(task)
     repair.rescue_lost_workers()
-    assert status_history(task) == story
+    assert status_history(task) == history
 
 
 # --- lost tickets: with a real Valkey and real commits ---------------------------------------------------------
@@ -210,13 +210,13 @@ def test_a_worker_that_begins_issues_again_what_was_not_taken_meanwhile(valkey):
     names = tickets.waiting()
     valkey.flushall()
     batch.tasks.update(dispatched_at=database_now() - timedelta(seconds=2))
-    pulse = Heartbeat(FakeWorker().name, IdleListener())
-    pulse.start()
+    heartbeat = Heartbeat(FakeWorker().name, IdleListener())
+    heartbeat.start()
     try:
         eventually(lambda: tickets.waiting() == names)
     finally:
-        pulse.set_state(WorkerNode.State.STOPPED)
-        pulse.join(10)
+        heartbeat.set_state(WorkerNode.State.STOPPED)
+        heartbeat.join(60)
 
 
 @pytest.mark.django_db(transaction=True)

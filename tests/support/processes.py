@@ -12,7 +12,7 @@ from pathlib import Path
 
 from executor.processes.groups import kill_group
 from executor.processes.spawning import PROJECT, spawn
-from tests.support.waiting import eventually
+from tests.support.waiting import TIMEOUT, eventually
 
 QUEUES = ("critical", "high", "medium", "low")
 
@@ -42,7 +42,7 @@ class RunningProcess:
     def resume(self) -> None:
         kill_group(self.pid, signal.SIGCONT)
 
-    def terminate(self, timeout: float | None = 15) -> int | None:
+    def terminate(self, timeout: float | None = TIMEOUT) -> int | None:
         """Send SIGTERM and wait for the end; with `timeout=None` do not wait."""
         self.process.send_signal(signal.SIGTERM)
         return None if timeout is None else self.process.wait(timeout)
@@ -50,13 +50,13 @@ class RunningProcess:
     def kill(self) -> None:
         """Send SIGKILL to this process alone: its children must end without help."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(TIMEOUT)
 
     def end(self) -> None:
         kill_group(self.pid)
-        self.process.wait(10)
+        self.process.wait(TIMEOUT)
 
-    def wait_until(self, condition, *, timeout: float, what: str) -> None:
+    def wait_until(self, condition, *, timeout: float = TIMEOUT, what: str) -> None:
         def ready():
             if not self.alive:
                 raise RuntimeError(f"{self.name} ended with code {self.process.returncode}:\n{self.log[-4000:]}")
@@ -82,12 +82,17 @@ class RunningWorker(RunningProcess):
 
         return WorkerNode.objects.filter(name=self.worker_name).first()
 
-    def wait_until_active(self, timeout: float = 20) -> None:
+    def wait_until_active(self, timeout: float = TIMEOUT) -> None:
         self.wait_until(
             lambda: (node := self.node()) and node.state == "active",
             timeout=timeout,
             what=f"{self.worker_name} has an active WorkerNode",
         )
+
+    def wait_for_heartbeat(self) -> None:
+        """Wait until the worker has sent another heartbeat."""
+        last = self.node().heartbeat_at
+        self.wait_until(lambda: self.node().heartbeat_at > last, what=f"another heartbeat of {self.worker_name}")
 
 
 class RunningWeb(RunningProcess):
@@ -101,7 +106,7 @@ class RunningWeb(RunningProcess):
         with listener:
             super().__init__("web", argv, env=env, folder=folder, pass_fds=(fd,))
 
-    def wait_until_answering(self, timeout: float = 30) -> None:
+    def wait_until_answering(self, timeout: float = TIMEOUT) -> None:
         self.wait_until(lambda: status_of(f"{self.url}/healthz") == 200, timeout=timeout, what="/healthz answers")
 
 
