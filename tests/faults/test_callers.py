@@ -1,4 +1,4 @@
-"""Callers that hang up, a web server that is killed, a Redis that hangs, and workers of two versions side by side."""
+"""Disconnecting callers, a killed web server, a hanging Redis, and workers of two versions."""
 
 import json
 import signal
@@ -47,21 +47,21 @@ def api(live_server_url, api_token):
 CALL = {"tasks": [item("ok") for _ in range(2000)], "name": "cut", "idempotency_key": "cut"}
 
 
-def test_half_of_a_call_stores_nothing(hang_up, api):
+def test_incomplete_request_stores_nothing(hang_up, api):
     hang_up("POST", "/api/add_batch", json.dumps(CALL).encode(), part=0.7)
     answer = api.post("/api/add_batch", json=CALL).json()["data"]
     assert answer["count"] == 2000 and Batch.objects.count() == 1
     assert_consistent(answer["batch_id"])
 
 
-def test_a_call_whose_caller_hung_up_is_done_whole_and_once(hang_up, api):
+def test_call_of_a_disconnected_caller_is_done_once(hang_up, api):
     hang_up("POST", "/api/add_batch", json.dumps(CALL).encode())
     answer = api.post("/api/add_batch", json=CALL).json()["data"]
     assert Batch.objects.get(name="cut").tasks.count() == 2000
     assert str(Batch.objects.get(name="cut").pk) == answer["batch_id"]
 
 
-def test_callers_that_hang_up_while_they_wait_leave_nothing_behind(hang_up, api):
+def test_disconnected_long_polls_do_not_block_calls(hang_up, api):
     batch = submit(item("ok"), start=False)
     for _ in range(30):
         hang_up("GET", f"/api/batches/{batch.id}/events?after={batch.status()['seq']}&wait=30")
@@ -104,7 +104,7 @@ class Client(threading.Thread):
                 line.send(json.dumps({"ack": self.seq}))
 
 
-def test_fifty_pages_catch_up_after_the_web_server_was_killed(shared_db, operator, child_environment, start, tmp_path):
+def test_pages_catch_up_after_a_kill_of_the_web_server(shared_db, operator, child_environment, start, tmp_path):
     web = RunningWeb(env=child_environment, folder=tmp_path)
     web.wait_until_answering()
     batch = submit(*[item("nap", seconds=0.05) for _ in range(120)], start=False)
@@ -158,7 +158,7 @@ def deaf_page(url: str, batch_id: str, cookie: str) -> socket.socket:
     return line
 
 
-def test_pages_that_never_read_cost_little(shared_db, operator, child_environment, start, tmp_path):
+def test_pages_that_never_read_use_bounded_memory(shared_db, operator, child_environment, start, tmp_path):
     web = RunningWeb(env=child_environment, folder=tmp_path)
     web.wait_until_answering()
     name = cookie(User.objects.get(username="operator"))
@@ -184,7 +184,7 @@ def test_pages_that_never_read_cost_little(shared_db, operator, child_environmen
         page.join(60)
 
 
-def test_an_export_waits_for_its_reader(shared_db, operator, child_environment, tmp_path):
+def test_export_waits_for_its_reader(shared_db, operator, child_environment, tmp_path):
     count = 40_000
     batch = submit(*[item("ok", task_name="n" * 200)] * count, start=False)
     web = RunningWeb(env=child_environment, folder=tmp_path)
@@ -241,7 +241,7 @@ def test_calls_are_answered_while_redis_hangs(api, surroundings):
 # --- F30: two versions --------------------------------------------------------------------------------------
 
 
-def test_a_task_that_an_old_worker_does_not_know_waits_for_a_newer_one(start):
+def test_task_unknown_to_an_old_worker_runs_on_a_newer_one(start):
     old = start(env={"BATCH_APPS": ""})
     batch = submit(item("ok", max_retries=0), item("simulate", duration=0))
     eventually(lambda: batch.tasks()[0]["attempt"] and batch.tasks()[0]["status"] == "queued", describe=batch.describe)
@@ -255,7 +255,7 @@ def test_a_task_that_an_old_worker_does_not_know_waits_for_a_newer_one(start):
     assert_consistent(batch.id)
 
 
-def test_a_rolling_restart_of_all_workers_under_load_charges_nobody(start):
+def test_rolling_restart_charges_no_task(start):
     batch = submit(*[item("nap", seconds=0.1, max_retries=0) for _ in range(150)], max_concurrent=6)
     workers = [start() for _ in range(2)]
     for at in range(2):

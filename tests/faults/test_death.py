@@ -29,7 +29,7 @@ POINTS = {
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_worker_that_is_killed_there_loses_nothing(start, mark, point):
+def test_worker_killed_at_a_failpoint_loses_no_task(start, mark, point):
     batch = submit(*[item("sync_nap", seconds=0.01, mark=mark) for _ in range(2)], max_concurrent=1)
     wait_until_killed(start(f"{point}=kill", wait=False))
     start(wait=False)
@@ -44,7 +44,7 @@ def test_a_worker_that_is_killed_there_loses_nothing(start, mark, point):
     assert_consistent(batch.id)
 
 
-def test_a_child_that_is_killed_in_its_work_is_noticed_at_once_and_its_worker_lives(start):
+def test_killed_child_fails_its_task_and_the_worker_lives(start):
     one = start("mid-work=kill")
     batch = submit(item("sync_ok", max_retries=1))
     task = batch.wait().task()
@@ -59,13 +59,13 @@ def test_a_child_that_is_killed_in_its_work_is_noticed_at_once_and_its_worker_li
 # --- others that may die ----------------------------------------------------------------------------------
 
 
-def test_a_call_that_dies_before_its_commit_has_stored_nothing(script):
+def test_call_killed_before_its_commit_stores_nothing(script):
     done = script("submit(*[item('ok')] * 50)", at="add-uncommitted=kill")
     assert done.returncode == -9, done.stderr
     assert not Batch.objects.exists() and not BatchTask.objects.exists()
 
 
-def test_a_call_that_dies_between_its_commit_and_its_tickets_is_made_good(script, start):
+def test_tickets_of_a_killed_call_are_issued_by_repair(script, start):
     done = script("submit(*[item('ok')] * 5)", at="before-push=kill")
     assert done.returncode == -9, done.stderr
     batch = Batch.objects.get()
@@ -77,7 +77,7 @@ def test_a_call_that_dies_between_its_commit_and_its_tickets_is_made_good(script
     assert_consistent(str(batch.pk))
 
 
-def test_a_repair_that_dies_midway_charges_nothing_and_the_next_one_does_it_once(start, script):
+def test_killed_repair_charges_nothing_and_the_next_one_charges_once(start, script):
     batch = submit(item("nap", seconds=0.01))
     dead = start("after-claim=kill", wait=False)
     wait_until_killed(dead)
@@ -91,7 +91,7 @@ def test_a_repair_that_dies_midway_charges_nothing_and_the_next_one_does_it_once
     assert_consistent(batch.id)
 
 
-def test_many_repairs_at_once_charge_once_and_issue_no_ticket_twice(start, script):
+def test_concurrent_repairs_charge_each_attempt_once(start, script):
     """Four loops of repair in two processes, besides the one of the worker that lives."""
     batch = submit(*[item("nap", seconds=0.05) for _ in range(8)], max_concurrent=4)
     wait_until_killed(start("after-claim=kill", wait=False))

@@ -1,4 +1,4 @@
-"""The database has committed, and the answer is lost on the way: what was done is done once, and nothing hangs."""
+"""A commit whose answer is lost: its work is done once, and nothing hangs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.support.batches import assert_consistent, item, marks, run, submit
 
 
 @pytest.mark.parametrize("point", ["after-claim", "after-finish", "before-claim", "claim-uncommitted", "before-finish"])
-def test_a_worker_whose_commit_is_not_answered_goes_on(start, mark, point):
+def test_worker_continues_after_an_unanswered_commit(start, mark, point):
     """With `after-…` the commit took place; with the others it did not."""
     one = start(f"{point}=raise")
     batch = submit(*[item("nap", seconds=0.05, mark=mark) for _ in range(6)], max_concurrent=2)
@@ -26,7 +26,7 @@ def test_a_worker_whose_commit_is_not_answered_goes_on(start, mark, point):
     assert_consistent(full.wait().id)
 
 
-def test_a_call_whose_answer_is_lost_is_made_again_with_its_key_and_done_once(script):
+def test_repeated_call_with_an_idempotency_key_is_done_once(script):
     """The answer went with the caller's process; whoever calls again gets it."""
     call = "run('add_batch', tasks=[item('ok')] * 3, name='once', start=True, idempotency_key='k')"
     done = script(call, at="before-push=kill")

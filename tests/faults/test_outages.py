@@ -64,7 +64,7 @@ def lost():
 
 @pytest.mark.parametrize("hours", [1, -1])
 @pytest.mark.django_db
-def test_a_step_of_the_database_clock_rescues_nobody_and_dead_workers_are_still_found(clock, heartbeat, hours):
+def test_step_of_the_database_clock_causes_no_false_rescue(clock, heartbeat, hours):
     """F11."""
     well, dead = FakeWorker(), FakeWorker()
     [mine], [lost] = (worker.claim(running_batch()[0]) for worker in (well, dead))
@@ -96,7 +96,7 @@ def test_after_an_outage_silence_counts_from_its_end(clock, lost, heartbeat, had
 
 
 @pytest.mark.django_db
-def test_a_worker_that_starts_after_an_outage_gives_the_others_a_grace_period(clock, lost):
+def test_worker_started_after_an_outage_grants_a_grace_period(clock, lost):
     clock.passed = 60.0
     newcomer = Heartbeat(FakeWorker().name, IdleListener(), grace=5, clock=clock)
     one_round(newcomer)
@@ -108,7 +108,7 @@ def test_a_worker_that_starts_after_an_outage_gives_the_others_a_grace_period(cl
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("every", [22, 25, 28, 34])
-def test_repeated_stalls_of_the_database_do_not_save_a_dead_worker(clock, lost, heartbeat, every):
+def test_dead_worker_is_found_despite_repeated_stalls(clock, lost, heartbeat, every):
     for second in range(0, 120):
         if not second or second % every >= 11:  # it stalls for eleven seconds at the beginning of each period
             clock.passed = float(second)

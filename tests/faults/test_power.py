@@ -1,4 +1,4 @@
-"""F9, F12 and F32: PostgreSQL crashes, the disk is full, all is killed at once. On installations of their own."""
+"""Crash of PostgreSQL (F9), a full disk (F12), and a kill of everything (F32), each on its own installation."""
 
 import contextlib
 import os
@@ -185,7 +185,7 @@ def small_site(request, short):
 
 if os.geteuid() == 0:  # nobody else can mount a small disk
 
-    def test_a_full_disk_tears_nothing_and_work_goes_on_when_there_is_room(small_site):
+    def test_full_disk_corrupts_nothing_and_work_resumes(small_site):
         """F12. PostgreSQL may give itself up when its log finds no room; then it is started again, as an init would."""
         site = small_site
         site.start_worker()
@@ -207,7 +207,7 @@ if os.geteuid() == 0:  # nobody else can mount a small disk
 
 if not ON_POSTGRESQL:
 
-    def test_a_call_for_which_there_is_no_room_stores_nothing(shared_db):
+    def test_call_without_disk_space_stores_nothing(shared_db):
         """The same without a disk of its own, and without workers."""
         with connection.cursor() as cursor:
             cursor.execute("VACUUM")  # what other tests deleted would be room
@@ -224,7 +224,7 @@ if not ON_POSTGRESQL:
         assert_consistent(batch.id)
 
 
-def test_everything_is_killed_at_once_and_goes_on_when_it_is_started_again(site):
+def test_batch_completes_after_everything_was_killed(site):
     """F32."""
     site.start_worker()
     site.start_worker()
@@ -238,7 +238,7 @@ def test_everything_is_killed_at_once_and_goes_on_when_it_is_started_again(site)
 
 
 @pytest.mark.parametrize("site", ["postgresql"], indirect=True)
-def test_postgresql_crashes_under_load_and_nobody_is_charged(site):
+def test_postgresql_crashes_charge_no_task(site):
     """F9. All connections break, it recovers from its log, and again; the workers find it again by themselves."""
     worker = site.start_worker()
     assert site.add(300, "crash").returncode == 0

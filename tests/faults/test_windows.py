@@ -1,4 +1,4 @@
-"""A stop and a cancel in every window of a task's way: the worker sleeps there while they come, and then goes on."""
+"""Stop and cancel at every failpoint of a task: the worker is suspended there meanwhile."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def sleeper(start):
     return begin
 
 
-def test_a_stop_between_ticket_and_claim_is_obeyed(sleeper, mark):
+def test_stop_between_ticket_and_claim_is_obeyed(sleeper, mark):
     one = sleeper("ticket-popped")
     batch = submit(item("nap", mark=mark), item("nap", mark=mark), max_concurrent=2)
     wait_until_suspended(one.pid)
@@ -40,7 +40,7 @@ def test_a_stop_between_ticket_and_claim_is_obeyed(sleeper, mark):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_stop_between_claim_and_start_lets_it_end_or_gives_it_back(sleeper, mark, force):
+def test_stop_between_claim_and_start_completes_or_releases(sleeper, mark, force):
     one = sleeper("after-claim")
     batch = submit(*[item("nap", seconds=1.0, mark=mark) for _ in range(3)], max_concurrent=1)
     wait_until_suspended(one.pid)
@@ -53,7 +53,7 @@ def test_a_stop_between_claim_and_start_lets_it_end_or_gives_it_back(sleeper, ma
     assert_consistent(batch.id)
 
 
-def test_a_hundred_stops_and_starts_cost_nothing(start):
+def test_repeated_stops_and_starts_charge_no_task(start):
     start()
     batch = submit(*[item("nap", seconds=0.02) for _ in range(60)], max_concurrent=4)
     for _ in range(100):
@@ -75,7 +75,7 @@ CANCELS = {
 
 
 @pytest.mark.parametrize("point", CANCELS)
-def test_a_cancel_wins_until_the_end_is_committed(sleeper, point):
+def test_cancel_wins_until_the_outcome_is_committed(sleeper, point):
     function, status, attempt = CANCELS[point]
     one = sleeper(point)
     batch = submit(item(function, **({"seconds": 30} if "nap" in function else {})))
@@ -90,7 +90,7 @@ def test_a_cancel_wins_until_the_end_is_committed(sleeper, point):
     assert_consistent(batch.id)
 
 
-def test_a_cancel_kills_a_child_that_sleeps_in_its_work(start):
+def test_cancel_kills_a_suspended_child(start):
     one = start("mid-work=pause", env=PATIENT)
     batch = submit(item("sync_nap", seconds=0.01)).wait_running()
     [child] = eventually(
@@ -103,7 +103,7 @@ def test_a_cancel_kills_a_child_that_sleeps_in_its_work(start):
     assert_consistent(batch.id)
 
 
-def test_a_cancel_of_a_task_whose_worker_has_died_is_carried_out_by_the_rescue(start):
+def test_rescue_carries_out_a_cancel_request(start):
     dead = start("after-claim=kill", wait=False)
     batch = submit(item("nap", seconds=30))
     assert dead.process.wait(60) == -9

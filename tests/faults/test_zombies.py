@@ -1,4 +1,4 @@
-"""F15: a worker sleeps past its heartbeat with work in its hands, its tasks go to others, and it wakes up."""
+"""A worker that was suspended past its heartbeat limit resumes after its tasks were rescued (F15)."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from tests.support.environment import ON_POSTGRESQL
 from tests.support.waiting import eventually
 
 
-def test_an_outcome_that_comes_after_the_next_attempt_began_and_one_after_it_ended_are_refused(start, mark):
+def test_outcomes_of_a_resumed_worker_are_refused(start, mark):
     """The sleeper has the outcome of the first task in its hand, and that of the second comes the moment it wakes."""
     batch = submit(item("nap", seconds=0.05, mark=mark), item("nap", seconds=3, mark=mark), max_concurrent=2)
     sleeper = start("before-finish=pause")
@@ -40,7 +40,7 @@ def test_an_outcome_that_comes_after_the_next_attempt_began_and_one_after_it_end
     assert_consistent(batch.id)
 
 
-def test_a_claim_that_is_found_after_the_sleep_is_not_run_to_its_end(start, mark):
+def test_claim_of_a_resumed_worker_is_abandoned(start, mark):
     """It fell asleep between its claim and the start of the task; the task has meanwhile been run by another."""
     batch = submit(item("nap", seconds=0.05, mark=mark))
     sleeper = start("after-claim=pause")
@@ -62,7 +62,7 @@ def test_a_claim_that_is_found_after_the_sleep_is_not_run_to_its_end(start, mark
 
 if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it away
 
-    def test_who_is_frozen_in_the_midst_of_its_commit_does_not_hold_the_batch_for_ever(start, mark):
+    def test_suspended_commit_does_not_block_its_batch(start, mark):
         batch = submit(item("nap", seconds=0.05, mark=mark))
         sleeper = start("claim-uncommitted=pause")
         wait_until_suspended(sleeper.pid)
@@ -111,7 +111,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
                     self.goes_on.wait(60)
             return answer
 
-    def test_whichever_statement_a_transaction_is_frozen_after_it_is_ended(shared_db):
+    def test_transaction_suspended_after_any_statement_is_ended(shared_db):
         batch = submit(*[item("nap", seconds=0)] * 10, max_concurrent=5)
         sleeper, number = None, 0
         while sleeper is None or sleeper.statements == number:
@@ -126,7 +126,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
                 sleeper.join(60)
         assert number > 10
 
-    def test_who_is_frozen_after_the_round_trip_that_begins_its_transaction_is_ended(shared_db):
+    def test_transaction_suspended_after_its_first_round_trip_is_ended(shared_db):
         """The test above observes each statement and so sends them singly; here the first share a round trip."""
         batch = submit(item("nap", seconds=0))
         stands, goes_on = threading.Event(), threading.Event()
@@ -157,7 +157,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
             cursor.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [backend])
             return cursor.fetchone() is not None
 
-    def test_a_request_has_a_minute_and_a_thread_of_a_task_function_all_the_time(shared_db):
+    def test_idle_transaction_timeout_applies_to_requests_only(shared_db):
         assert RequestThreadPool(0).submit(limit).result(60) == "1min"
         with ThreadPoolExecutor() as threads:
             assert threads.submit(limit).result(60) == "0"

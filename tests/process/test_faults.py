@@ -1,4 +1,4 @@
-"""Valkey flushed, stopped and filled with foreign things, while tasks run: it costs time and nothing else."""
+"""Valkey is flushed, stopped or filled with foreign entries while tasks run: tasks are delayed, none is lost."""
 
 import json
 import pickle
@@ -41,7 +41,7 @@ def starts(mark: str) -> list:
 # --- gone -----------------------------------------------------------------------------------------------
 
 
-def test_flushing_redis_in_mid_run_delays_and_loses_nothing(valkey, mark):
+def test_flush_during_a_run_loses_no_task(valkey, mark):
     batch = submit(*[item("nap", seconds=0.1, mark=mark) for _ in range(60)], max_concurrent=10)
     for count in (5, 20, 40):
         eventually(lambda count=count: len(starts(mark)) >= count)
@@ -52,7 +52,7 @@ def test_flushing_redis_in_mid_run_delays_and_loses_nothing(valkey, mark):
     assert_consistent(batch.id)
 
 
-def test_tickets_that_were_flushed_before_anyone_took_them_are_issued_again(valkey, one):
+def test_flushed_tickets_are_issued_again(valkey, one):
     one.pause()  # nobody takes them
     try:
         batch = submit(*[item("ok") for _ in range(5)])
@@ -64,7 +64,7 @@ def test_tickets_that_were_flushed_before_anyone_took_them_are_issued_again(valk
     assert_consistent(batch.id)
 
 
-def test_while_valkey_is_down_tasks_are_taken_in_and_running_ones_are_recorded(surroundings, mark):
+def test_tasks_are_added_and_recorded_while_valkey_is_down(surroundings, mark):
     batch = submit(*[item("nap", seconds=0.5, mark=mark) for _ in range(12)], max_concurrent=4).wait_running(4)
     surroundings.stop_valkey()
     try:
@@ -81,7 +81,7 @@ def test_while_valkey_is_down_tasks_are_taken_in_and_running_ones_are_recorded(s
         assert_consistent(each.id)
 
 
-def test_an_answer_given_while_valkey_is_down_says_that_the_start_is_delayed(surroundings):
+def test_answer_reports_a_delayed_dispatch_while_valkey_is_down(surroundings):
     surroundings.stop_valkey()
     try:
         data = run("add_batch", tasks=[item("ok")], start=True)
@@ -136,14 +136,14 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_a_name_in_the_queue_that_is_no_ticket_is_dropped(valkey, name):
+def test_invalid_name_in_a_queue_is_dropped(valkey, name):
     push(valkey, name)
     batch = submit(item("ok", priority="low"))  # behind it
     assert batch.wait().statuses() == ["completed"]
     assert not valkey.llen("rq:queue:high")
 
 
-def test_foreign_jobs_are_not_run_by_the_worker(valkey, tmp_path):
+def test_foreign_jobs_are_not_run(valkey, tmp_path):
     bait = tmp_path / "bait"
     push(valkey, "json", data=json_call("os.system", f"touch {bait}"))
     push(valkey, "pickle", data=zlib.compress(pickle.dumps(Bomb(f"touch {bait}"))))
@@ -161,7 +161,7 @@ def test_queue_key_of_the_wrong_type_does_not_end_the_worker(valkey, one):
     assert batch.wait().statuses() == ["completed"]
 
 
-def test_ten_thousand_doubled_tickets_start_nothing_twice(valkey, mark):
+def test_duplicate_tickets_start_nothing_twice(valkey, mark):
     batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(8)], max_concurrent=4)
     names = [
         tickets.name_of(tickets.Ticket(task_id.replace("-", ""), attempt, batch.id.replace("-", "")))
@@ -207,7 +207,7 @@ def test_rq_lists_the_worker_again_after_a_flush(valkey, one):
 # --- the database ---------------------------------------------------------------------------------------
 
 
-def test_a_database_that_is_locked_for_a_while_delays_and_loses_nothing(mark):
+def test_locked_database_loses_no_task(mark):
     batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(8)], max_concurrent=4).wait_running(4)
     with transaction.atomic():  # of SQLite the only writer
         list(BatchStats.objects.select_for_update())

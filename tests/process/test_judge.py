@@ -81,7 +81,7 @@ def mixed() -> list[dict]:
     return tasks
 
 
-def test_a_mixed_batch_of_two_thousand_tasks_is_true_to_itself_from_every_side(agent, worker):
+def test_mixed_batch_is_consistent_in_all_answers(agent, worker):
     workers = [worker(concurrency=20, env=FAST), worker(concurrency=20, env=FAST)]
     tasks = mixed()
     added = agent.do("add_batch", tasks=tasks, name="Mixed")

@@ -1,4 +1,4 @@
-"""One contract for every kind of worker: ours, and RQ's own two, which take a ticket as any other job."""
+"""One contract for every kind of worker: BatchWorker, and RQ's own two."""
 
 import sys
 import zlib
@@ -40,14 +40,14 @@ def kind(transactional_db, _kind):
     assert _kind.alive, _kind.log[-3000:]
 
 
-def test_it_runs_both_kinds_of_function_to_the_end_of_the_batch():
+def test_worker_runs_both_kinds_of_function():
     batch = submit(*[item(("ok", "sync_ok")[n % 2], priority=("low", "critical")[n % 2]) for n in range(6)])
     tasks = batch.wait().tasks()
     assert {(task["status"], task["attempt"]) for task in tasks} == {("completed", 1)}
     assert_consistent(batch.id)
 
 
-def test_a_failure_is_retried_and_then_final():
+def test_failure_is_retried_and_then_final():
     batch = submit(item("raises", max_retries=1), item("simulate", duration=0, fail_times=1))
     first, second = batch.wait().tasks()
     assert (first["status"], first["attempt"], first["error"]) == ("failed", 2, "ValueError: it broke")
@@ -56,13 +56,13 @@ def test_a_failure_is_retried_and_then_final():
 
 
 @pytest.mark.parametrize("function", ["nap", "sync_nap"])
-def test_an_attempt_ends_at_its_timeout(function):
+def test_attempt_ends_at_its_timeout(function):
     batch = submit(item(function, seconds=60, timeout=0.5, max_retries=0)).wait()
     task = batch.task()
     assert (task["status"], task["error_kind"]) == ("failed", "timeout") and task["execution_time"] < 3
 
 
-def test_a_cancel_ends_what_runs(mark):
+def test_cancel_ends_a_running_task(mark):
     batch = submit(item("sync_nap", seconds=60, mark=mark)).wait_running()
     pid = eventually(lambda: marks(Path(mark)))[0].pid
     run("cancel", batch=batch.id)
@@ -71,7 +71,7 @@ def test_a_cancel_ends_what_runs(mark):
     assert_consistent(batch.id)
 
 
-def test_a_function_that_ends_its_process_is_a_failure_of_its_own():
+def test_function_that_ends_its_process_fails():
     batch = submit(item("dies", how="exit", max_retries=0)).wait()
     assert (batch.task()["error_kind"], batch.statuses()) == ("process_died", ["failed"])
 

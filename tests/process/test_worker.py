@@ -1,4 +1,4 @@
-"""What a worker does with tasks, good and bad ones. A real worker process, a real Valkey, a real database."""
+"""A worker and its tasks: outcomes, limits, cancel, stop, hostile functions."""
 
 import time
 from pathlib import Path
@@ -36,7 +36,7 @@ def steady(transactional_db, _workers, start_worker):
 # --- what it says of itself -----------------------------------------------------------------------------
 
 
-def test_its_figures_count_the_children_that_run_its_functions(steady):
+def test_usage_includes_child_processes(steady):
     """And the memory that they share with each other once."""
     batch = submit(*[item("busy", seconds=60)] * 6, max_concurrent=6)
     process, node = psutil.Process(steady.pid), WorkerNode.objects.filter(pid=steady.pid, state="active")
@@ -53,7 +53,7 @@ def test_its_figures_count_the_children_that_run_its_functions(steady):
 # --- running --------------------------------------------------------------------------------------------
 
 
-def test_asynchronous_and_plain_functions_give_their_results():
+def test_async_and_plain_functions_return_results():
     batch = submit(
         item("ok", value="a"), item("sync_ok", value="b"), item("custom_function", function="ok", params={"value": "c"})
     )
@@ -64,7 +64,7 @@ def test_asynchronous_and_plain_functions_give_their_results():
     assert_consistent(batch.id)
 
 
-def test_plain_functions_do_not_run_in_the_worker_itself(steady):
+def test_plain_functions_run_in_another_process(steady):
     batch = submit(item("sync_ok")).wait()
     assert batch.tasks()[0]["result"]["pid"] != steady.pid
 
@@ -75,14 +75,14 @@ def test_many_tasks_run_at_once(mark):
     assert_consistent(batch.id)
 
 
-def test_no_more_than_max_concurrent_run_at_once_by_the_clock_on_the_wall(mark):
+def test_calls_never_exceed_max_concurrent(mark):
     plain = [item("sync_nap", seconds=0.05, mark=mark) for _ in range(15)]
     batch = submit(*[item("nap", seconds=0.05, mark=mark) for _ in range(25)], *plain, max_concurrent=3).wait()
     assert most_at_once(marks(Path(mark))) <= 3
     assert_consistent(batch.id)
 
 
-def test_a_late_critical_task_starts_with_the_next_free_slot(mark):
+def test_critical_task_starts_with_the_next_free_slot(mark):
     low = [item("nap", seconds=0.3, mark=mark, priority="low") for _ in range(12)]
     batch = submit(*low, max_concurrent=2)
     eventually(lambda: len(marks(Path(mark))) >= 2)
@@ -100,7 +100,7 @@ def test_tasks_start_by_priority_and_then_by_number(mark):
     assert [m.number for m in marks(Path(mark)) if m.word == "start"] == [3, 5, 4, 7, 2, 1, 6]
 
 
-def test_a_task_with_a_time_does_not_start_before_it():
+def test_task_with_run_at_does_not_start_before_it():
     run_at = time.time() + 1
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(run_at)) + f".{int(run_at % 1 * 1e6):06}Z"
     batch = submit(item("ok", run_at=stamp), item("ok")).wait()
@@ -111,7 +111,7 @@ def test_a_task_with_a_time_does_not_start_before_it():
 
 
 @pytest.mark.parametrize("function", ["raises", "sync_raises"])
-def test_a_function_that_always_raises_has_exactly_its_retries(function):
+def test_failing_function_has_exactly_its_retries(function):
     batch = submit(item(function, message="it broke", max_retries=2)).wait()
     task = batch.task()
     assert (task["status"], task["attempt"], task["retry_count"]) == ("failed", 3, 2)
@@ -125,7 +125,7 @@ def test_a_function_that_always_raises_has_exactly_its_retries(function):
     assert_consistent(batch.id)
 
 
-def test_a_task_that_fails_twice_succeeds_at_its_third_attempt_and_keeps_both_failures():
+def test_task_completes_after_two_failures_and_keeps_them():
     batch = submit(item("simulate", duration=0, fail_times=2, max_retries=3)).wait()
     task = batch.task()
     assert (task["status"], task["attempt"], task["retry_count"], task["error"]) == ("completed", 3, 2, None)
@@ -134,7 +134,7 @@ def test_a_task_that_fails_twice_succeeds_at_its_third_attempt_and_keeps_both_fa
 
 
 @pytest.mark.parametrize("function", ["nap", "sync_nap", "stubborn_nap"])
-def test_an_attempt_ends_at_its_timeout(function, mark):
+def test_attempt_ends_at_its_timeout(function, mark):
     batch = submit(item(function, seconds=60, mark=mark, timeout=0.5, max_retries=1)).wait()
     task = batch.task()
     assert (task["status"], task["attempt"], task["error_kind"]) == ("failed", 2, "timeout")
@@ -145,7 +145,7 @@ def test_an_attempt_ends_at_its_timeout(function, mark):
     assert_consistent(batch.id)
 
 
-def test_a_child_that_was_killed_is_replaced(mark):
+def test_killed_child_is_replaced(mark):
     batch = submit(
         *[item("stubborn_nap", seconds=60, timeout=0.3, max_retries=0) for _ in range(4)],
         *[item("sync_ok") for _ in range(20)],
@@ -154,7 +154,7 @@ def test_a_child_that_was_killed_is_replaced(mark):
     assert batch.statuses() == ["failed"] * 4 + ["completed"] * 20
 
 
-def test_a_killed_function_takes_along_what_it_started(mark):
+def test_timeout_kills_grandchildren(mark):
     batch = submit(item("sync_nap", seconds=60, mark=mark, grandchild=True, timeout=4, max_retries=0)).wait()
     grandchild = next(m.pid for m in marks(Path(mark)) if m.word == "grandchild")
     eventually(lambda: not is_alive(grandchild))
@@ -178,7 +178,7 @@ def test_cancel_ends_a_running_task(function, mark):
     assert_consistent(batch.id)
 
 
-def test_a_cancelled_task_can_be_retried_and_counts_its_attempts_on(mark):
+def test_cancelled_task_can_be_retried(mark):
     batch = submit(item("nap", seconds=60, mark=mark)).wait_running()
     run("cancel", batch=batch.id)
     batch.wait()
@@ -190,7 +190,7 @@ def test_a_cancelled_task_can_be_retried_and_counts_its_attempts_on(mark):
     assert_consistent(batch.id)
 
 
-def test_a_function_that_swallows_its_cancellation_is_recorded_as_cancelled_all_the_same(steady, mark):
+def test_function_that_ignores_its_cancellation_is_abandoned(steady, mark):
     batch = submit(item("deaf", seconds=60)).wait_running()
     run("cancel", batch=batch.id)
     batch.wait()
@@ -214,7 +214,7 @@ CAUSES = {
 
 
 @pytest.mark.parametrize("how", CAUSES)
-def test_a_function_that_ends_its_process_fails_after_exactly_its_retries_and_names_the_cause(how, mark):
+def test_function_that_ends_its_process_fails_with_the_cause(how, mark):
     batch = submit(item("dies", how=how, mark=mark, max_retries=1)).wait()
     task = batch.task()
     assert (task["status"], task["attempt"], task["error_kind"]) == ("failed", 2, "process_died"), task["error"]
@@ -243,7 +243,7 @@ def test_a_function_that_ends_its_process_fails_after_exactly_its_retries_and_na
         ("not_retryable", "task_failed"),
     ],
 )
-def test_whatever_is_raised_ends_as_a_failure_that_says_what_it_was(function, what, kind):
+def test_any_exception_becomes_a_failure_with_its_message(function, what, kind):
     batch = submit(item(function, what=what, max_retries=0)).wait()
     task = batch.task()
     assert (task["status"], task["attempt"]) == ("failed", 1)
@@ -254,7 +254,7 @@ def test_whatever_is_raised_ends_as_a_failure_that_says_what_it_was(function, wh
 
 @pytest.mark.parametrize("function", ["raises_odd", "sync_raises_odd"])
 @pytest.mark.parametrize("what", ["is_a_word", "is_infinite", "is_nan", "is_huge", "is_negative"])
-def test_a_senseless_retry_after_harms_nobody_else(function, what, steady):
+def test_invalid_retry_after_does_not_affect_other_tasks(function, what, steady):
     bystander = submit(item("nap", seconds=0.5))
     batch = submit(item(function, what=f"retry_after_{what}", max_retries=1, retry_delay=0)).wait_retried()
     run("cancel", batch=batch.id)
@@ -264,7 +264,7 @@ def test_a_senseless_retry_after_harms_nobody_else(function, what, steady):
 
 @pytest.mark.parametrize("function", ["gives", "sync_gives"])
 @pytest.mark.parametrize("what", ["nan", "surrogate", "surrogate_key", "nul", "big_integer", "set"])
-def test_a_strange_result_is_kept(function, what):
+def test_unusual_result_is_stored(function, what):
     batch = submit(item(function, what=what, max_retries=0)).wait()
     task = batch.task()
     assert task["status"] == "completed", task["error"]
@@ -276,7 +276,7 @@ def test_a_strange_result_is_kept(function, what):
 
 @pytest.mark.parametrize("function", ["gives", "sync_gives"])
 @pytest.mark.parametrize("what", ["object", "cyclic", "deep", "bytes", "generator"])
-def test_a_result_that_is_no_json_fails_the_task_and_says_so(function, what):
+def test_result_that_is_not_json_fails_the_task(function, what):
     batch = submit(item(function, what=what, max_retries=0)).wait()
     task = batch.task()
     assert (task["status"], task["error_kind"]) == ("failed", "bad_result")
@@ -284,13 +284,13 @@ def test_a_result_that_is_no_json_fails_the_task_and_says_so(function, what):
 
 
 @pytest.mark.parametrize("function", ["gives", "sync_gives"])
-def test_a_huge_result_becomes_an_artifact_of_which_the_row_keeps_the_ends(function):
+def test_large_result_becomes_an_artifact(function):
     batch = submit(item(function, what="huge")).wait()
     note = batch.tasks()[0]["result"]["$artifact"]
     assert note["size"] == 3_000_002 and note["head"].startswith('"xxx') and len(note["head"]) < 10_000
 
 
-def test_a_function_that_blocks_the_loop_does_not_cost_the_worker_its_life(steady):
+def test_blocked_event_loop_does_not_lose_the_worker(steady):
     batch = submit(item("blocks", seconds=4, max_retries=0), item("nap", seconds=0.1)).wait()
     assert [task["attempt"] for task in batch.tasks()] == [1, 1]  # 4 s are more than the heartbeat limit
     assert batch.statuses()[1] == "completed"
@@ -314,7 +314,7 @@ def test_stop_lets_running_tasks_end_and_starts_no_others(mark, tmp_path):
     assert_consistent(batch.id)
 
 
-def test_a_forced_stop_kills_and_puts_back_without_charging(mark):
+def test_forced_stop_kills_and_releases_uncharged(mark):
     batch = submit(
         *[item(name, seconds=60, mark=mark, max_retries=0) for name in ("nap", "sync_nap", "stubborn_nap")]
     ).wait_running(3)
@@ -333,7 +333,7 @@ def test_a_forced_stop_kills_and_puts_back_without_charging(mark):
 # --- afterwards -----------------------------------------------------------------------------------------
 
 
-def test_the_worker_has_all_its_slots_and_no_stray_child_when_all_is_over(steady, mark):
+def test_worker_has_all_slots_and_no_stray_child_at_the_end(steady, mark):
     """Last: after everything above."""
     batch = submit(*[item("meet", mark=mark, count=20) for _ in range(20)], max_concurrent=20).wait()
     assert {task["worker"] for task in batch.tasks()} == {steady.worker_name}, "the worker was taken for dead"

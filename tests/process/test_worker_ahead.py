@@ -1,4 +1,4 @@
-"""Short tasks are claimed ahead, so that a commit serves many of them; long ones never run more at once for it."""
+"""Prefetch: several short tasks per commit, and never more running tasks than slots."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def worker(start_worker):
     return start_worker(concurrency=SLOTS)
 
 
-def test_one_commit_serves_more_short_tasks_than_there_are_slots(transactional_db):
+def test_one_commit_serves_more_short_tasks_than_slots(transactional_db):
     batch = submit(*[item("simulate", duration=0)] * 600, max_concurrent=500).wait()
     assert batch.counts()["completed"] == 600
     frames = BatchFrame.objects.filter(batch_id=batch.id).count()
@@ -28,7 +28,7 @@ def test_one_commit_serves_more_short_tasks_than_there_are_slots(transactional_d
     assert_consistent(batch.id)
 
 
-def test_no_more_than_the_slots_run_at_once_when_long_tasks_follow_short_ones(transactional_db, mark):
+def test_long_tasks_after_short_ones_do_not_exceed_the_slots(transactional_db, mark):
     short, long = [item("simulate", duration=0)] * 200, [item("nap", seconds=0.4, mark=mark)] * 12
     batch = submit(*short, *long, *short, max_concurrent=500).wait()
     assert batch.counts()["completed"] == 412
@@ -36,7 +36,7 @@ def test_no_more_than_the_slots_run_at_once_when_long_tasks_follow_short_ones(tr
     assert_consistent(batch.id)
 
 
-def test_what_waits_behind_long_tasks_goes_back_uncharged(transactional_db, mark):
+def test_tasks_prefetched_behind_long_ones_are_released_uncharged(transactional_db, mark):
     batch = submit(
         *[item("simulate", duration=0)] * 300, *[item("nap", seconds=0.6, mark=mark)] * 30, max_concurrent=500
     )
@@ -48,7 +48,7 @@ def test_what_waits_behind_long_tasks_goes_back_uncharged(transactional_db, mark
     assert_consistent(batch.id)
 
 
-def test_a_claim_that_waits_in_the_worker_is_cancelled_like_any_other(transactional_db, mark):
+def test_prefetched_task_can_be_cancelled(transactional_db, mark):
     batch = submit(
         *[item("simulate", duration=0)] * 300, *[item("nap", seconds=30, mark=mark)] * 30, max_concurrent=500
     )

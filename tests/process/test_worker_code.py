@@ -1,4 +1,4 @@
-"""Programs that a task brings along."""
+"""Programs run by the function code_execution."""
 
 import os
 import re
@@ -59,7 +59,7 @@ def code(code: str, **more) -> dict:
     return item("code_execution", code=code, **more)
 
 
-def test_a_program_runs(one):
+def test_programs_run(one):
     batch = submit(
         code("print(6 * 7)"),
         code("echo out; echo err >&2; cat", runtime="terminal", stdin="in"),
@@ -71,7 +71,7 @@ def test_a_program_runs(one):
     assert (third["exit_code"], third["stderr"]) == (3, "no\n")
 
 
-def test_a_program_that_fails_names_its_exit_code_and_its_last_words(one):
+def test_failed_program_reports_exit_code_and_last_output(one):
     numbers = " ".join(map(str, range(1, 12)))
     batch = submit(code(f"for i in {numbers}; do echo line $i >&2; done; exit 5", runtime="terminal", max_retries=0))
     task = batch.wait().task()
@@ -80,14 +80,14 @@ def test_a_program_that_fails_names_its_exit_code_and_its_last_words(one):
     assert task["attempts"][0]["output"]["stderr"].startswith("line 1\n")
 
 
-def test_a_program_that_is_too_slow_is_killed_with_all_that_it_started(sleeper):
+def test_timeout_kills_a_program_and_its_children(sleeper):
     batch = submit(code(f"{sleeper.command} & {sleeper.command}", runtime="terminal", timeout=4, max_retries=0))
     eventually(lambda: len(sleeper.pids()) >= 2)
     assert batch.wait().task()["error_kind"] == "timeout"
     eventually(lambda: not sleeper.pids())
 
 
-def test_a_program_that_is_cancelled_is_killed_with_all_that_it_started(sleeper):
+def test_cancel_kills_a_program_and_its_children(sleeper):
     batch = submit(code(f"{sleeper.command} & {sleeper.command}", runtime="terminal"))
     eventually(lambda: len(sleeper.pids()) >= 2)
     run("cancel", batch=batch.id)
@@ -95,7 +95,7 @@ def test_a_program_that_is_cancelled_is_killed_with_all_that_it_started(sleeper)
     eventually(lambda: not sleeper.pids())
 
 
-def test_a_hundred_megabytes_of_output_are_cut_and_do_not_make_the_worker_grow(one):
+def test_large_output_is_truncated_in_bounded_memory(one):
     script = "import sys\nfor _ in range(100): sys.stdout.write('x' * 1_000_000)\nprint('the end')"
     before = peak(one.pid)
     result = submit(code(script)).wait().tasks()[0]["result"]
@@ -109,13 +109,13 @@ def peak(pid: int) -> int:
     return int(line.split()[1]) * 1024
 
 
-def test_a_grandchild_that_holds_the_pipe_does_not_hold_up_the_task(sleeper):
+def test_grandchild_with_an_open_pipe_does_not_delay_the_task(sleeper):
     result = submit(code(f"{sleeper.command} & echo done", runtime="terminal")).wait().tasks()[0]["result"]
     assert result["stdout"] == "done\n"
     eventually(lambda: not sleeper.pids())
 
 
-def test_a_program_sees_neither_secrets_nor_the_folder_of_the_worker(one):
+def test_program_sees_no_secrets_of_the_worker(one):
     assert os.environ["SECRET_KEY"]
     script = "import os; print(dict(os.environ), os.getcwd(), os.listdir('.'))"
     told = submit(code(script)).wait().tasks()[0]["result"]["stdout"]
@@ -123,20 +123,20 @@ def test_a_program_sees_neither_secrets_nor_the_folder_of_the_worker(one):
         assert word not in told
 
 
-def test_the_worker_says_how_well_programs_are_contained_and_so_does_each_result(one):
+def test_sandbox_level_is_reported_by_worker_and_result(one):
     result = submit(code("print(1)")).wait().tasks()[0]["result"]
     [node] = [each for each in list_workers() if each["state"] == "active"]
     assert result["sandbox"] == node["sandbox"]
     assert node["sandbox"]["level"] == "isolated" and "seccomp" in node["sandbox"]["layers"]
 
 
-def test_files_go_in_and_come_out():
+def test_files_are_passed_in_and_returned():
     script = "import pathlib; pathlib.Path('out').mkdir(); pathlib.Path('out/sum').write_text(open('in/n').read() * 2)"
     result = submit(code(script, files={"in/n": "21"})).wait().tasks()[0]["result"]
     assert result["files"] == {"out/sum": "2121"}
 
 
-def test_each_bad_end_has_a_name_of_its_own():
+def test_each_failure_has_its_own_kind():
     ends = {
         "code_killed": code("kill -SEGV $$", runtime="terminal"),
         "code_memory": code("x = bytearray(300 * 2**20)", memory_mb=64),
@@ -146,7 +146,7 @@ def test_each_bad_end_has_a_name_of_its_own():
     assert [task["error_kind"] for task in batch.tasks()] == list(ends)
 
 
-def test_what_a_program_prints_is_seen_while_it_runs():
+def test_output_is_readable_while_the_program_runs():
     batch = submit(code("import time\nprint('first', flush=True)\ntime.sleep(30)"))
     batch_id = UUID(batch.id)
     eventually(lambda: "first" in attempt_log.read(batch_id, 1, 1).text)

@@ -1,4 +1,4 @@
-"""How a worker ends, and what becomes of its tasks and its processes. Each test starts workers of its own."""
+"""The end of a worker: its tasks and its processes. Each test starts its own workers."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def starts(mark: str) -> list:
     return [m for m in marks(Path(mark)) if m.word == "start"]
 
 
-def test_sigterm_lets_short_tasks_end_and_releases_long_ones_uncharged(worker, mark):
+def test_sigterm_completes_short_tasks_and_releases_long_ones(worker, mark):
     one = start(worker)
     submit(item("sync_ok"), item("sync_ok")).wait()  # children are there
     short, plain = item("nap", seconds=0.6, mark=mark), item("sync_nap", seconds=0.6, mark=mark)
@@ -46,7 +46,7 @@ def test_sigterm_lets_short_tasks_end_and_releases_long_ones_uncharged(worker, m
     assert_consistent(batch.id)
 
 
-def test_what_was_released_runs_at_once_on_another_worker(worker):
+def test_released_task_runs_on_another_worker(worker):
     first = start(worker)
     batch = submit(item("nap", seconds=60, max_retries=0)).wait_running()
     other = start(worker)
@@ -58,13 +58,13 @@ def test_what_was_released_runs_at_once_on_another_worker(worker):
     assert_consistent(batch.id)
 
 
-def test_an_idle_worker_ends_at_once(worker):
+def test_idle_worker_ends_without_grace_period(worker):
     one = start(worker, env={"BATCH_GRACE": "300"})
     assert one.terminate() == 0
     eventually(lambda: not everything_of(one))
 
 
-def test_a_second_signal_releases_at_once(worker):
+def test_second_signal_releases_tasks_at_once(worker):
     one = start(worker, env={"BATCH_GRACE": "300"})
     submit(item("sync_ok")).wait()
     batch = submit(item("nap", seconds=60), item("sync_nap", seconds=60)).wait_running(2)
@@ -76,7 +76,7 @@ def test_a_second_signal_releases_at_once(worker):
     assert_consistent(batch.id)
 
 
-def test_a_signal_to_the_whole_group_ends_it_as_gently(worker, mark):
+def test_signal_to_the_process_group_ends_the_worker_gracefully(worker, mark):
     """As Ctrl-C in a terminal and systemd do it."""
     one = start(worker)
     batch = submit(item("sync_nap", seconds=0.6, mark=mark, max_retries=0)).wait_running()
@@ -86,14 +86,14 @@ def test_a_signal_to_the_whole_group_ends_it_as_gently(worker, mark):
     assert batch.statuses() == ["completed"], batch.describe()
 
 
-def test_a_signal_during_the_start_ends_it_cleanly(worker):
+def test_signal_during_the_start_ends_the_worker_cleanly(worker):
     one = start(worker, wait=False)
     one.wait_until(lambda: "Listening on" in one.log, what="it begins to listen")
     assert one.terminate() == 0, one.log
     assert "Traceback" not in one.log, one.log
 
 
-def test_a_killed_worker_leaves_no_process_and_its_tasks_run_again_elsewhere(worker, mark):
+def test_killed_worker_leaves_no_process_and_its_tasks_are_rescued(worker, mark):
     first = start(worker)
     tasks = [item("nap", seconds=60), item("sync_nap", seconds=60, mark=mark, grandchild=True)]
     batch = submit(*tasks, item("nap", seconds=60, max_retries=0)).wait_running(3)
@@ -116,7 +116,7 @@ def test_a_killed_worker_leaves_no_process_and_its_tasks_run_again_elsewhere(wor
     assert_consistent(batch.wait().id)
 
 
-def test_a_task_that_kills_its_worker_every_time_ends_failed(worker, mark):
+def test_task_that_kills_its_worker_fails_after_its_retries(worker, mark):
     batch = submit(item("kills_its_worker", mark=mark, max_retries=1))
     other = submit(item("nap", seconds=0.1))
     workers = []
@@ -132,7 +132,7 @@ def test_a_task_that_kills_its_worker_every_time_ends_failed(worker, mark):
     assert_consistent(batch.id)
 
 
-def test_a_sleeper_is_refused_and_comes_back_under_a_new_name_and_works(worker, mark):
+def test_suspended_worker_resumes_under_a_new_name(worker, mark):
     sleeper = start(worker, concurrency=4)
     submit(item("sync_ok")).wait()
     batch = submit(item("nap", seconds=3.2, mark=mark), item("sync_nap", seconds=60, mark=mark)).wait_running(2)
@@ -170,7 +170,7 @@ def test_two_workers_share_a_batch(worker, mark):
     assert_consistent(batch.id)
 
 
-def test_a_worker_whose_loop_is_blocked_past_a_timeout_ends_so_that_others_go_on(worker, mark):
+def test_worker_with_a_blocked_event_loop_ends_itself(worker, mark):
     first = start(worker)
     bad = submit(item("blocks", seconds=120, mark=mark, timeout=0.5, max_retries=0))
     eventually(lambda: starts(mark))

@@ -1,4 +1,4 @@
-"""Secrets: the worker alone knows them, and nothing that a task says gives them away."""
+"""Secrets reach task functions and appear in no output."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ def nothing_gives_away(value: str) -> None:
                 assert not any(spelling in told for spelling in spellings), (table, told)
 
 
-def test_a_program_gets_it_and_its_outputs_do_not_show_it(one):
+def test_program_gets_the_secret_and_outputs_are_redacted(one):
     script = """
 import base64, os, sys
 x = os.environ['X']
@@ -62,7 +62,7 @@ print(base64.b64encode(x.encode()).decode())
     nothing_gives_away(VALUE)
 
 
-def test_an_error_does_not_show_it(one):
+def test_error_is_redacted(one):
     script = "import os, sys; sys.exit('wrong: ' + os.environ['X'])"
     batch = submit(item("code_execution", code=script, env={"X": secret()}, max_retries=0)).wait()
     task = batch.task()
@@ -70,14 +70,14 @@ def test_an_error_does_not_show_it(one):
     nothing_gives_away(VALUE)
 
 
-def test_the_log_does_not_show_one_that_comes_in_pieces(one):
+def test_log_redacts_a_secret_written_in_pieces(one):
     script = "import os, sys, time\nfor c in os.environ['X']: sys.stdout.write(c); sys.stdout.flush(); time.sleep(0.02)"
     batch = submit(item("code_execution", code=script, env={"X": secret()})).wait()
     assert attempt_log.read(UUID(batch.id), 1, 1).text == "[secret PASSWORD]"
 
 
 @pytest.mark.parametrize("before", [32 * 1024 - 5, 10_000])
-def test_no_part_of_one_is_seen_where_an_output_is_cut(one, before):
+def test_truncated_output_shows_no_part_of_a_secret(one, before):
     """With 5 of its characters before the cut of the head; and with some after that of the tail."""
     code = f"import os; x = os.environ['X']; print('-' * {before} + x * 9_000 + '-' * {before}, end='')"
     batch = submit(item("code_execution", code=code, env={"X": secret()})).wait()
@@ -87,31 +87,31 @@ def test_no_part_of_one_is_seen_where_an_output_is_cut(one, before):
     assert VALUE[:4] not in told and VALUE[-4:] not in told
 
 
-def test_a_plain_function_gets_it_in_its_child(one):
+def test_plain_function_gets_the_secret_in_its_child(one):
     batch = submit(item("sync_ok", value=secret())).wait()
     assert batch.statuses() == ["completed"]
     nothing_gives_away(VALUE)
 
 
-def test_a_short_one_leaves_numbers_alone(one):
+def test_short_secret_does_not_redact_numbers(one):
     result = submit(item("code_execution", code="print(11)", env={"X": secret("TINY")})).wait().tasks()[0]["result"]
     assert result["exit_code"] == 0 and result["peak_memory"] > 0
 
 
-def test_one_that_the_worker_does_not_know_fails_the_task_and_names_it(one):
+def test_unknown_secret_fails_the_task_and_is_named(one):
     task = submit(item("code_execution", code="print(1)", stdin=secret("UNKNOWN_ID"))).wait().task()
     assert (task["status"], task["error_kind"], task["attempt"]) == ("failed", "secret_missing", 1)
     assert "BATCH_SECRET_NOBODYS" in task["error"]
 
 
 @pytest.mark.parametrize("wrong", [{"$secret": 1}, {"$secret": "a b"}, {"$secret": "A", "more": 1}, {"$secret": None}])
-def test_a_malformed_one_is_refused(transactional_db, wrong):
+def test_malformed_secret_reference_is_rejected(transactional_db, wrong):
     with pytest.raises(ExecutorError) as refused:
         run("add_batch", tasks=[item("code_execution", code="x", env={"X": wrong})])
     assert "params.env.X" in str(refused.value.errors)
 
 
-def test_what_is_wrong_beside_one_is_still_found(transactional_db):
+def test_other_errors_beside_a_secret_are_reported(transactional_db):
     with pytest.raises(ExecutorError) as refused:
         run("add_batch", tasks=[item("code_execution", code=secret(), runtime="cobol")])
     assert [each["field"] for each in refused.value.errors] == ["params.runtime"]

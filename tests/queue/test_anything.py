@@ -1,6 +1,6 @@
-"""Anything, in any order: after each step the books balance, and in the end every task has come to its end.
+"""Random operations in a random order: the batches stay consistent, and every task reaches a final status.
 
-A failure names its seed; `pytest "…::test_whatever_happens_the_books_balance[SEED]"` does the same steps again.
+A failure names its seed; `pytest "…::test_random_operations_keep_batches_consistent[SEED]"` does the same steps again.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_happens_the_books_balance(seed):
+def test_random_operations_keep_batches_consistent(seed):
     world = Anything(seed)
     for event in world.chance.choices(list(EVENTS), list(EVENTS.values()), k=STEPS):
         getattr(world, event)()

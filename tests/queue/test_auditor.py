@@ -1,4 +1,4 @@
-"""The auditor finds every planted fault, and names the invariant that it breaks."""
+"""The auditor finds every planted fault and names the broken invariant."""
 
 import orjson
 import pytest

@@ -1,4 +1,4 @@
-"""Start, stop, finish and open again; cancel and clear."""
+"""Start, stop, finish and reopen; cancel and clear."""
 
 import pytest
 
@@ -37,26 +37,26 @@ def _state(batch) -> str:
 # --- start and finish --------------------------------------------------------------------------------------
 
 
-def test_an_empty_batch_cannot_be_started():
+def test_start_rejects_an_empty_batch():
     batch = make_batch()
     with pytest.raises(Conflict):
         start(batch)
     assert _state(batch) == "open"
 
 
-def test_a_batch_that_does_not_exist_is_not_found():
+def test_start_of_an_unknown_batch_raises_not_found():
     with pytest.raises(NotFound), BatchQueue([]) as queue:
         queue.start("0" * 32)
 
 
-def test_an_open_batch_issues_no_ticket_and_lets_none_be_redeemed():
+def test_open_batch_issues_and_accepts_no_tickets():
     batch = make_batch()
     [task] = add_tasks(batch)
     assert tickets_out(batch) == []
     assert FakeWorker().claim_tickets(ticket_for(task)) == []
 
 
-def test_a_batch_is_finished_with_its_last_task_and_not_before():
+def test_batch_finishes_with_its_last_task():
     batch, _ = running_batch(2, 2, 2, max_retries=0)
     worker = FakeWorker()
     one, two, three = worker.claim(batch)
@@ -69,7 +69,7 @@ def test_a_batch_is_finished_with_its_last_task_and_not_before():
     assert _state(batch) == "finished"
 
 
-def test_adding_to_a_finished_batch_opens_it_again():
+def test_add_reopens_a_finished_batch():
     batch = task_in("completed").batch
     assert _state(batch) == "finished"
     add_tasks(batch, 2)
@@ -79,19 +79,19 @@ def test_adding_to_a_finished_batch_opens_it_again():
     assert numbers(worker.claim(batch)) == [2, 3]
 
 
-def test_starting_a_finished_batch_leaves_it_finished():
+def test_start_leaves_a_finished_batch_finished():
     batch = task_in("completed").batch
     start(batch)
     assert _state(batch) == "finished"
 
 
-def test_adding_to_a_running_batch_goes_out_at_once():
+def test_add_to_a_running_batch_dispatches_at_once():
     batch, _ = running_batch(2, max_concurrent=5)
     add_tasks(batch, 2)
     assert len(FakeWorker().claim(batch)) == 3
 
 
-def test_a_second_start_changes_the_limit_and_nothing_else():
+def test_second_start_changes_only_the_limit():
     batch, _ = running_batch(*[2] * 8, max_concurrent=2)
     began = Batch.objects.get(pk=batch.pk).stats.start_time
     start(batch, 4)
@@ -99,7 +99,7 @@ def test_a_second_start_changes_the_limit_and_nothing_else():
     assert len(FakeWorker().claim(batch)) == 4
 
 
-def test_numbers_go_on_after_a_clear():
+def test_numbers_continue_after_clear():
     """A number is what frames and people know a task by: it is given once."""
     batch = make_batch()
     task = task_in("completed", batch)
@@ -107,7 +107,7 @@ def test_numbers_go_on_after_a_clear():
     assert numbers(add_tasks(batch, 2)) == [2, 3]
 
 
-def test_a_failure_in_the_middle_stores_nothing_at_all():
+def test_error_in_a_transaction_stores_nothing():
     batch = make_batch()
     [task] = add_tasks(batch)
     with pytest.raises(ZeroDivisionError), open_batches([batch.pk]) as queue:
@@ -119,7 +119,7 @@ def test_a_failure_in_the_middle_stores_nothing_at_all():
     assert batch.stats.seq == 1
 
 
-def test_a_commit_that_changes_nothing_writes_no_frame():
+def test_commit_without_changes_writes_no_frame():
     batch, _ = running_batch()
     seq = Batch.objects.get(pk=batch.pk).stats.seq
     with open_batches([batch.pk]) as queue:
@@ -128,7 +128,7 @@ def test_a_commit_that_changes_nothing_writes_no_frame():
     assert Batch.objects.get(pk=batch.pk).stats.seq == seq
 
 
-def test_a_commit_is_one_frame_however_large_it_is():
+def test_large_commit_writes_one_frame():
     """A reader never sees half of what happened at once."""
     batch = make_batch()
     with open_batches([batch.pk]) as queue:
@@ -140,7 +140,7 @@ def test_a_commit_is_one_frame_however_large_it_is():
 # --- stop ------------------------------------------------------------------------------------------------------
 
 
-def test_after_a_stop_nothing_is_dispatched_and_nothing_claimed():
+def test_stopped_batch_dispatches_and_claims_nothing():
     batch, tasks = running_batch(*[2] * 6, max_concurrent=3)
     worker = FakeWorker()
     out = tickets_out(batch)
@@ -157,7 +157,7 @@ def test_after_a_stop_nothing_is_dispatched_and_nothing_claimed():
     assert batch.tasks.filter(status="queued").count() == 6
 
 
-def test_a_stopped_batch_goes_on_where_it_was():
+def test_stopped_batch_continues_after_start():
     batch, _ = running_batch(*[2] * 4, max_concurrent=2)
     worker = FakeWorker()
     worker.complete(*worker.claim(batch, slots=1))
@@ -169,13 +169,13 @@ def test_a_stopped_batch_goes_on_where_it_was():
     assert batch.tasks.filter(status="completed", attempt=1).count() == 4
 
 
-def test_a_batch_without_running_tasks_is_stopped_at_once():
+def test_batch_without_running_tasks_is_stopped_at_once():
     batch, _ = running_batch()
     stop(batch)
     assert _state(batch) == "stopped"
 
 
-def test_a_retry_that_comes_after_the_stop_waits_for_the_start():
+def test_retry_after_a_stop_waits_for_the_start():
     batch, _ = running_batch(retry_delay=0)
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -186,7 +186,7 @@ def test_a_retry_that_comes_after_the_stop_waits_for_the_start():
     assert len(worker.claim(batch)) == 1
 
 
-def test_a_forced_stop_tells_workers_to_give_tasks_back_and_charges_nothing():
+def test_forced_stop_releases_tasks_uncharged():
     batch, [task] = running_batch(max_retries=0)
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -202,7 +202,7 @@ def test_a_forced_stop_tells_workers_to_give_tasks_back_and_charges_nothing():
     assert worker.complete(*worker.claim(batch)) == 1
 
 
-def test_a_stop_can_be_made_a_forced_one_and_not_the_other_way_round():
+def test_stop_can_become_forced_but_not_unforced():
     batch, _ = running_batch()
     FakeWorker().claim(batch)
     for force, expected in ((False, False), (True, True), (False, True)):
@@ -211,14 +211,14 @@ def test_a_stop_can_be_made_a_forced_one_and_not_the_other_way_round():
 
 
 @pytest.mark.parametrize("status", ["queued", "completed"])
-def test_stopping_what_does_not_run_changes_nothing(status):
+def test_stop_of_a_batch_that_does_not_run_changes_nothing(status):
     batch = task_in(status).batch
     before = Batch.objects.filter(pk=batch.pk).values("state", "stop_forced", "stats__seq").get()
     stop(batch, force=True)
     assert Batch.objects.filter(pk=batch.pk).values("state", "stop_forced", "stats__seq").get() == before
 
 
-def test_a_stopping_batch_that_is_started_again_lets_its_running_tasks_be():
+def test_start_of_a_stopping_batch_keeps_its_running_tasks():
     batch, _ = running_batch(2, 2, max_concurrent=1)
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -232,7 +232,7 @@ def test_a_stopping_batch_that_is_started_again_lets_its_running_tasks_be():
 # --- cancel ----------------------------------------------------------------------------------------------------
 
 
-def test_a_queued_task_is_cancelled_at_once_and_its_ticket_is_void():
+def test_cancel_of_a_queued_task_is_immediate_and_voids_its_ticket():
     batch, [task, _] = running_batch(2, 2, max_concurrent=1)
     ticket = ticket_for(task)
     assert cancel(task) == (1, 0)
@@ -242,7 +242,7 @@ def test_a_queued_task_is_cancelled_at_once_and_its_ticket_is_void():
     assert numbers(FakeWorker().claim(batch)) == [2], "the slot goes to the next one"
 
 
-def test_a_running_task_is_asked_to_end_and_cancelled_when_it_did():
+def test_cancel_of_a_running_task_is_requested_then_recorded():
     batch, [task] = running_batch()
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -254,7 +254,7 @@ def test_a_running_task_is_asked_to_end_and_cancelled_when_it_did():
 
 
 @pytest.mark.parametrize("outcome", [completed, failed, released], ids=["completes", "fails", "is released"])
-def test_a_cancel_wins_whatever_the_attempt_says_afterwards(outcome):
+def test_cancel_request_wins_over_every_later_outcome(outcome):
     batch, [task] = running_batch(max_retries=3)
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -265,7 +265,7 @@ def test_a_cancel_wins_whatever_the_attempt_says_afterwards(outcome):
     assert _state(batch) == "finished"
 
 
-def test_a_cancel_that_comes_after_the_end_changes_nothing():
+def test_cancel_of_a_final_task_changes_nothing():
     for status in FINAL:
         task = task_in(status)
         before = BatchTask.objects.filter(pk=task.pk).values().get()
@@ -273,14 +273,14 @@ def test_a_cancel_that_comes_after_the_end_changes_nothing():
         assert BatchTask.objects.filter(pk=task.pk).values().get() == before
 
 
-def test_a_second_cancel_counts_nothing():
+def test_second_cancel_has_no_effect():
     batch, [task] = running_batch()
     FakeWorker().claim(batch)
     assert cancel(task) == (0, 1)
     assert cancel(task) == (0, 0)
 
 
-def test_a_task_that_waits_for_its_retry_is_cancelled_for_good():
+def test_cancel_of_a_task_in_backoff_is_final():
     batch, [task] = running_batch(retry_delay=1000)
     worker = FakeWorker()
     worker.fail(*worker.claim(batch))
@@ -289,7 +289,7 @@ def test_a_task_that_waits_for_its_retry_is_cancelled_for_good():
     assert _state(batch) == "finished"
 
 
-def test_cancelling_all_finishes_a_batch_that_never_ran():
+def test_cancel_of_all_tasks_finishes_an_open_batch():
     batch = make_batch()
     cancel(*add_tasks(batch, 3))
     assert _state(batch) == "finished"
@@ -298,7 +298,7 @@ def test_cancelling_all_finishes_a_batch_that_never_ran():
 # --- clear -----------------------------------------------------------------------------------------------------
 
 
-def test_clear_takes_what_is_over_with_its_attempts_and_leaves_the_rest():
+def test_clear_deletes_final_tasks_and_their_attempts():
     batch = make_batch(max_concurrent=100)
     worker = FakeWorker()
     over = [task_in(status, batch, worker) for status in ("completed", "failed", "cancelled", "completed")]
@@ -312,7 +312,7 @@ def test_clear_takes_what_is_over_with_its_attempts_and_leaves_the_rest():
     worker.complete(claimed)
 
 
-def test_clear_takes_the_time_of_what_went_out_of_the_books():
+def test_clear_subtracts_the_execution_time():
     batch = make_batch(max_concurrent=100)
     worker = FakeWorker()
     add_tasks(batch, 3)
@@ -324,14 +324,14 @@ def test_clear_takes_the_time_of_what_went_out_of_the_books():
     assert Batch.objects.get(pk=batch.pk).stats.total_execution_time == pytest.approx(0.3)
 
 
-def test_a_batch_that_was_cleared_empty_has_nothing_in_its_books():
+def test_clear_of_all_tasks_resets_the_counters():
     task = task_in("completed")
     clear(task)
     stats = Batch.objects.get(pk=task.batch_id).stats
     assert (stats.total_tasks, stats.total_execution_time) == (0, 0.0)
 
 
-def test_clear_takes_more_than_one_statement_does():
+def test_clear_splits_large_selections():
     batch = make_batch()
     tasks = []
     with open_batches([batch.pk]) as queue:

@@ -27,13 +27,13 @@ _RENAME = "UPDATE executor_batch SET owner = %s"
         datetime(2026, 3, 1, 0, 30, tzinfo=timezone(timedelta(hours=5, minutes=30))),
     ],
 )
-def test_a_time_parameter_has_the_form_that_django_stores(moment):
+def test_time_parameter_has_the_format_of_django(moment):
     assert to_db_time(moment) == connection.ops.adapt_datetimefield_value(moment)
 
 
 @pytest.mark.parametrize("run", [query, execute])
 @pytest.mark.parametrize("around", [transaction.atomic, nullcontext], ids=["transaction", "alone"])
-def test_errors_are_djangos_and_the_connection_stays_usable(run, around):
+def test_errors_are_those_of_django_and_the_connection_stays_usable(run, around):
     assert query("SELECT 1") == [(1,)]
     same = connection.connection
     for _ in range(10):  # more often than a statement needs to be prepared
@@ -44,7 +44,7 @@ def test_errors_are_djangos_and_the_connection_stays_usable(run, around):
     assert connection.connection is same
 
 
-def test_a_broken_transaction_refuses_further_statements():
+def test_broken_transaction_refuses_further_statements():
     Batch.objects.filter(pk=make_batch().pk).update(owner="before")
     with pytest.raises(TransactionManagementError), transaction.atomic():
         with pytest.raises(IntegrityError), transaction.atomic(savepoint=False):

@@ -1,4 +1,4 @@
-"""Who holds an old attempt, or is another worker, changes nothing; a ticket is good for one claim."""
+"""Guards: an old attempt or another worker changes nothing; a ticket is good for one claim."""
 
 import uuid
 from dataclasses import replace
@@ -37,7 +37,7 @@ each_outcome = pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOME
 
 
 @each_outcome
-def test_a_worker_cannot_end_what_another_one_holds(outcome):
+def test_outcome_of_another_worker_is_refused(outcome):
     batch, _ = running_batch()
     [claimed] = FakeWorker().claim(batch)
     before = _everything()
@@ -46,7 +46,7 @@ def test_a_worker_cannot_end_what_another_one_holds(outcome):
 
 
 @each_outcome
-def test_a_stale_worker_cannot_end_a_task_that_was_rescued_and_claimed_again(outcome):
+def test_outcome_of_a_rescued_worker_is_refused(outcome):
     batch, _ = running_batch()
     sleeper, heir = FakeWorker(), FakeWorker()
     [old] = sleeper.claim(batch)
@@ -62,7 +62,7 @@ def test_a_stale_worker_cannot_end_a_task_that_was_rescued_and_claimed_again(out
 
 
 @each_outcome
-def test_a_worker_cannot_end_a_newer_attempt_of_its_own_with_an_older_one(outcome):
+def test_outcome_of_an_older_attempt_of_the_same_worker_is_refused(outcome):
     """The same name, so that only the attempt tells the two apart."""
     batch, _ = running_batch()
     worker = FakeWorker()
@@ -77,7 +77,7 @@ def test_a_worker_cannot_end_a_newer_attempt_of_its_own_with_an_older_one(outcom
 
 @each_outcome
 @pytest.mark.parametrize("first", [True, False], ids=["stale first", "stale last"])
-def test_a_stale_outcome_in_the_same_commit_does_not_hide_the_right_one(outcome, first):
+def test_stale_outcome_does_not_hide_the_valid_one_in_its_commit(outcome, first):
     batch, _ = running_batch()
     worker = FakeWorker()
     [old] = worker.claim(batch)
@@ -91,7 +91,7 @@ def test_a_stale_outcome_in_the_same_commit_does_not_hide_the_right_one(outcome,
 
 @each_outcome
 @pytest.mark.parametrize("again", OUTCOMES.values(), ids=OUTCOMES)
-def test_an_attempt_ends_once(outcome, again):
+def test_second_outcome_of_an_attempt_is_refused(outcome, again):
     batch, _ = running_batch(max_retries=0)
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -101,7 +101,7 @@ def test_an_attempt_ends_once(outcome, again):
     assert _everything() == before
 
 
-def test_the_same_outcome_twice_in_one_commit_counts_once():
+def test_duplicate_outcome_in_one_commit_counts_once():
     batch, _ = running_batch()
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -109,7 +109,7 @@ def test_the_same_outcome_twice_in_one_commit_counts_once():
     assert reload(claimed).status == TaskStatus.COMPLETED
 
 
-def test_a_ticket_given_twice_starts_one_attempt():
+def test_duplicate_ticket_starts_one_attempt():
     _, [task] = running_batch()
     ticket = ticket_for(task)
     one, other = FakeWorker(), FakeWorker()
@@ -119,7 +119,7 @@ def test_a_ticket_given_twice_starts_one_attempt():
     assert _everything() == before
 
 
-def test_a_ticket_for_an_attempt_that_is_over_or_to_come_starts_nothing():
+def test_ticket_for_a_past_or_future_attempt_starts_nothing():
     batch, [task] = running_batch()
     worker = FakeWorker()
     old = ticket_for(task)
@@ -132,7 +132,7 @@ def test_a_ticket_for_an_attempt_that_is_over_or_to_come_starts_nothing():
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["stale first", "stale last"])
-def test_a_stale_ticket_beside_the_right_one_does_not_hide_it(first):
+def test_stale_ticket_does_not_hide_the_valid_one(first):
     batch, [task] = running_batch()
     worker = FakeWorker()
     old = ticket_for(task)
@@ -156,7 +156,7 @@ def test_unknown_tickets_are_dropped():
     assert len(FakeWorker().claim_tickets(*unknown, good)) == 1
 
 
-def test_a_ticket_of_another_batch_starts_nothing():
+def test_ticket_with_the_wrong_batch_starts_nothing():
     _, [task] = running_batch()
     other, _ = running_batch()
     ticket = ticket_for(task)._replace(batch_id=other.pk)
@@ -164,7 +164,7 @@ def test_a_ticket_of_another_batch_starts_nothing():
     assert reload(task).status == TaskStatus.QUEUED
 
 
-def test_an_outcome_for_a_batch_that_is_gone_is_refused():
+def test_outcome_for_an_unknown_batch_is_refused():
     batch, _ = running_batch()
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -173,7 +173,7 @@ def test_an_outcome_for_a_batch_that_is_gone_is_refused():
     assert worker.complete(claimed) == 1
 
 
-def test_attempts_are_counted_up_and_never_down():
+def test_attempt_numbers_only_increase():
     batch, [task] = running_batch(max_retries=1)
     worker = FakeWorker()
     seen = []
@@ -196,7 +196,7 @@ def _tell(worker, task, value):
         queue.record_progress([Progress(task.claim, value)], worker.name)
 
 
-def test_a_running_task_tells_its_progress_until_it_ends():
+def test_progress_is_kept_until_the_attempt_ends():
     batch, [task] = running_batch()
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -206,7 +206,7 @@ def test_a_running_task_tells_its_progress_until_it_ends():
     assert reload(task).progress is None
 
 
-def test_nobody_tells_the_progress_of_what_he_does_not_hold():
+def test_progress_of_a_claim_that_is_not_held_is_refused():
     batch, _ = running_batch()
     worker, stranger = FakeWorker(), FakeWorker()
     [old] = worker.claim(batch)

@@ -1,4 +1,4 @@
-"""Every verb against every status: only the moves of the table happen, and what does not happen changes nothing."""
+"""Every verb against every status: only the moves of the table change anything."""
 
 import pytest
 
@@ -70,7 +70,7 @@ VERBS = {
 }
 
 
-def test_the_table_here_has_every_verb_of_the_product():
+def test_every_verb_of_the_product_is_tested():
     assert VERBS.keys() == MOVES.keys()
 
 
@@ -89,7 +89,7 @@ def _placed(status, **fields):
 @pytest.mark.parametrize("retries", [0, 3])
 @pytest.mark.parametrize("status", TaskStatus.values)
 @pytest.mark.parametrize("name", MOVES)
-def test_a_verb_moves_a_task_as_the_table_says_and_no_other(name, status, retries):
+def test_verbs_make_exactly_the_moves_of_the_table(name, status, retries):
     task, worker = _placed(status, max_retries=retries) if status != "failed" else _placed(status)
     before, story = _row(task), status_history(task)
     VERBS[name](task, worker)
@@ -133,7 +133,7 @@ def test_only_a_queued_task_changes_its_priority(status):
 
 
 @pytest.mark.parametrize("status", TaskStatus.values)
-def test_the_factory_makes_consistent_times(status):
+def test_factory_makes_consistent_times(status):
     task = task_in(status)
     if task.started_at:
         assert task.created_at <= task.started_at

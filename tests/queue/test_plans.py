@@ -1,4 +1,4 @@
-"""The statements that run all the time use their indexes, also when the table is large."""
+"""Frequent statements use their indexes, also on large tables."""
 
 from uuid import UUID
 
@@ -65,7 +65,7 @@ def test_dispatch_reads_its_partial_indexes(large):
         assert index in higher, higher
 
 
-def test_a_round_of_repair_never_reads_the_whole_table(large):
+def test_repair_does_not_scan_the_table(large):
     worker = FakeWorker()
     worker.claim(large, slots=10)
     worker.fall_silent()
@@ -96,13 +96,13 @@ def test_a_round_of_repair_never_reads_the_whole_table(large):
         ({"function": "sleep"}, "task_by_function"),
     ],
 )
-def test_a_list_of_few_among_many_reads_an_index(large, asked, index):
+def test_list_of_a_rare_status_reads_an_index(large, asked, index):
     page = TaskFilter(**asked).apply(large.tasks.all()).order_by("number")[:100]
     plan = page.explain()
     assert index in plan and "Sort" not in plan, plan
 
 
-def test_a_batch_that_has_just_grown_is_read_in_its_order(shared_db):
+def test_batch_that_has_just_grown_is_read_by_its_index(shared_db):
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE executor_batchtask")  # as it is now: empty
     handle = submit(*[{"function": "simulate"}] * 20_000, start=False)

@@ -1,4 +1,4 @@
-"""Races in a forced order: whoever comes second finds what the first one did, and nothing is done twice."""
+"""Races in a forced order: the second transaction sees the first, and nothing is done twice."""
 
 import threading
 
@@ -35,7 +35,7 @@ BATCHES_OF_A_WORKER = 'SELECT DISTINCT "executor_batchtask"."batch_id"'
 # --- the batch's lock --------------------------------------------------------------------------------------------
 
 
-def test_a_claim_waits_for_another_one_and_then_finds_the_slot_taken():
+def test_concurrent_claim_waits_and_finds_no_free_slot():
     batch, [first, second] = running_batch(2, 2, max_concurrent=1)
     one, other = FakeWorker(), FakeWorker()
     mine, theirs = ticket_for(first), ticket_for(second)
@@ -47,7 +47,7 @@ def test_a_claim_waits_for_another_one_and_then_finds_the_slot_taken():
     assert rival.join() == []
 
 
-def test_a_claim_that_waited_for_a_stop_sees_it():
+def test_claim_sees_a_concurrent_stop():
     batch, [task] = running_batch()
     worker, ticket = FakeWorker(), ticket_for(task)
     with open_batches([batch.pk]) as queue:
@@ -59,7 +59,7 @@ def test_a_claim_that_waited_for_a_stop_sees_it():
     assert reload(task).status == TaskStatus.QUEUED
 
 
-def test_a_claim_that_waited_for_a_lower_limit_sees_it():
+def test_claim_sees_a_concurrently_lowered_limit():
     batch, tasks = running_batch(2, 2, 2, max_concurrent=3)
     worker, tickets = FakeWorker(), [ticket_for(task) for task in tasks]
     with open_batches([batch.pk]) as queue:
@@ -70,7 +70,7 @@ def test_a_claim_that_waited_for_a_lower_limit_sees_it():
     assert len(rival.join()) == 1
 
 
-def test_two_that_add_at_once_get_different_numbers():
+def test_concurrent_adds_get_different_numbers():
     batch = make_batch()
     with open_batches([batch.pk]) as queue:
         rival = Rival(lambda: [task.number for task in add_tasks(batch, 3)])
@@ -80,7 +80,7 @@ def test_two_that_add_at_once_get_different_numbers():
     assert rival.join() == [3, 4, 5]
 
 
-def test_batches_are_locked_in_one_order_whatever_order_was_asked_for():
+def test_batches_are_locked_in_one_order():
     """Two that lock the same batches the other way round would wait for each other for ever."""
     one, two = make_batch(), make_batch()
     gate = threading.Barrier(2, timeout=JOIN_TIMEOUT)
@@ -108,7 +108,7 @@ def test_batches_are_locked_in_one_order_whatever_order_was_asked_for():
     [{"after": BATCHES_OF_A_WORKER}, {"before": 'UPDATE "executor_workernode"'}],
     ids=["before the lock", "before it is marked"],
 )
-def test_a_worker_that_is_heard_of_at_the_last_moment_is_not_rescued(moment):
+def test_heartbeat_during_a_rescue_prevents_it(moment):
     batch, _ = running_batch()
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -119,7 +119,7 @@ def test_a_worker_that_is_heard_of_at_the_last_moment_is_not_rescued(moment):
     assert worker.complete(claimed) == 1
 
 
-def test_an_outcome_that_comes_before_the_rescue_stands():
+def test_outcome_recorded_before_the_rescue_stands():
     batch, _ = running_batch()
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
@@ -130,7 +130,7 @@ def test_an_outcome_that_comes_before_the_rescue_stands():
     assert (task.status, task.attempt, task.retry_count) == ("completed", 1, 0)
 
 
-def test_a_task_that_a_silent_worker_claims_at_the_last_moment_is_rescued_too():
+def test_task_claimed_during_a_rescue_is_rescued_next():
     """In a batch of which the rescue knew nothing when it looked."""
     one, _ = running_batch()
     two, [late] = running_batch()
@@ -143,7 +143,7 @@ def test_a_task_that_a_silent_worker_claims_at_the_last_moment_is_rescued_too():
     assert status_history(late) == ["queued", "running", "queued"]
 
 
-def test_two_rescuers_charge_a_lost_attempt_once():
+def test_concurrent_rescues_charge_an_attempt_once():
     batch, [task] = running_batch()
     worker = FakeWorker()
     worker.claim(batch)
@@ -153,7 +153,7 @@ def test_two_rescuers_charge_a_lost_attempt_once():
     assert (reload(task).retry_count, status_history(task)) == (1, ["queued", "running", "queued"])
 
 
-def test_a_ticket_that_is_redeemed_while_it_is_thought_lost_is_not_taken_back(valkey):
+def test_ticket_claimed_during_repair_is_not_issued_again(valkey):
     batch, [task] = running_batch()
     worker, ticket = FakeWorker(), ticket_for(task)
     valkey.flushall()
@@ -164,7 +164,7 @@ def test_a_ticket_that_is_redeemed_while_it_is_thought_lost_is_not_taken_back(va
     assert tickets_out(batch) == []
 
 
-def test_a_due_task_that_is_cancelled_first_stays_cancelled():
+def test_due_task_cancelled_concurrently_stays_cancelled():
     batch, [task] = running_batch(retry_delay=1000)
     worker = FakeWorker()
     worker.fail(*worker.claim(batch))
@@ -174,7 +174,7 @@ def test_a_due_task_that_is_cancelled_first_stays_cancelled():
     assert reload(task).status == TaskStatus.CANCELLED
 
 
-def test_a_selection_made_before_the_lock_is_looked_at_again_under_it():
+def test_selection_is_evaluated_again_under_the_lock():
     """Somebody retried the task between the look and the lock: it is not cleared."""
     task = task_in("failed")
     selected = select_tasks([task])
@@ -189,7 +189,7 @@ def test_a_selection_made_before_the_lock_is_looked_at_again_under_it():
 
 
 @pytest.mark.parametrize("limit", [1, 3])
-def test_workers_that_claim_at_the_same_moment_never_exceed_the_limit(limit):
+def test_concurrent_claims_never_exceed_the_limit(limit):
     batch = make_batch(max_concurrent=limit)
     tasks = add_tasks(batch, 24)
     start(batch)
@@ -217,7 +217,7 @@ def test_workers_that_claim_at_the_same_moment_never_exceed_the_limit(limit):
     assert batch.tasks.filter(status="completed", attempt=1).count() == 24
 
 
-def test_one_ticket_in_many_hands_starts_one_attempt():
+def test_concurrent_claims_with_one_ticket_start_one_attempt():
     _, [task] = running_batch(max_concurrent=10)
     ticket, gate = ticket_for(task), threading.Barrier(4, timeout=JOIN_TIMEOUT)
     workers = [FakeWorker() for _ in range(4)]

@@ -1,4 +1,4 @@
-"""What a fault leaves behind is made good: tasks of lost workers, tickets that Redis lost."""
+"""Repair: tasks of lost workers, and tickets that Redis lost."""
 
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ from tests.support.waiting import eventually
 # --- lost workers --------------------------------------------------------------------------------------------
 
 
-def test_tasks_of_a_silent_worker_go_back_and_the_worker_is_marked_dead():
+def test_rescue_queues_tasks_of_a_silent_worker_and_marks_it_dead():
     batch, tasks = running_batch(2, 2)
     lost, well = FakeWorker(), FakeWorker()
     [held] = lost.claim(batch, slots=1)
@@ -49,7 +49,7 @@ def test_tasks_of_a_silent_worker_go_back_and_the_worker_is_marked_dead():
     assert tickets_out(batch) == [ticket_for(tasks[0])]
 
 
-def test_a_worker_within_the_limit_keeps_its_tasks():
+def test_worker_within_the_heartbeat_limit_keeps_its_tasks():
     batch, _ = running_batch()
     worker = FakeWorker()
     [held] = worker.claim(batch)
@@ -62,7 +62,7 @@ def test_a_worker_within_the_limit_keeps_its_tasks():
     assert reload(held).status == TaskStatus.QUEUED
 
 
-def test_a_sleeper_that_wakes_up_finds_out_that_it_is_dead():
+def test_heartbeat_of_a_dead_worker_is_refused():
     worker = FakeWorker()
     assert beat(worker.name)
     worker.fall_silent()
@@ -72,7 +72,7 @@ def test_a_sleeper_that_wakes_up_finds_out_that_it_is_dead():
 
 
 @pytest.mark.parametrize("state", ["stopped", "dead"])
-def test_what_a_worker_left_running_when_it_ended_is_rescued(state):
+def test_tasks_of_an_ended_worker_are_rescued(state):
     batch, _ = running_batch()
     worker = FakeWorker()
     [held] = worker.claim(batch)
@@ -82,7 +82,7 @@ def test_what_a_worker_left_running_when_it_ended_is_rescued(state):
     assert worker.node.state == state
 
 
-def test_what_a_worker_holds_of_which_nobody_knows_is_rescued():
+def test_tasks_of_an_unknown_worker_are_rescued():
     batch, _ = running_batch()
     worker = FakeWorker()
     [held] = worker.claim(batch)
@@ -91,7 +91,7 @@ def test_what_a_worker_holds_of_which_nobody_knows_is_rescued():
     assert reload(held).status == TaskStatus.QUEUED
 
 
-def test_a_worker_that_is_dead_runs_nothing_more():
+def test_dead_worker_is_presented_without_load():
     batch, _ = running_batch()
     worker = FakeWorker()
     worker.claim(batch)
@@ -103,7 +103,7 @@ def test_a_worker_that_is_dead_runs_nothing_more():
     assert (shown["state"], shown["running"], shown["cpu_percent"], shown["memory_bytes"]) == ("dead", 0, 0.0, 0)
 
 
-def test_a_draining_worker_is_alive():
+def test_draining_worker_keeps_its_tasks():
     batch, _ = running_batch()
     worker = FakeWorker()
     [held] = worker.claim(batch)
@@ -112,7 +112,7 @@ def test_a_draining_worker_is_alive():
     assert reload(held).status == TaskStatus.RUNNING
 
 
-def test_a_worker_is_rescued_in_all_its_batches():
+def test_rescue_covers_all_batches_of_a_worker():
     one, _ = running_batch()
     two, _ = running_batch()
     worker = FakeWorker()
@@ -124,7 +124,7 @@ def test_a_worker_is_rescued_in_all_its_batches():
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-def test_a_task_that_kills_every_worker_ends_failed_and_does_not_circulate(retries):
+def test_task_that_kills_its_workers_fails_after_its_retries(retries):
     batch, [poison, good] = running_batch(2, 2, max_retries=retries, max_concurrent=1)
     deaths = 0
     while reload(poison).status == TaskStatus.QUEUED:
@@ -142,7 +142,7 @@ def test_a_task_that_kills_every_worker_ends_failed_and_does_not_circulate(retri
     assert reload(good).status == TaskStatus.COMPLETED
 
 
-def test_a_lost_task_that_somebody_cancelled_is_cancelled():
+def test_rescue_cancels_a_task_with_a_cancel_request():
     batch, [task] = running_batch()
     worker = FakeWorker()
     worker.claim(batch)
@@ -152,7 +152,7 @@ def test_a_lost_task_that_somebody_cancelled_is_cancelled():
     assert status_history(task) == ["queued", "running", "cancelled"]
 
 
-def test_rescue_lets_a_stopping_batch_come_to_its_stop():
+def test_rescue_stops_a_stopping_batch():
     batch, _ = running_batch()
     worker = FakeWorker()
     worker.claim(batch)
@@ -163,7 +163,7 @@ def test_rescue_lets_a_stopping_batch_come_to_its_stop():
     assert (batch.state, tickets_out(batch)) == ("stopped", [])
 
 
-def test_a_second_rescue_finds_nothing_to_do():
+def test_second_rescue_changes_nothing():
     batch, [task] = running_batch()
     worker = FakeWorker()
     worker.claim(batch)
@@ -185,7 +185,7 @@ def _age_tickets(batch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_tickets_are_issued_in_the_queue_of_their_priority(valkey):
+def test_tickets_are_issued_on_the_queue_of_their_priority(valkey):
     running_batch(1, 2, 3, 3, 4)
     assert tickets.depth() == {"critical": 1, "high": 2, "medium": 1, "low": 1}
 
@@ -204,7 +204,7 @@ def test_lost_tickets_are_issued_again(valkey):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_that_begins_issues_again_what_was_not_taken_meanwhile(valkey):
+def test_worker_reissues_lost_tickets_at_its_start(valkey):
     """After `up` was down: nobody waits until its tickets count as lost."""
     batch, _ = running_batch(2, 3)
     names = tickets.waiting()
@@ -220,7 +220,7 @@ def test_a_worker_that_begins_issues_again_what_was_not_taken_meanwhile(valkey):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_tickets_that_still_wait_are_not_issued_again(valkey):
+def test_waiting_tickets_are_not_issued_again(valkey):
     batch, _ = running_batch(2, 2)
     _age_tickets(batch)
     repair.repair()
@@ -228,7 +228,7 @@ def test_tickets_that_still_wait_are_not_issued_again(valkey):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_only_the_lost_one_of_several_is_issued_again(valkey):
+def test_only_lost_tickets_are_issued_again(valkey):
     batch, tasks = running_batch(2, 2)
     valkey.lpop(queue_key(2))
     _age_tickets(batch)
@@ -239,7 +239,7 @@ def test_only_the_lost_one_of_several_is_issued_again(valkey):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_fill_that_was_lost_with_its_process_is_made_good(valkey):
+def test_repair_fills_free_slots_without_tickets(valkey):
     """Free slots, waiting tasks, no ticket out: nothing would ever move this batch again."""
     batch, [task] = running_batch()
     batch.tasks.update(dispatched_at=None)
@@ -249,7 +249,7 @@ def test_a_fill_that_was_lost_with_its_process_is_made_good(valkey):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_redis_tasks_are_still_taken_in_and_go_out_when_it_is_back(surroundings, valkey):
+def test_tasks_added_without_redis_are_dispatched_when_it_is_back(surroundings, valkey):
     batch = make_batch()
     surroundings.stop_valkey()
     [task] = add_tasks(batch)
@@ -263,7 +263,7 @@ def test_without_redis_tasks_are_still_taken_in_and_go_out_when_it_is_back(surro
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_stop_and_a_cancel_take_tickets_back(valkey):
+def test_stop_and_cancel_withdraw_tickets(valkey):
     batch, [task, *_] = running_batch(2, 2, 2, max_concurrent=2)
     cancel(task)
     assert tickets.depth()["medium"] == 2

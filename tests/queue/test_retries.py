@@ -1,4 +1,4 @@
-"""What fails comes back, when its time has come and as often as it may; a retry that somebody asks for starts anew."""
+"""Retries after failures, start times, and retries on request."""
 
 from datetime import timedelta
 
@@ -41,7 +41,7 @@ def _let_time_pass(task):
     BatchTask.objects.filter(pk=task.pk).update(run_after=database_now() - timedelta(seconds=1))
 
 
-def test_a_failed_attempt_waits_its_backoff_and_has_no_ticket_until_then():
+def test_failed_task_gets_no_ticket_before_its_backoff_is_over():
     before = database_now()
     batch, task, worker = _fail_once(retry_delay=60)
     assert (task.status, task.retry_count, task.error) == ("queued", 1, "it broke")
@@ -56,7 +56,7 @@ def test_a_failed_attempt_waits_its_backoff_and_has_no_ticket_until_then():
     assert worker.complete(*worker.claim(batch)) == 1
 
 
-def test_the_pause_doubles_with_each_failure_up_to_its_cap():
+def test_backoff_doubles_with_each_failure_up_to_its_cap():
     highest = []
     for retries in (1, 2, 5, 900):
         pauses = []
@@ -77,13 +77,13 @@ def test_the_pause_doubles_with_each_failure_up_to_its_cap():
     assert highest[0] < 2.0 < highest[2]
 
 
-def test_without_a_delay_it_comes_back_at_once():
+def test_failed_task_without_delay_is_dispatched_at_once():
     batch, task, _ = _fail_once(retry_delay=0)
     assert task.run_after is None
     assert tickets_out(batch) == [ticket_for(task)]
 
 
-def test_an_error_may_say_when_to_try_again():
+def test_retry_after_of_an_error_sets_the_pause():
     batch, [task] = running_batch(retry_delay=0)
     worker = FakeWorker()
     worker.fail(*worker.claim(batch), retry_after=40)
@@ -92,7 +92,7 @@ def test_an_error_may_say_when_to_try_again():
     assert tickets_out(batch) == []
 
 
-def test_retry_after_zero_comes_back_at_once_whatever_the_delay():
+def test_retry_after_zero_overrides_the_delay():
     batch, [task] = running_batch(retry_delay=60)
     worker = FakeWorker()
     worker.fail(*worker.claim(batch), retry_after=0)
@@ -100,7 +100,7 @@ def test_retry_after_zero_comes_back_at_once_whatever_the_delay():
 
 
 @pytest.mark.parametrize("senseless", [float("inf"), float("nan"), 1e300, -5])
-def test_a_senseless_retry_after_breaks_nothing(senseless):
+def test_invalid_retry_after_does_not_break_the_commit(senseless):
     """It comes from a task function; the commit also holds the outcomes of others."""
     batch, [task, other] = running_batch(2, 2)
     worker = FakeWorker()
@@ -111,7 +111,7 @@ def test_a_senseless_retry_after_breaks_nothing(senseless):
     assert reload(other).status == TaskStatus.COMPLETED
 
 
-def test_an_error_that_cannot_be_retried_fails_at_once():
+def test_error_that_is_not_retryable_is_final():
     batch, [task] = running_batch(max_retries=5)
     worker = FakeWorker()
     worker.fail(*worker.claim(batch), retryable=False)
@@ -120,7 +120,7 @@ def test_an_error_that_cannot_be_retried_fails_at_once():
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 3])
-def test_a_task_that_always_fails_ends_after_one_attempt_more_than_its_retries(allowed):
+def test_failing_task_has_one_attempt_more_than_retries(allowed):
     batch, [task] = running_batch(max_retries=allowed)
     worker, attempts = FakeWorker(), 0
     while claimed := worker.claim(batch):
@@ -134,7 +134,7 @@ def test_a_task_that_always_fails_ends_after_one_attempt_more_than_its_retries(a
     assert batch.stats.retries == allowed
 
 
-def test_a_failed_attempt_is_kept_with_its_reasons():
+def test_failed_attempt_is_kept_with_error_and_output():
     batch, [task] = running_batch()
     worker = FakeWorker()
     worker.fail(*worker.claim(batch), traceback="Traceback …", output={"stdout": "half"})
@@ -147,7 +147,7 @@ def test_a_failed_attempt_is_kept_with_its_reasons():
     assert (task.error, task.error_kind, task.result) == ("", "", "attempt 2")
 
 
-def test_a_released_attempt_is_not_charged():
+def test_released_attempt_is_not_charged():
     batch, [task] = running_batch(max_retries=0)
     worker = FakeWorker()
     for _ in range(5):
@@ -160,7 +160,7 @@ def test_a_released_attempt_is_not_charged():
     assert batch.stats.retries == 0
 
 
-def test_the_first_start_alone_counts_as_waiting_time():
+def test_waiting_time_counts_until_the_first_start():
     batch, [task] = running_batch()
     BatchTask.objects.filter(pk=task.pk).update(created_at=task.created_at - timedelta(seconds=100))
     worker = FakeWorker()
@@ -171,7 +171,7 @@ def test_the_first_start_alone_counts_as_waiting_time():
     assert 100 <= batch.stats.total_wait_time < 160
 
 
-def test_a_task_with_a_start_time_waits_for_it():
+def test_task_with_a_start_time_waits_for_it():
     batch = make_batch()
     [task] = add_tasks(batch, run_after=database_now() + timedelta(hours=1))
     start(batch)
@@ -184,7 +184,7 @@ def test_a_task_with_a_start_time_waits_for_it():
     assert repair.seconds_until_due() is None
 
 
-def test_a_due_task_of_a_batch_that_does_not_run_gets_no_ticket():
+def test_due_task_of_an_open_batch_gets_no_ticket():
     batch = make_batch()
     add_tasks(batch, run_after=database_now() - timedelta(seconds=5))
     repair.repair()
@@ -195,7 +195,7 @@ def test_a_due_task_of_a_batch_that_does_not_run_gets_no_ticket():
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
-def test_a_retry_starts_anew_but_attempts_go_on(status):
+def test_retry_resets_the_task_but_not_its_attempt_number(status):
     task = task_in(status, max_retries=0)
     attempt = task.attempt
     assert retry(task) == 1
@@ -208,7 +208,7 @@ def test_a_retry_starts_anew_but_attempts_go_on(status):
     worker.complete(claimed)
 
 
-def test_a_retried_task_has_all_its_retries_again():
+def test_retry_restores_all_retries():
     batch, [task] = running_batch(max_retries=2)
     worker = FakeWorker()
     for round_ in (1, 2):
@@ -218,7 +218,7 @@ def test_a_retried_task_has_all_its_retries_again():
         retry(task)
 
 
-def test_a_retry_of_a_cancelled_running_task_can_run_again():
+def test_retry_clears_the_cancel_request():
     """The request to cancel must not cancel the new attempt too."""
     batch, [task] = running_batch()
     worker = FakeWorker()
@@ -230,7 +230,7 @@ def test_a_retry_of_a_cancelled_running_task_can_run_again():
     assert reload(task).status == TaskStatus.COMPLETED
 
 
-def test_a_retry_lets_a_finished_batch_go_on():
+def test_retry_resumes_a_finished_batch():
     task = task_in("failed")
     batch = task.batch
     retry(task)
@@ -239,7 +239,7 @@ def test_a_retry_lets_a_finished_batch_go_on():
     assert len(tickets_out(batch)) == 1
 
 
-def test_a_retry_in_a_batch_that_was_never_started_says_when_it_began():
+def test_retry_that_starts_a_batch_sets_its_start_time():
     task = task_in("cancelled")
     assert task.batch.stats.start_time is None
     retry(task)
@@ -248,7 +248,7 @@ def test_a_retry_in_a_batch_that_was_never_started_says_when_it_began():
 
 
 @pytest.mark.parametrize("state", ["open", "stopped"])
-def test_a_retry_in_a_batch_that_waits_for_its_start_waits_too(state):
+def test_retry_in_an_open_or_stopped_batch_waits_for_its_start(state):
     batch = make_batch(max_concurrent=10)
     task = task_in("cancelled" if state == "open" else "failed", batch)
     add_tasks(batch)
@@ -260,7 +260,7 @@ def test_a_retry_in_a_batch_that_waits_for_its_start_waits_too(state):
     assert (batch.state, tickets_out(batch)) == (state, [])
 
 
-def test_what_was_cleared_cannot_be_retried():
+def test_cleared_task_cannot_be_retried():
     task = task_in("failed")
     assert clear(task) == 1
     assert retry(task) == 0

@@ -1,4 +1,4 @@
-"""How many run at once, and who goes first."""
+"""The limit of running tasks, and the order in which tasks are claimed."""
 
 import random
 import sqlite3
@@ -39,7 +39,7 @@ def _limit(batch, limit):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_no_more_than_the_limit_run_at_any_instant_with_several_workers(seed):
+def test_several_workers_never_exceed_the_limit(seed):
     chance = random.Random(seed)
     batch = make_batch(max_concurrent=4)
     tasks = add_tasks(batch, 20, max_retries=1)
@@ -65,7 +65,7 @@ def test_no_more_than_the_limit_run_at_any_instant_with_several_workers(seed):
     assert full > 10, "the limit was never reached: this proved nothing"
 
 
-def test_tickets_call_workers_as_long_as_slots_are_free():
+def test_tickets_go_out_while_slots_are_free():
     batch = make_batch(max_concurrent=4)
     add_tasks(batch, 10)
     assert tickets_out(batch) == []
@@ -82,7 +82,7 @@ def test_tickets_call_workers_as_long_as_slots_are_free():
     assert len(tickets_out(batch)) == 1
 
 
-def test_who_comes_with_one_ticket_takes_along_what_else_waits():
+def test_claim_with_one_ticket_takes_further_queued_tasks():
     batch, _ = running_batch(*[MEDIUM] * 5, *[LOW] * 5, max_concurrent=10)
     with open_batches([batch.pk]) as queue:
         name = FakeWorker().name
@@ -91,14 +91,14 @@ def test_who_comes_with_one_ticket_takes_along_what_else_waits():
     assert numbers(claimed) == [1, 2, 3, 4, 5], "and nothing of a priority that it does not serve"
 
 
-def test_two_batches_share_the_slots_of_a_worker_in_turn():
+def test_batches_share_the_slots_of_a_worker_in_turn():
     one, _ = running_batch(*[MEDIUM] * 10, max_concurrent=10)
     two, _ = running_batch(*[MEDIUM] * 10, max_concurrent=10)
     claimed = FakeWorker().claim(one, two, slots=8)
     assert [sum(task.batch_id == batch.pk for task in claimed) for batch in (one, two)] == [4, 4]
 
 
-def test_the_better_of_two_batches_gets_the_slots_of_a_worker():
+def test_batch_with_higher_priority_gets_the_slots_of_a_worker():
     low, _ = running_batch(*[LOW] * 10, max_concurrent=10)
     high, _ = running_batch(*[HIGH] * 10, max_concurrent=10)
     claimed = FakeWorker().claim(low, high, slots=8)
@@ -108,7 +108,7 @@ def test_the_better_of_two_batches_gets_the_slots_of_a_worker():
     )
 
 
-def test_each_priority_calls_a_worker_of_its_own():
+def test_each_priority_has_its_own_tickets():
     """A worker may serve some queues only: tickets of one priority must not keep those of another from going out."""
     batch, _ = running_batch(*[CRITICAL] * 5, *[LOW] * 5, max_concurrent=7)
     assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * TICKETS_PER_PRIORITY + [
@@ -120,7 +120,7 @@ def test_each_priority_calls_a_worker_of_its_own():
     assert [ticket.priority for ticket in tickets_out(batch)] == [CRITICAL] * TICKETS_PER_PRIORITY
 
 
-def test_a_ticket_for_which_there_is_no_slot_goes_back_and_comes_again():
+def test_ticket_without_a_free_slot_is_issued_again_later():
     batch = make_batch(max_concurrent=1)
     first, second = add_tasks(batch, 2)
     start(batch)
@@ -134,7 +134,7 @@ def test_a_ticket_for_which_there_is_no_slot_goes_back_and_comes_again():
     assert numbers(worker.claim(batch)) == [2]
 
 
-def test_a_lower_limit_binds_from_the_next_claim_on():
+def test_lower_limit_applies_from_the_next_claim():
     batch = make_batch(max_concurrent=4)
     add_tasks(batch, 10)
     start(batch)
@@ -150,7 +150,7 @@ def test_a_lower_limit_binds_from_the_next_claim_on():
     assert _running(batch) == 2
 
 
-def test_a_lower_limit_also_refuses_tickets_that_are_out_already():
+def test_lower_limit_refuses_outstanding_tickets():
     batch = make_batch(max_concurrent=4)
     add_tasks(batch, 4)
     start(batch)
@@ -159,7 +159,7 @@ def test_a_lower_limit_also_refuses_tickets_that_are_out_already():
     assert len(FakeWorker().claim_tickets(*tickets)) == 1
 
 
-def test_a_higher_limit_issues_tickets_at_once():
+def test_higher_limit_issues_tickets_at_once():
     batch = make_batch(max_concurrent=1)
     add_tasks(batch, 10)
     start(batch)
@@ -167,7 +167,7 @@ def test_a_higher_limit_issues_tickets_at_once():
     assert len(FakeWorker().claim(batch)) == 6
 
 
-def test_the_best_priority_goes_first_and_the_oldest_of_it():
+def test_tasks_are_claimed_by_priority_then_number():
     batch, _ = running_batch(LOW, HIGH, MEDIUM, CRITICAL, HIGH, LOW, CRITICAL, max_concurrent=1)
     worker, order = FakeWorker(), []
     while claimed := worker.claim(batch):
@@ -176,7 +176,7 @@ def test_the_best_priority_goes_first_and_the_oldest_of_it():
     assert order == [4, 7, 2, 5, 3, 1, 6]
 
 
-def test_a_late_critical_takes_the_slot_of_a_low_ticket():
+def test_critical_task_takes_the_slot_of_a_low_ticket():
     batch, low = running_batch(LOW, LOW, max_concurrent=2)
     tickets = tickets_out(batch)
     [critical] = add_tasks(batch, priority=CRITICAL)
@@ -191,7 +191,7 @@ def test_a_late_critical_takes_the_slot_of_a_low_ticket():
     assert numbers(worker.claim(batch)) == [low[0].number]
 
 
-def test_a_late_critical_gets_a_ticket_although_low_tickets_fill_the_window():
+def test_critical_task_gets_a_ticket_beside_low_tickets():
     batch, _ = running_batch(LOW, LOW, max_concurrent=2)
     assert len(tickets_out(batch)) == 2
     [critical] = add_tasks(batch, priority=CRITICAL)
@@ -199,7 +199,7 @@ def test_a_late_critical_gets_a_ticket_although_low_tickets_fill_the_window():
     assert len(tickets_out(batch)) == 3
 
 
-def test_a_low_ticket_beside_a_waiting_critical_without_ticket_starts_the_critical():
+def test_low_ticket_starts_a_critical_task_without_ticket():
     """Its ticket may be lost: that delays nothing as long as any ticket of the batch comes."""
     batch, [low] = running_batch(LOW, max_concurrent=1)
     ticket = ticket_for(low)
@@ -208,7 +208,7 @@ def test_a_low_ticket_beside_a_waiting_critical_without_ticket_starts_the_critic
     assert numbers(FakeWorker().claim_tickets(ticket)) == [critical.number]
 
 
-def test_a_critical_that_waits_for_its_time_takes_no_slot():
+def test_critical_task_with_a_start_time_takes_no_slot():
     batch, [low] = running_batch(LOW, max_concurrent=1)
     later = reload(low).created_at.replace(year=2999)
     add_tasks(batch, priority=CRITICAL, run_after=later)
@@ -216,7 +216,7 @@ def test_a_critical_that_waits_for_its_time_takes_no_slot():
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_no_task_is_claimed_while_a_better_one_waits(seed):
+def test_no_task_is_claimed_before_one_of_higher_priority(seed):
     chance = random.Random(seed)
     batch = make_batch(max_concurrent=3)
     add_tasks(batch, 3, priority=LOW)
@@ -238,7 +238,7 @@ def test_no_task_is_claimed_while_a_better_one_waits(seed):
                 assert min(task.priority for task in claimed) >= max(waiting)
 
 
-def test_a_new_priority_moves_a_task_and_its_ticket():
+def test_set_priority_moves_a_task_and_its_ticket():
     batch, tasks = running_batch(MEDIUM, MEDIUM, MEDIUM, max_concurrent=1)
     assert [ticket.task_id for ticket in tickets_out(batch)] == [tasks[0].pk]
     assert set_priority(CRITICAL, tasks[2]) == 1
@@ -246,7 +246,7 @@ def test_a_new_priority_moves_a_task_and_its_ticket():
     assert numbers(FakeWorker().claim(batch, slots=1)) == [3]
 
 
-def test_a_task_whose_priority_changes_gets_its_ticket_anew():
+def test_set_priority_withdraws_and_reissues_the_ticket():
     batch, _ = running_batch(MEDIUM)
     with open_batches([batch.pk]) as queue:
         queue.set_priority(batch.pk, BatchTask.objects.filter(batch=batch), HIGH)
@@ -255,7 +255,7 @@ def test_a_task_whose_priority_changes_gets_its_ticket_anew():
     assert [ticket.priority for ticket in issued] == [HIGH]
 
 
-def test_the_same_priority_again_changes_nothing():
+def test_set_priority_to_the_same_value_changes_nothing():
     batch, [task] = running_batch(HIGH)
     batch.stats.refresh_from_db()
     seq = batch.stats.seq
@@ -264,7 +264,7 @@ def test_the_same_priority_again_changes_nothing():
     assert batch.stats.seq == seq
 
 
-def test_two_batches_do_not_share_their_limits():
+def test_batches_have_separate_limits():
     one, _ = running_batch(*[MEDIUM] * 4, max_concurrent=2)
     two, _ = running_batch(*[MEDIUM] * 4, max_concurrent=3)
     claimed = FakeWorker().claim(one, two)
@@ -283,7 +283,7 @@ def few_parameters(db):
     connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, usual)
 
 
-def test_more_slots_than_a_statement_takes_parameters_are_filled(few_parameters):
+def test_claim_splits_more_slots_than_statement_parameters(few_parameters):
     batch = make_batch(max_concurrent=100_000)
     with BatchQueue([batch.pk]) as queue:
         for _ in range(30):

@@ -1,4 +1,4 @@
-"""How many statements a commit takes: as many for a hundred tasks as for five, and no more than now."""
+"""The number of statements of a commit, which does not depend on the number of tasks."""
 
 from contextlib import contextmanager
 
@@ -27,7 +27,7 @@ def counted():
 
 
 @pytest.mark.parametrize("slots", [5, 100])
-def test_a_workers_commit(slots):
+def test_commit_of_a_worker(slots):
     """Outcomes, claims for the slots that became free, tickets, frame and counters."""
     batch, worker = make_batch(max_concurrent=slots), FakeWorker()
     add_tasks(batch, 3 * slots)
@@ -43,7 +43,7 @@ def test_a_workers_commit(slots):
 
 
 @pytest.mark.parametrize("tasks", [1, 100])
-def test_a_call_that_adds_to_a_running_batch(tasks):
+def test_add_to_a_running_batch(tasks):
     batch = make_batch()
     add_tasks(batch)
     start(batch)

@@ -1,4 +1,4 @@
-"""What Redis says is not believed: a ticket names a task and nothing else, and whatever else is there is dropped."""
+"""Tickets in Redis are not trusted: a ticket names an attempt, and anything else is dropped."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ A, B = "a" * 32, "b" * 32
 TASK, BATCH = UUID(A), UUID(B)
 
 
-def test_a_ticket_is_its_name():
+def test_ticket_name_round_trip():
     ticket = Ticket(TASK, 7, BATCH)
     assert tickets.ticket_of(tickets.name_of(ticket)) == ticket
     assert tickets.ticket_of(tickets.name_of(ticket).encode()) == ticket
@@ -46,11 +46,11 @@ def test_a_ticket_is_its_name():
     ],
     ids=lambda name: ascii(name)[:24],
 )
-def test_what_is_no_ticket_is_none(name):
+def test_invalid_ticket_name_is_none(name):
     assert tickets.ticket_of(name) is None
 
 
-def test_a_pickle_found_in_redis_is_not_opened(valkey, tmp_path):
+def test_pickle_in_redis_is_not_loaded(valkey, tmp_path):
     """Opening one runs what it says."""
     trap = tmp_path / "it was opened"
     job = Job.create(Path.touch, args=(_Trap(trap),), id=f"{A}-1-{B}", connection=valkey, serializer=DefaultSerializer)
@@ -71,14 +71,14 @@ class _Trap:
         return Path.touch, (self.path,)
 
 
-def test_a_ticket_from_somebody_else_cannot_call_even_with_json(valkey):
+def test_foreign_json_job_cannot_call_functions(valkey):
     job = Job.create("os.system", args=("true",), id=f"{A}-1-{B}", connection=valkey, serializer=JSONSerializer)
     job.save()
     with pytest.raises(ValueError, match=r"cannot call 'os\.system'"):
         TicketJob.fetch(job.id, connection=valkey).func  # noqa: B018
 
 
-def test_callbacks_found_in_redis_are_not_called(valkey):
+def test_callbacks_in_redis_are_not_called(valkey):
     tickets.issue([Ticket(TASK, 1, BATCH)])
     name = f"{A}-1-{B}"
     fields = {
@@ -91,7 +91,7 @@ def test_callbacks_found_in_redis_are_not_called(valkey):
     assert (job.success_callback, job.failure_callback, job.stopped_callback) == (None, None, None)
 
 
-def test_a_stock_worker_finds_an_ordinary_job(valkey):
+def test_issued_ticket_is_an_ordinary_rq_job(valkey):
     tickets.issue([Ticket(TASK, 1, BATCH, 4)])
     job = TicketJob.fetch(f"{A}-1-{B}", connection=valkey)
     assert (job.func_name, job.args, job.origin) == (ENTRY, [A, 1, B], "critical")
@@ -99,7 +99,7 @@ def test_a_stock_worker_finds_an_ordinary_job(valkey):
     assert 0 < valkey.ttl(job.key) <= TICKET_TTL
 
 
-async def test_tickets_are_taken_best_queue_first_and_leave_nothing_behind(valkey):
+async def test_tickets_are_taken_by_priority_and_removed(valkey):
     out = [Ticket(UUID(int=number), 1, BATCH, priority) for number, priority in enumerate([1, 4, 2, 4, 3])]
     tickets.issue(out)
     taker = TicketTaker(tickets.QUEUES, 30)
@@ -113,7 +113,7 @@ async def test_tickets_are_taken_best_queue_first_and_leave_nothing_behind(valke
 
 
 @pytest.mark.parametrize("wait", [0, 1])
-async def test_rubbish_in_a_queue_is_dropped_and_the_ticket_behind_it_taken(valkey, wait):
+async def test_invalid_entries_in_a_queue_are_dropped(valkey, wait):
     good = Ticket(TASK, 1, BATCH)
     for rubbish in ("nonsense", f"{A}-²-{B}", f"{'z' * 32}-1-{B}", b"\xff\x00"):
         valkey.rpush(queue_key(2), rubbish)
@@ -133,7 +133,7 @@ async def test_waiting_for_a_ticket_is_bounded(valkey):
         await taker.close()
 
 
-async def test_a_line_that_was_cut_and_a_script_that_was_forgotten_are_not_noticed(valkey):
+async def test_taker_recovers_from_lost_connection_and_script(valkey):
     taker = TicketTaker(tickets.QUEUES, 30)
     try:
         for attempt in (1, 2):
@@ -145,7 +145,7 @@ async def test_a_line_that_was_cut_and_a_script_that_was_forgotten_are_not_notic
         await taker.close()
 
 
-async def test_who_gives_up_waiting_does_not_take_the_answer_for_that_to_his_next_question(valkey):
+async def test_cancelled_take_does_not_corrupt_the_next_one(valkey):
     taker = TicketTaker(tickets.QUEUES, 30)
     try:
         waiting = asyncio.create_task(taker.take(5, 30))
@@ -158,7 +158,7 @@ async def test_who_gives_up_waiting_does_not_take_the_answer_for_that_to_his_nex
         await taker.close()
 
 
-async def test_an_answer_that_comes_in_pieces_is_put_together(valkey):
+async def test_large_answer_is_read_completely(valkey):
     out = [Ticket(UUID(int=number), 1, BATCH) for number in range(5000)]
     tickets.issue(out)
     taker = TicketTaker(tickets.QUEUES, 30)

@@ -24,7 +24,7 @@ def suspended_holder():
         yield
 
 
-def test_a_suspended_holder_delays_one_writer_and_no_other(monkeypatch):
+def test_suspended_holder_delays_only_one_writer(monkeypatch):
     batch = make_batch()
     with suspended_holder():
         monkeypatch.setattr(write_lock, "LOCK_TIMEOUT", 0.3)
@@ -35,7 +35,7 @@ def test_a_suspended_holder_delays_one_writer_and_no_other(monkeypatch):
         assert Rival(lambda: len(add_tasks(batch))).begun().join() == 1
 
 
-def test_writers_wait_for_each_other_again_after_the_holder_has_released_the_lock(monkeypatch):
+def test_writers_wait_again_after_the_lock_was_released(monkeypatch):
     batch = make_batch()
     with suspended_holder():
         monkeypatch.setattr(write_lock, "LOCK_TIMEOUT", 0.1)

@@ -1,4 +1,4 @@
-"""Failpoints are dead unless they are armed, and then act once, at the passage that was named."""
+"""An armed failpoint acts once, at the named passage; the others do nothing."""
 
 import pytest
 from django.db import OperationalError
@@ -28,7 +28,7 @@ def _raises(point: str) -> bool:
     return False
 
 
-def test_it_acts_once_at_the_nth_passage_that_counts():
+def test_failpoint_acts_once_at_the_nth_passage():
     arm("before-push=raise@2, mid-repair=raise")
     failpoint("before-push")
     failpoint("before-push", [])
@@ -40,12 +40,12 @@ def test_it_acts_once_at_the_nth_passage_that_counts():
 
 
 @pytest.mark.parametrize("wrong", ["nowhere=kill", "before-push", "before-push=explode", "before-push=kill@often"])
-def test_a_wrong_word_is_refused(wrong):
+def test_invalid_setting_is_rejected(wrong):
     with pytest.raises(ValueError):
         arm(wrong)
 
 
-def test_every_point_is_passed_somewhere():
+def test_every_failpoint_is_used():
     from executor.processes.spawning import PROJECT
 
     code = "".join(path.read_text() for path in (PROJECT / "executor").rglob("*.py") if path.name != "failpoints.py")

@@ -1,4 +1,4 @@
-"""What a task gave back is kept as JSON; a hostile value never makes its own completion fail."""
+"""Results are stored as JSON; a hostile value never breaks its own completion."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -49,11 +49,11 @@ class Unprintable(Exception):
         ({"\ud83d": (10**30, {2})}, {"\\ud83d": [str(10**30), [2]]}),
     ],
 )
-def test_what_can_be_kept_is_kept(value, kept):
+def test_value_is_encoded(value, kept):
     assert orjson.loads(results.encode(value)) == kept
 
 
-def test_a_nul_stays_in_json_and_comes_back():
+def test_nul_character_survives_the_round_trip():
     text = results.encode("a\x00b")
     assert "\x00" not in text
     assert orjson.loads(text) == "a\x00b"
@@ -73,12 +73,12 @@ def _cyclic():
 
 
 @pytest.mark.parametrize("value", [object(), _deep(5000), _cyclic(), b"bytes", (number for number in range(3)), len])
-def test_what_is_no_json_is_a_bad_result(value):
+def test_value_that_is_not_json_raises_bad_result(value):
     with pytest.raises(BadResult):
         results.encode(value)
 
 
-def test_a_result_that_is_far_too_large_is_not_tried_again(monkeypatch):
+def test_too_large_result_is_not_retryable(monkeypatch):
     monkeypatch.setattr(results, "LARGEST", 1000)
     with pytest.raises(BadResult) as caught:
         results.encode("x" * 1000)
@@ -91,14 +91,14 @@ def test_text_is_cleaned_for_both_databases():
     assert len(long) < 5_000 and long.endswith("END")
 
 
-def test_an_error_is_told_with_its_class():
+def test_error_message_has_its_class():
     assert failures.message_of(ValueError("it broke")) == "ValueError: it broke"
     assert failures.message_of(ValueError()) == "ValueError"
     assert failures.message_of(Unprintable()).startswith("Unprintable: ")
     assert "\ud800" not in failures.message_of(ValueError("\ud800 \x00"))
 
 
-def test_a_traceback_is_told_whatever_it_contains():
+def test_traceback_is_bounded_and_never_fails():
     try:
         raise Unprintable
     except Unprintable as error:
@@ -113,7 +113,7 @@ def test_a_traceback_is_told_whatever_it_contains():
 
 
 @override_settings(BATCH_INLINE_RESULT=100)
-def test_a_large_result_becomes_a_file_and_the_row_keeps_head_tail_and_size(settings, tmp_path):
+def test_large_result_becomes_a_file_with_a_summary(settings, tmp_path):
     settings.BATCH_ARTIFACTS = tmp_path
     small = results.encode("x" * 98)
     assert store_result(BATCH, 7, 2, small) == small
@@ -128,7 +128,7 @@ def test_a_large_result_becomes_a_file_and_the_row_keeps_head_tail_and_size(sett
 
 
 @override_settings(BATCH_INLINE_RESULT=100)
-def test_an_attempt_never_writes_into_the_file_of_another(settings, tmp_path):
+def test_each_attempt_has_its_own_result_file(settings, tmp_path):
     settings.BATCH_ARTIFACTS = tmp_path
     batches = BATCH, UUID(int=2)
     paths = {result_path(batch, number, attempt) for batch in batches for number in (1, 11) for attempt in (1, 11)}

@@ -17,25 +17,25 @@ from executor.domain.states import (
 from executor.models import BatchTask
 
 
-def test_there_are_the_five_statuses_and_no_other():
+def test_there_are_exactly_five_statuses():
     assert set(TaskStatus.values) == {"queued", "running", "completed", "failed", "cancelled"}
 
 
-def test_final_is_what_no_worker_moves_on():
+def test_final_statuses_are_left_only_by_retry():
     moved_by_workers = {status for verb, move in MOVES.items() if verb != "retry" for status in move.sources}
     assert not moved_by_workers & set(FINAL)
     assert {*FINAL, TaskStatus.QUEUED, TaskStatus.RUNNING} == set(TaskStatus)
 
 
-def test_a_task_becomes_running_by_a_claim_alone():
+def test_only_claim_leads_to_running():
     assert [verb for verb, move in MOVES.items() if TaskStatus.RUNNING in move.targets] == ["claim"]
 
 
-def test_a_completed_task_is_never_moved():
+def test_no_verb_moves_a_completed_task():
     assert not [verb for verb, move in MOVES.items() if TaskStatus.COMPLETED in move.sources]
 
 
-def test_each_status_has_a_letter_of_its_own():
+def test_each_status_has_its_own_letter():
     assert set(LETTER) == set(TaskStatus)
     assert {STATUS_OF_LETTER[letter] for letter in LETTER.values()} == set(TaskStatus)
     assert "-" not in STATUS_OF_LETTER
@@ -47,7 +47,7 @@ def test_priorities_are_ordered():
 
 
 @pytest.mark.parametrize(("state", "queued", "running"), [*product(BatchState.values, (0, 1), (0, 1))])
-def test_how_a_batch_settles(state, queued, running):
+def test_settled_state(state, queued, running):
     settled = settled_state(state, queued=queued, running=running, total=5)
     if not queued and not running:
         assert settled == BatchState.FINISHED
@@ -60,5 +60,5 @@ def test_how_a_batch_settles(state, queued, running):
 
 
 @pytest.mark.parametrize("state", ["open", "running", "stopped", "finished"])
-def test_an_empty_batch_does_not_become_finished_by_itself(state):
+def test_empty_batch_does_not_become_finished(state):
     assert settled_state(state, queued=0, running=0, total=0) == state
