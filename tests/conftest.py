@@ -61,7 +61,7 @@ def _unit_only(config: pytest.Config) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With `-m unit` leave out all other tests: importing them takes longer than running the unit tests."""
+    """Skip all other tests with `-m unit`: importing them takes longer than running the unit tests."""
     other = collection_path.parent == TESTS and collection_path.name not in UNIT
     return True if other and _unit_only(config) else None
 
@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
-        SURROUNDINGS.leave()  # this process runs no tests; each test process has surroundings of its own
+        SURROUNDINGS.leave()  # this process runs no tests; each test process has its own surroundings
         return
     database = settings.DATABASES["default"]
     # The same name as in the DATABASE_URL of other processes.
@@ -90,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """Keep pytest-django from adding a suffix for each test process: each has a database of its own already."""
+    """Keep pytest-django from adding a suffix per test process: each already has its own database."""
 
 
 def pytest_unconfigure() -> None:
@@ -143,7 +143,7 @@ def _empty_valkey(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def shared_db(transactional_db: None) -> None:
-    """Give a database with real commits, for tests with workers or a web server. It is emptied after the test."""
+    """Provide a database with real commits, for tests with workers or a web server; flush it after the test."""
 
 
 @pytest.fixture

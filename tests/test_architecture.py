@@ -17,7 +17,7 @@ from executor.processes.layout import PROJECT
 
 _ROW = re.compile(r"^\| `(\w+)(?:/|\.py)` \|", re.MULTILINE)
 _DOCUMENT = (PROJECT / "docs" / "architecture.md").read_text()
-# A package may import those that stand above it in the document's list.
+# A package may import the packages above it in the document's list.
 ORDER = _ROW.findall(_DOCUMENT.partition("## Packages of `executor/`")[2])
 
 # The packages that task functions may import: errors, types of parameters, and the services they expose.
@@ -72,7 +72,7 @@ def uses_testbed(parts: tuple[str, ...], source: str) -> bool:
 
 
 def moves(parts: tuple[str, ...], source: str) -> list[str]:
-    """Places where a file sets the status of a task or the state of a batch, makes tasks, or deletes them."""
+    """Yield the places where a file sets the status of a task or the state of a batch, or creates or deletes tasks."""
     found = []
     for node in ast.walk(_parsed(source)):
         match node:
@@ -105,7 +105,7 @@ def _call_moves(name: str, call: ast.Call) -> bool:
         value = ast.unparse(keyword.value)
         if keyword.arg is None and re.search(r"'(status|state)'", value):
             return True
-        # Workers have a state too, which is not the queue's.
+        # Workers have a state too, which the queue does not own.
         if keyword.arg == "status" or (keyword.arg == "state" and not value.startswith("WorkerNode.")):
             return True
     return False
@@ -166,7 +166,7 @@ def test_every_rejection_has_a_fix():
 
 
 def test_only_the_queue_changes_status():
-    # `db.dialect.insert` writes what it is given, and counts where it is called.
+    # `db.dialect.insert` counts where it is called.
     assert not faults(lambda parts, source: parts[0] not in ("queue", "db") and moves(parts, source))
 
 
@@ -198,7 +198,7 @@ def status_words(source: str) -> set[str]:
     return {value for value in constants if isinstance(value, str) and value in TaskStatus.values}
 
 
-# Files that write the word of a status, and why. Everything else reads domain/states.py.
+# Files that contain the name of a status, and why. All others read domain/states.py.
 WRITES_STATUS_WORDS = {
     "domain/states": "the registry itself",
     "domain/errors": "the kind of an error: an attempt was cancelled",
@@ -211,7 +211,7 @@ WRITES_STATUS_WORDS = {
     "reads/presenters": "the column `running` of a worker",
     "views/workers": "the column `running` of a worker",
 }
-# Packages that do so: SQL and the counters named after statuses; the kinds of errors; checks from outside.
+# Packages with names of statuses: SQL and counters, the kinds of errors, independent checks.
 PACKAGES_WITH_STATUS_WORDS = {"queue", "worker", "testbed"}
 
 

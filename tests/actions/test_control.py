@@ -15,7 +15,7 @@ from tests.queue.interleave import run_between
 
 @pytest.fixture
 def batch(db) -> Batch:
-    """Six tasks, of functions and priorities of their own."""
+    """Return a batch of six tasks with two functions, two priorities, and custom ids."""
     made = make_batch("Six", max_concurrent=2)
     for number in range(1, 7):
         function = "ok" if number % 2 else "nap"
@@ -142,7 +142,7 @@ def test_renaming_a_batch_writes_a_frame(execute, batch):
 
 @pytest.fixture
 def mixed_batch(db) -> Batch:
-    """Two completed, a failed, a cancelled, and a queued one."""
+    """Return a batch with two completed tasks, one failed, one cancelled and one queued."""
     made = make_batch("Over", max_concurrent=10)
     for status in ("completed", "completed", "failed", "cancelled"):
         task_in(status, made)

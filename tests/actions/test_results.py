@@ -26,7 +26,7 @@ PROMISED_FIELDS = {
 
 @pytest.fixture
 def mixed(db) -> Batch:
-    """Numbers 1 to 12: four completed, two failed, one cancelled, two running, three queued."""
+    """Return a batch of 12 tasks: four completed, two failed, two running, one cancelled, three queued."""
     batch, worker = make_batch("Mixed", max_concurrent=8), FakeWorker()
     for number in range(1, 13):
         add_tasks(batch, custom_id=f"row-{number}", name=f"=name {number}", max_retries=0, priority=2)
@@ -303,7 +303,7 @@ def test_results_continue_when_tasks_change_status_during_reading(mixed):
 
 
 def test_results_of_several_statuses_are_ordered_by_number(mixed):
-    """Each status is read by a statement of its own."""
+    """Each status is read by its own statement."""
     statuses, found, cursor = ["FAILED", "queued", "failed", "completed"], [], None
     while True:
         page = list_results(str(mixed.pk), statuses, cursor=cursor, limit=3)

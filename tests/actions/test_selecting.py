@@ -10,7 +10,7 @@ from tests.factories import add_tasks, make_batch, task_in
 
 @pytest.fixture
 def batch(db):
-    """Task 1 is failed and high, 2 is queued and low, 3 is queued and high."""
+    """Return a batch of three tasks: failed and high, queued and low, queued and high."""
     made = make_batch("Three", max_concurrent=9)
     task_in("failed", made, priority=3)
     add_tasks(made, priority=1)

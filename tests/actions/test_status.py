@@ -20,7 +20,7 @@ WORKER = {"name", "host", "pid", "state", "concurrency", "running", "cpu_percent
 
 
 def _batch() -> tuple[Batch, FakeWorker]:
-    """Two completed, one failed after a retry, one cancelled, one running, and three queued."""
+    """Return a batch: two tasks completed, one failed after a retry, one cancelled, one running, three queued."""
     batch, worker = make_batch("Status", max_concurrent=1), FakeWorker(concurrency=7)
     for priority, retries in ((4, 0), (4, 0), (4, 1), (3, 0), (3, 0), (2, 0), (1, 0), (1, 0)):
         add_tasks(batch, priority=priority, max_retries=retries)

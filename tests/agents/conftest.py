@@ -1,4 +1,4 @@
-"""Tool servers as real processes with real sockets, and a worker that is configured with them."""
+"""Tool servers as processes with sockets, and a worker that is configured with them."""
 
 import json
 import os

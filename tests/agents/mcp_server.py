@@ -41,7 +41,7 @@ def add(a: int, b: int = 1) -> Sum:
 
 @server.tool(structured_output=False)
 def say(text: str) -> str:
-    """Give back the text."""
+    """Return the text."""
     return text
 
 
@@ -77,7 +77,7 @@ def environment() -> str:
 
 @server.tool(structured_output=False)
 def die() -> str:
-    """End the server itself."""
+    """Kill the server."""
     os.kill(os.getpid(), signal.SIGKILL)
     return ""
 

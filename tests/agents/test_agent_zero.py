@@ -103,7 +103,7 @@ def test_each_task_gets_a_separate_chat(zero):
     assert {result["agent"] for result in results} == {"home"}
     chats = {result["context_id"] for result in results}
     assert len(chats) == 4
-    assert all(len(zero.chats[chat].messages) == 2 for chat in chats)  # the one that opens it, and the message
+    assert all(len(zero.chats[chat].messages) == 2 for chat in chats)  # the opening message and the test's message
 
 
 def test_chat_settings_and_attachments_are_forwarded(zero):

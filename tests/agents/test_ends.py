@@ -12,7 +12,7 @@ def test_programs_that_ignore_signals_end_with_their_worker(worker, tools, tmp_p
     terminated, killed = (worker(concurrency=1, env=env, wait=False) for _ in range(2))
     for one in (terminated, killed):
         one.wait_until_active()
-    batch = submit(*[item("prog.nap", seconds=60, deaf=True) for _ in range(2)])  # one for each of them
+    batch = submit(*[item("prog.nap", seconds=60, deaf=True) for _ in range(2)])  # one per worker
     eventually(lambda: len(marks(path, "nap")) == 2, timeout=60, describe=batch.describe)
     pids = marks(path, "nap") + marks(path, "child")
     assert len(set(pids)) == 4 and all(is_alive(pid) for pid in pids)

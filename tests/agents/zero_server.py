@@ -1,8 +1,8 @@
 """A server with the documented behaviour of Agent Zero's external API.
 
-One request stays open for the whole run of the agent, a chat's id is known from the answer alone, and a chat can be
-read and ended. The message selects what the agent does: "sleep 5", "lose" (the connection breaks), "fail" (500), "gone"
-(502), "busy" (429 the first time), "garbage" (an invalid answer).
+A request stays open for the whole run of the agent, only its response has the id of the chat, and a chat can be read
+and ended. The message selects the behaviour: "sleep 5", "lose" (the connection breaks), "fail" (500), "gone" (502),
+"busy" (429 the first time), "garbage" (an invalid answer).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Chat:
 
 
 class ZeroServer:
-    """`received` is every message in its order, `chats` those that were ever opened."""
+    """The server: `received` has all messages in order, `chats` all chats ever opened."""
 
     def __init__(self, key: str, prefix: str = "/api"):
         self.key, self.prefix = key, prefix

@@ -1,7 +1,7 @@
 """Time of a search in a large knowledge base: `python -m tests.knowledge.speed 100000`.
 
-It works on a database of its own, in a temporary folder; with `--postgresql` on a PostgreSQL server of its own. The
-words of the made-up passages are as frequent as words are: the n-th most common one occurs about 1/n as often.
+It uses a temporary SQLite database; with `--postgresql`, a temporary PostgreSQL server. The generated passages have a
+realistic distribution of words: the n-th most common word occurs about 1/n as often as the first.
 """
 
 from __future__ import annotations

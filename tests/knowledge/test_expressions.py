@@ -1,4 +1,4 @@
-"""Filters: what they mean, and what they refuse."""
+"""Filter expressions: their meaning, and the expressions that are rejected."""
 
 import pytest
 

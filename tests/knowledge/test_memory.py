@@ -26,7 +26,7 @@ def test_memories_are_loaded_by_meaning():
 
 
 def test_equal_texts_score_one_and_unrelated_texts_about_half():
-    """(1 + cosine) / 2, so that 0.7 is a cosine of 0.4."""
+    """The score is (1 + cosine) / 2: a score of 0.7 is a cosine of 0.4."""
     memory.save("user:1", "The user prefers a dark colour theme.")
     [same] = memory.load("user:1", "The user prefers a dark colour theme.", threshold=0)
     [other] = memory.load("user:1", "Volcanoes erupt.", threshold=0)

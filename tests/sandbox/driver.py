@@ -1,4 +1,4 @@
-"""A stand-in for a worker, without Django: runs the programs that it reads as JSON lines and writes their results.
+"""A stand-in for a worker, without Django: it reads programs as JSON lines, runs them and writes their results.
 
 Any interpreter and any user can start it:
 

@@ -1,4 +1,4 @@
-"""How an attempt ends that did not complete."""
+"""Outcomes of attempts that do not complete."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import sys
 from executor.processes.layout import PROJECT
 from tests.mutation.guards import MUTATIONS
 
-# Each in a program of its own: a child process that removes the guard and ends.
+# Each runs in its own child process, which removes the guard and ends.
 APPLY_EACH = """
 import os, sys
 import django

@@ -1,4 +1,4 @@
-"""When a worker may take the silence of others for death."""
+"""The rule when a worker may treat silent workers as dead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ASGI application that streams a large response and logs how much of it was accepted: `daphne` runs it in a test."""
+"""ASGI application that streams a large response and logs the bytes accepted; a test runs it in Daphne."""
 
 import os
 

@@ -61,10 +61,10 @@ def test_every_list_and_page_is_rendered(operator_client, model):
     listed = operator_client.get(reverse(f"admin:executor_{model}_changelist"))
     assert listed.status_code == 200
     link = re.search(rf'href="(/admin/executor/{model}/[^"]+/change/)', listed.content.decode())
-    shown = operator_client.get(link[1])
-    assert shown.status_code == 200
-    assert 'name="_save"' not in shown.content.decode(), "there is nothing to save"
-    assert "style=" not in shown.content.decode() + listed.content.decode(), "the content security policy forbids it"
+    detail = operator_client.get(link[1])
+    assert detail.status_code == 200
+    assert 'name="_save"' not in detail.content.decode(), "there is nothing to save"
+    assert "style=" not in detail.content.decode() + listed.content.decode(), "the content security policy forbids it"
 
 
 def test_batch_list_shows_counts_and_links_to_the_live_page(operator_client):

@@ -28,7 +28,7 @@ def small_web(django_db_setup, surroundings, tmp_path_factory):
 
 
 def send(web, head: str, pieces, tolerate_reset: bool = False) -> bytes:
-    """Send a raw request; return what the server answers until it closes the connection or the answer is complete."""
+    """Send a raw request and return the response, until it is complete or the connection is closed."""
     where = urlsplit(web.url)
     with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
         connection.sendall(f"POST /api/add HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n\r\n".encode())
@@ -106,7 +106,7 @@ def test_django_refuses_large_bodies_with_the_same_answer_under_other_servers(cl
 
 @pytest.fixture
 def streaming(surroundings, tmp_path):
-    """Daphne with an application that streams 60 MB, and a client that has sent its request."""
+    """Return Daphne with an application that streams 60 MB, and a client that has sent its request."""
     web = RunningWeb("tests.web.streaming_application:application", env=surroundings.environment, folder=tmp_path)
     try:
         web.wait_until_answering()

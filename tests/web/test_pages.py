@@ -458,7 +458,7 @@ def test_clearing_can_be_left_without_deleting(operator, mixed):
 def test_forged_form_cannot_clear_queued_tasks(operator, mixed):
     page = look(operator, reverse("batch_action", args=[mixed.pk, "clear"]))
     page.post(page.url, statuses=["queued"], days="nonsense")
-    assert statuses(mixed) == ["failed", "failed", "cancelled", "queued"], "what is left of the request is the default"
+    assert statuses(mixed) == ["failed", "failed", "cancelled", "queued"], "invalid values fall back to the defaults"
 
 
 # --- adding ----------------------------------------------------------------------------------------------------
@@ -667,7 +667,7 @@ def test_viewer_is_refused_actions(viewer, mixed):
 
 
 def test_user_without_a_role_is_refused():
-    assert look(person("nobody"), "/", 403).heading == "Not permitted"
+    assert look(person("plain"), "/", 403).heading == "Not permitted"
 
 
 # --- errors --------------------------------------------------------------------------------------------
@@ -710,7 +710,7 @@ def test_server_error_is_a_page_without_details(operator, monkeypatch):
 
 def test_pages_comply_with_the_content_security_policy(operator, mixed):
     failed = BatchTask.objects.get(batch=mixed, number=3)
-    nobody = Client()
+    anonymous = Client()
     pages = [
         *(look(operator, url) for url in ("/", "/?q=x", reverse("workers"), reverse("functions"))),
         *(look(operator, batch_url(mixed, query)) for query in ("", "?status=failed", "?q=nothing")),
@@ -719,9 +719,9 @@ def test_pages_comply_with_the_content_security_policy(operator, mixed):
         look(operator, reverse("batch_action", args=[mixed.pk, "clear"])),
         look(operator, reverse("task", args=[failed.pk])),
         look(operator, "/nowhere/", 404),
-        look(nobody, reverse("login")),
-        look(nobody, "/login/once/x/y/", 410),
-        look(person("nobody"), "/", 403),
+        look(anonymous, reverse("login")),
+        look(anonymous, "/login/once/x/y/", 410),
+        look(person("plain"), "/", 403),
     ]
     nonces = set()
     for page in pages:

@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 
 class StreamClient:
-    """The client's end of a stream; it acknowledges nothing unless `ack` is called."""
+    """The client's end of a stream; only `ack` acknowledges messages."""
 
     def __init__(self, socket):
         self.socket = socket
@@ -62,7 +62,7 @@ def cookie(user: User) -> str:
 
 @pytest.fixture
 def watch(live_server_url, operator):
-    """`watch(batch_id, after=3)`: open the stream of a batch as `operator`."""
+    """Return `watch(batch_id, after=3)`, which opens the stream of a batch as `operator`."""
     with ExitStack() as stack:
         own_cookie = cookie(operator)
 
@@ -356,7 +356,7 @@ def test_stream_folds_to_the_frames_of_the_batch(watch, worker):
         for change in message["changes"]:
             folded[change[0]] = change
         last = message["seq"]
-        # The batch may be newer than the frames that it comes with; then more of them follow.
+        # The batch may be newer than the frames beside it; then more frames follow.
         over = message["batch"]["state"] == "finished" and message["batch"]["seq"] == last
         page.ack(message)
     log = {change[0]: change for frame in frames_of(batch.id) for change in frame["changes"]}

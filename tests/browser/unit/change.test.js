@@ -28,6 +28,6 @@ test("a deleted task keeps its last values", () => {
   equal(statusOf([7, "-"]), "cleared");
 });
 
-test("an attempt that was not charged is not negative", () => {
+test("the number of an uncharged attempt is not negative", () => {
   equal(applyChange(TASK, [7, "q", -1, null, null, null, null, null], AT).attempt, 0);
 });

@@ -30,13 +30,13 @@ test("only pages after a given one become stale", () => {
   equal([0, 1, 2].map((page) => cache.isMissing(page, 3 * PAGE)), [false, false, true]);
 });
 
-test("of too many pages the farthest from the view is dropped", () => {
+test("the page farthest from the view is evicted", () => {
   const cache = new PageCache();
   for (let page = 0; page <= 30; page += 1) cache.put(page, tasks(page), 30);
   equal([cache.has(1), cache.has(PAGE + 1), cache.has(30 * PAGE + 1)], [false, true, true]);
 });
 
-test("a page that is replaced forgets its former tasks", () => {
+test("a replaced page removes its former tasks", () => {
   const cache = new PageCache();
   cache.put(0, tasks(0), 0);
   cache.put(0, tasks(1), 0);

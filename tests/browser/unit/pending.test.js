@@ -26,7 +26,7 @@ test("a task that leaves the filter and returns is not pending", () => {
   equal(pending.count.value, 0);
 });
 
-test("the counters tell of matching tasks that were never loaded", () => {
+test("pending counts include matching tasks that were never loaded", () => {
   const { pending, batch } = pendingWith({ status: ["failed"] }, { failed: 5 });
   pending.reset(5);
   batch.value = { ...batch.value, request_counts: { failed: 2 } };

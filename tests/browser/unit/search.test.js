@@ -3,7 +3,7 @@ import { equal, test } from "./harness.js";
 
 const part = (to, cursor) => ({ searched_to: to, next_cursor: cursor });
 
-test("a search goes on until its page is full or nothing is left", () => {
+test("a search continues until its page is full or the list ends", () => {
   const search = new Search();
   search.received(0, part(25000, "25000"), 1, false);
   equal(search.state.value, { found: 1, to: 25000, going: true });
@@ -12,14 +12,14 @@ test("a search goes on until its page is full or nothing is left", () => {
   equal(search.state.value, { found: 2, to: 30000, going: false });
 });
 
-test("a full page tells where the next one begins", () => {
+test("a full page has the cursor of the next page", () => {
   const search = new Search();
   equal(search.received(0, part(900, "900"), 50, true), true);
   equal([search.cursorOf(1), search.isUnfinished(0)], ["900", false]);
   equal(search.received(0, part(900, "900"), 50, true), false, "the same cursor again");
 });
 
-test("a page that begins elsewhere makes later cursors void", () => {
+test("a page with another start invalidates later cursors", () => {
   const search = new Search();
   search.received(0, part(900, "900"), 50, true);
   search.received(1, part(1800, "1800"), 100, true);

@@ -35,7 +35,7 @@ function started(seq = 5) {
 
 const frame = (s0, seq, changes = []) => ({ t: "frames", s0, seq, changes, at: "now", batch: { seq } });
 
-test("frames without a hole are taken in order and acknowledged", () => {
+test("frames without a gap are applied in order and acknowledged", () => {
   const { seen, socket } = started();
   equal(socket.url.endsWith("/ws/b?after=5"), true);
   socket.say(frame(6, 6, [[1, "r"]]));
@@ -45,7 +45,7 @@ test("frames without a hole are taken in order and acknowledged", () => {
   equal(sign.phase, "open");
 });
 
-test("a hole is requested again and its frame is not taken", () => {
+test("a gap is requested again and the frame after it is not applied", () => {
   const { seen, socket } = started();
   socket.say(frame(8, 9));
   equal([seen, socket.sent, sign.phase], [[], [{ after: 5 }], "replaying"]);
@@ -53,7 +53,7 @@ test("a hole is requested again and its frame is not taken", () => {
   equal(seen.length, 1);
 });
 
-test("frames that were seen before are acknowledged and ignored", () => {
+test("duplicate frames are acknowledged and ignored", () => {
   const { seen, socket } = started();
   socket.say(frame(4, 5));
   equal([seen, socket.sent], [[], [{ ack: 5 }]]);
@@ -66,7 +66,7 @@ test("a tick behind newer frames requests them", () => {
   equal(socket.sent, [{ ack: 5 }, { after: 5 }]);
 });
 
-test("a snapshot replaces what was seen before", () => {
+test("a snapshot replaces the earlier state", () => {
   const { stream, seen, socket } = started();
   socket.say({ t: "snapshot", seq: 40, batch: { seq: 40 } });
   equal([stream.seq, seen], [40, [["snapshot", { seq: 40 }]]]);
@@ -78,7 +78,7 @@ test("a refused socket ends the stream with the reason", () => {
   equal([sign.phase, sign.reason, sockets.length], ["closed", "logged out", 1]);
 });
 
-test("after three lost sockets frames are polled", async () => {
+test("frames are polled after three lost sockets", async () => {
   const urls = [];
   const answers = {
     "/api/events?after=5&wait=25": { seq: 7, frames: [{ seq: 6, changes: [[1, "r"]], at: "a" }, { seq: 7, changes: [[2, "c"]], at: "b" }] },
@@ -96,7 +96,7 @@ test("after three lost sockets frames are polled", async () => {
   equal(urls, Object.keys(answers));
 });
 
-test("a socket that speaks ends the polling", () => {
+test("a message on a socket ends the polling", () => {
   window.fetch = () => new Promise(() => {});
   const { stream, socket } = started();
   stream.lost(3);

@@ -4,7 +4,7 @@ import { equal, test } from "./harness.js";
 const NONE = { status: [], priority: [], function: "", q: "" };
 const ALL = { status: ["failed", "queued"], priority: ["high"], function: "simulate", q: "a&b, c" };
 
-test("a filter survives the way to the address and back", () => {
+test("a filter can be written to the address and read back", () => {
   equal(toText(toQuery(ALL)), "status=failed,queued&priority=high&function=simulate&q=a%26b,+c");
   equal(fromAddress(`?${toText(toQuery(ALL))}&task=3`), ALL);
   equal(toText(toQuery(NONE)), "");
@@ -16,7 +16,7 @@ test("any part of a filter makes the list filtered", () => {
   for (const part of Object.keys(ALL)) equal(isFiltered({ ...NONE, [part]: ALL[part] }), true, part);
 });
 
-test("a status is switched on and off, and the empty status switches all off", () => {
+test("a status is toggled, and the empty status clears all", () => {
   equal(toggleStatus(NONE, "failed").status, ["failed"]);
   equal(toggleStatus(ALL, "failed").status, ["queued"]);
   equal(toggleStatus(ALL, ""), { ...ALL, status: [] });

@@ -38,7 +38,7 @@ test("a list starts with the served tasks and reads pages in view", async () => 
   equal(queries.length, 1, "a loaded page is not read again");
 });
 
-test("a page is requested once while its answer is awaited", async () => {
+test("a page is requested once until its response arrives", async () => {
   const answer = deferred();
   const { list, queries } = listOver(() => answer.promise);
   list.start(SERVED);
@@ -48,7 +48,7 @@ test("a page is requested once while its answer is awaited", async () => {
   equal(queries.length, 1);
 });
 
-test("frames that arrive before an older answer win", async () => {
+test("frames that arrive before an older response take precedence", async () => {
   const answer = deferred();
   const { list } = listOver(() => answer.promise);
   list.start(SERVED);
@@ -59,7 +59,7 @@ test("frames that arrive before an older answer win", async () => {
   equal([list.byNumber(51).status, list.byNumber(52).status], ["running", "queued"]);
 });
 
-test("an answer to a former filter is ignored", async () => {
+test("a response for a former filter is ignored", async () => {
   const answers = [deferred(), deferred()];
   let request = 0;
   const { list, filter } = listOver(() => answers[request++].promise);
@@ -85,7 +85,7 @@ test("rows stay until a reloaded list arrives, and when it cannot be read", asyn
   equal([list.at(0).number, list.failure.value], [1, "The server cannot be reached."]);
 });
 
-test("a failure is cleared by the next answer", async () => {
+test("a failure is cleared by the next response", async () => {
   let fails = true;
   const { list } = listOver((query) => (fails ? Promise.reject(new Error("broken")) : pageOf(query)));
   list.start(SERVED);
@@ -119,7 +119,7 @@ test("a search is requested until its page is full", async () => {
   equal(list.search.state.value, { found: 2, to: 250, going: false });
 });
 
-test("a list that was not counted is as long as was read and a page more", async () => {
+test("the length of an uncounted list is the part read plus a page", async () => {
   const { list } = listOver(async () => ({ tasks: tasks(1, 50), matching: null, next_cursor: "50" }), { filter: { ...NONE, q: "x" } });
   list.start({ tasks: [], offset: 0, matching: null, whole: false });
   await until(() => list.length.value > 0);

@@ -39,7 +39,7 @@ test("a row out of view is brought into view", () => {
   equal(drawn.value.first < 500 && drawn.value.last > 500, true);
 });
 
-test("a list taller than an element may be scrolls in proportion", () => {
+test("a list above the maximum height of an element scrolls in proportion", () => {
   const body = table();
   setLength(1_000_000);
   resize(body);
