@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 import signal
+from contextlib import suppress
 from typing import Any
 
 import uvloop
@@ -66,14 +67,22 @@ class BatchWorker(BaseWorker):
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, tasks.stop)
         if has_plain_functions():
-            tasks.warm_up()
+            tasks.children.warm_up()
         # Modules loaded by now stay loaded. A full collection over all of them would delay every task by 50 ms.
         gc.collect()
         gc.freeze()
+        await tasks.start()
+        self._report_ready()
         chores = asyncio.create_task(self._chores(tasks))
         await tasks.run()
         chores.cancel()
         return bool(tasks.done)
+
+    def _report_ready(self) -> None:
+        """Tell the supervisor, if there is one, that this worker takes tasks now."""
+        if fd := os.environ.pop("BATCH_READY_FD", ""):
+            with suppress(OSError), open(int(fd), "wb", buffering=0) as pipe:
+                pipe.write(f"{self.name}\n".encode())
 
     async def _chores(self, tasks: TaskLoop) -> None:
         """Keep RQ's record of this worker alive, obey `rq suspend`, end idle children."""
@@ -87,7 +96,7 @@ class BatchWorker(BaseWorker):
                 tasks.set_suspended(await asyncio.to_thread(self._is_suspended))
             except RedisError:
                 pass  # the database has our heartbeat; RQ's lists are complete again when Redis is back
-            tasks.reap_children()
+            tasks.children.reap()
             await asyncio.sleep(CHORES_INTERVAL)
 
     def _is_suspended(self) -> bool:

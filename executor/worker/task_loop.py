@@ -5,28 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import threading
-import time
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection, connections
 
 from executor.broker.ticket_taker import TicketTaker
 from executor.broker.tickets import RedisError
 from executor.db.failpoints import failpoint
 from executor.domain.messages import ClaimedTask, Completed, Failed, Outcome, Progress
-from executor.models import WorkerNode
 
 from .attempt import Attempt, Stop, outcome_before_start
+from .cancellation import run_until
 from .child_pool import ChildPool
-from .completer import Completer
-from .heartbeat import Heartbeat
-from .liveness import new_name, record_sandbox_report, register
+from .completer import Entry
 from .slots import Prefetched, SlotPool
+from .threads import WorkerThreads
 
 logger = logging.getLogger(__name__)
 
@@ -34,44 +29,40 @@ TICKET_WAIT = 2.0  # seconds that one blocking pop waits for a ticket
 REDIS_PAUSES = (0.2, 2.0)  # first and longest pause in seconds while Redis is unavailable
 BURST_POLL_INTERVAL = 0.05  # seconds between looks for tickets while a burst ends
 PREFETCH_PATIENCE = 0.1  # seconds without a start after which prefetched tasks go back to the queue
-CANCEL_INTERVAL = 0.1  # seconds between cancellations of what the worker waits for when it stops
-RECORD_TIMEOUT = 5.0  # seconds that a stopping worker waits for its last outcomes to be recorded
+RECORD_TIMEOUT = 5.0  # seconds that a stopping worker waits for released attempts to end
 MAX_CHILDREN = 32  # child processes, unless BATCH_PROCESSES says otherwise
 
 
 class TaskLoop:
-    """A worker on the running event loop, under the name `node_name`. Create it there.
-
-    Implements CompleterListener and HeartbeatListener, whose methods are called in other threads.
-    """
+    """The tasks of a worker on the running event loop. Create it there. Implements WorkerListener."""
 
     def __init__(self, node_name: str, queues: Sequence[str], burst: bool):
-        self.node_name, self.queues, self.burst = node_name, queues, burst
+        self.burst = burst
         self.attempts: dict[UUID, Attempt] = {}
         self.done = 0  # attempts that have ended
-        self.suspended = False
         self._concurrency: int = settings.BATCH_CONCURRENCY
         self._loop = asyncio.get_running_loop()
         self._stopping, self._release_now = asyncio.Event(), asyncio.Event()
         self._has_room, self._is_quiet = asyncio.Event(), asyncio.Event()
-        self._children = ChildPool(settings.BATCH_PROCESSES or min(self._concurrency, MAX_CHILDREN))
+        self.children = ChildPool(settings.BATCH_PROCESSES or min(self._concurrency, MAX_CHILDREN))
         self._slots, self._prefetched = SlotPool(self._concurrency), Prefetched()
         self._outcomes: list[Outcome] = []  # of this turn of the loop
         self._patience: asyncio.TimerHandle | None = None
         self._last_start = 0.0
         self._taker = TicketTaker(queues, TICKET_WAIT)
-        self._completer: Completer | None = None  # None: not begun yet, or declared dead and not back yet
-        self._heartbeat: Heartbeat | None = None
+        self._threads = WorkerThreads(node_name, queues, self._slots, self)
+
+    async def start(self) -> None:
+        """Register the worker and start its threads."""
+        await asyncio.to_thread(self._threads.register)
+        self._threads.start()
 
     async def run(self) -> None:
-        """Run until `stop`, or in burst mode until there is nothing left to do."""
-        await asyncio.to_thread(self._register)
-        self._start_threads()
-        self._report_ready()
-        await self._until_stopping(self._take_tickets())
+        """Take and run tasks until `stop`, or in burst mode until there is nothing left to do."""
+        await run_until(self._stopping, self._take_tickets())
         await self._taker.close()
         await self._drain()
-        self._children.close()
+        self.children.close()
 
     def stop(self) -> None:
         """Take no further tickets and let running tasks end; the second call releases them now."""
@@ -82,70 +73,21 @@ class TaskLoop:
             logger.info("stopping; running tasks get %g s", settings.BATCH_GRACE)
         self._stopping.set()
         self._stop_claiming()
-        if self._heartbeat is not None:
-            self._heartbeat.set_state(WorkerNode.State.DRAINING)
 
     def set_suspended(self, suspended: bool) -> None:
         """Take no further tickets, or take them again."""
-        self.suspended = suspended
-        if self._completer is not None:
-            self._completer.suspended = suspended
+        self._threads.suspend(suspended)
         if not suspended:
             self._has_room.set()
 
-    def warm_up(self) -> None:
-        """Start the server that child processes are forked from."""
-        self._children.warm_up()
-
-    def reap_children(self) -> None:
-        """End child processes that have been idle for a while."""
-        self._children.reap()
-
-    # --- start and identity ----------------------------------------------------------------------
-
-    def _register(self) -> None:
-        register(self.node_name, self._concurrency, ",".join(self.queues))
-        connection.close()  # this thread may never run again
-
-    def _start_threads(self) -> None:
-        self._completer = Completer(self.node_name, self.queues, self._slots, self)
-        self._completer.draining = self._stopping.is_set()  # the signal may have come before this line
-        self._completer.suspended = self.suspended
-        self._heartbeat = Heartbeat(self.node_name, self, grace=settings.BATCH_HEARTBEAT)
-        self._completer.start()
-        self._heartbeat.start()
-        threading.Thread(target=record_sandbox_report, args=(self.node_name,), name="sandbox", daemon=True).start()
-
-    def _report_ready(self) -> None:
-        """Tell the supervisor, if there is one, that this worker takes tasks now."""
-        if fd := os.environ.pop("BATCH_READY_FD", ""):
-            with suppress(OSError), open(int(fd), "wb", buffering=0) as pipe:
-                pipe.write(f"{self.node_name}\n".encode())
-
     def _on_declared_dead(self) -> None:
         """End all attempts, whose tasks were rescued, and come back under a new name."""
-        if self._completer is None or self._heartbeat is None:
+        if not self._threads.are_running:
             return  # reported twice
-        completer, self._completer = self._completer, None
         self._end_prefetched(Stop.CLAIM_LOST)
         for attempt in list(self.attempts.values()):
             attempt.stop(Stop.CLAIM_LOST)
-        self._heartbeat.set_state(WorkerNode.State.STOPPED)
-        completer.finish()
-        self.node_name = new_name()
-        threading.Thread(target=self._come_back, name="come-back", daemon=True).start()
-
-    def _come_back(self) -> None:
-        while True:
-            try:
-                self._register()
-                break
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("cannot register again, the database is unavailable: %s", error)
-                connections.close_all()
-                time.sleep(1.0)
-        connections.close_all()
-        self._call_soon(self._start_threads)
+        self._threads.replace(on_registered=lambda: self._call_soon(self._threads.start))
 
     # --- tickets and claims ----------------------------------------------------------------------
 
@@ -153,7 +95,7 @@ class TaskLoop:
         """Take as many tickets as there are free slots; in burst mode, until there is nothing left to do."""
         pause = REDIS_PAUSES[0]
         while not self._stopping.is_set():
-            if self._slots.free <= 0 or self.suspended or self._completer is None:
+            if self._slots.free <= 0 or self._threads.suspended or not self._threads.are_running:
                 self._has_room.clear()
                 await self._has_room.wait()
                 continue
@@ -195,7 +137,7 @@ class TaskLoop:
         """Start prefetched tasks in the free places of the event loop."""
         while self._prefetched and len(self.attempts) < self._concurrency:
             task = self._prefetched.pop()
-            self.attempts[task.task_id] = Attempt(task, self._children, self._on_end, self._on_progress)
+            self.attempts[task.task_id] = Attempt(task, self.children, self._on_end, self._on_progress)
             self._last_start = self._loop.time()
         if self._patience is None and self._prefetched:
             self._patience = self._loop.call_later(PREFETCH_PATIENCE, self._release_prefetched)
@@ -220,8 +162,7 @@ class TaskLoop:
         self._start_tasks()
 
     def _on_progress(self, report: Progress) -> None:
-        if self._completer is not None:
-            self._completer.submit([report])
+        self._threads.submit([report])
 
     def _record(self, outcomes: Sequence[Outcome | None]) -> None:
         """Leave outcomes for the completer. None: the claim was lost, and only its slot is freed."""
@@ -240,11 +181,8 @@ class TaskLoop:
             self._slots.observe(durations)
         self._submit(outcomes)
 
-    def _submit(self, entries: Sequence[Any]) -> None:
-        """Hand entries to the completer. Without one, tickets are issued again, and outcomes would be refused."""
-        if self._completer is not None:
-            self._completer.submit(entries)
-        else:
+    def _submit(self, entries: Sequence[Entry]) -> None:
+        if not self._threads.submit(entries):
             self._release_slots(sum(1 for entry in entries if isinstance(entry, Outcome)))
 
     # --- called in other threads -----------------------------------------------------------------
@@ -292,22 +230,9 @@ class TaskLoop:
 
     # --- the end ---------------------------------------------------------------------------------
 
-    async def _until_stopping(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine to its end, or cancel it when the worker stops."""
-        working, stopping = asyncio.create_task(work), asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        # Again and again: before Python 3.12 `asyncio.wait_for`, by which redis-py sends, may swallow a cancellation.
-        while not working.done():
-            working.cancel()
-            await asyncio.wait({working}, timeout=CANCEL_INTERVAL)
-        if not working.cancelled():
-            working.result()
-
     def _stop_claiming(self) -> None:
-        if self._completer is not None:
-            self._completer.draining = True
-            self._end_prefetched(Stop.RELEASED)
+        self._threads.drain()
+        self._end_prefetched(Stop.RELEASED)
 
     async def _drain(self) -> None:
         """Let running tasks end, release them when the grace period is over, and record everything."""
@@ -322,9 +247,4 @@ class TaskLoop:
                 await asyncio.wait({quiet}, timeout=RECORD_TIMEOUT)
             quiet.cancel()
             now.cancel()
-        if self._completer is not None:
-            self._completer.finish()
-            await asyncio.to_thread(self._completer.join, RECORD_TIMEOUT)
-        if self._heartbeat is not None:
-            self._heartbeat.set_state(WorkerNode.State.STOPPED)
-            await asyncio.to_thread(self._heartbeat.join, 2)
+        await asyncio.to_thread(self._threads.finish)
