@@ -26,7 +26,7 @@ SCOPES = ("read", "submit", "control", "code")
 # The groups of people. Only admins manage users and tokens, in Django's admin.
 ROLES: dict[str, tuple[str, ...]] = {"viewer": ("read",), "operator": SCOPES, "admin": SCOPES}
 
-# What each operation on the knowledge base needs.
+# The scope of each operation on the knowledge base.
 _KNOWLEDGE_SCOPES = {"read": "read", "add": "submit", "remove": "control"}
 
 LOGIN_LINK_LIFE = timedelta(hours=24)

@@ -1,4 +1,4 @@
-"""Wiring: what happens once when Django starts."""
+"""Set-up of the app when Django starts."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate

@@ -110,7 +110,7 @@ class BatchExecutor:
 
 
 def _fingerprint(entry: Action, parameters: Parameters) -> str:
-    """Return what identifies a repeated call: the action and its validated arguments.
+    """Return the identity of a repeated call: the action and its validated arguments.
 
     Raises BadRequest for arguments that cannot be written as JSON.
     """

@@ -99,7 +99,7 @@ def _each_once(spell: Callable[[str], str], texts: Sequence[str | None]) -> list
 
 
 def cell(text: str) -> str:
-    """Return a text as a CSV cell, with a quote before what a spreadsheet would take for a formula."""
+    """Return a text as a CSV cell, with a quote before text that a spreadsheet would evaluate as a formula."""
     return f"'{text}" if text.startswith(FORMULA) or text.lstrip().startswith(FORMULA) else text
 
 

@@ -1,4 +1,4 @@
-"""The registry of actions, and what an action declares for its adapters.
+"""The registry of actions, and the declarations of an action for its adapters.
 
 One file with one decorated function is a whole action: the API makes a route and an OpenAPI entry of it, the command
 line a verb whose flags are its parameters, and the pages a button.
@@ -71,7 +71,7 @@ class Action:
 
     @property
     def asks_first(self) -> bool:
-        """Whether people are shown what it would do, and asked, before it acts."""
+        """Whether a preview and a confirmation precede the action."""
         return any(button.preview for button in self.buttons)
 
 

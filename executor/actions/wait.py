@@ -15,7 +15,7 @@ from .call import Call, Parameters, Response
 from .registry import action
 from .status import sentence
 
-# The states of a batch in which nothing happens until somebody acts.
+# The states of a batch in which nothing changes without an action.
 IDLE = (BatchState.OPEN, BatchState.STOPPED, BatchState.FINISHED)
 
 

@@ -34,7 +34,7 @@ class BoundedPaginator(Paginator):
 
 
 class IndexedList(ChangeList):
-    """A change list in the order that an index serves, whatever the query asks for."""
+    """A change list in the order of an index; other orders in the query are ignored."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet) -> list:
         return list(self.model_admin.get_ordering(request))

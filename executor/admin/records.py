@@ -55,7 +55,7 @@ class AuditAdmin(ReadOnly):
     list_filter = (ActionFilter,)
     ordering = ("-id",)  # the order they were written in
     search_fields = ("actor",)
-    search_help_text = f"Who, or the whole id of a batch; among the newest {SEARCH_WINDOW:,} entries"
+    search_help_text = f"Actor, or the whole id of a batch; among the newest {SEARCH_WINDOW:,} entries"
     fields = ("at", "actor", "action", "batch", "detail_shown")
     detail_shown = display.column("detail", display.json, "detail")
 

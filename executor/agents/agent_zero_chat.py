@@ -83,7 +83,7 @@ class Chat:
                 seen = start + len(items)
                 callbacks.progress(seen, None, str(log.get("progress") or "")[:200])
             except (httpx2.HTTPError, TimeoutError, ValueError, KeyError, TypeError, AttributeError):
-                pass  # the answer is what counts, and it arrives by another request
+                pass  # only the answer counts, and it arrives by another request
 
     def _url(self, handler: str) -> str:
         return f"{self._instance.url.rstrip('/')}{self.prefix}/{handler}"

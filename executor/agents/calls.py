@@ -43,7 +43,7 @@ async def call(server: McpServer, tool: str, arguments: dict[str, Any], progress
     except Unreachable as error:
         raise AgentUnavailable(f"{_name_of(server)} cannot be used: {error}.") from None
     except BaseExceptionGroup as group:
-        # The session ended because its connection broke. An answer that came before that counts.
+        # The session ended because its connection broke. An answer before that is valid.
         if not isinstance(outcome, dict):
             raise _broken(server, tool, _first(group)) from None
     if not isinstance(outcome, dict):

@@ -1,8 +1,8 @@
 """Connections that a worker keeps open between calls, for each server. They end with the event loop.
 
-A program is started by the first call, shared by all, and restarted after it was lost. Its session lives in a task of
-its own, because a session must be closed by the task that opened it. Over HTTP each call has a session of its own, so
-that sessions fail independently; they share the HTTP client.
+A program is started by the first call, shared by all, and restarted after it was lost. Its session lives in a separate
+task, because a session must be closed by the task that opened it. Over HTTP each call has its own session, so that
+sessions fail independently; they share the HTTP client.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def is_own_host_name(host: str, port: int) -> bool:
 
 
 def is_own_address(addresses: Iterable[str], port: int) -> bool:
-    """Return whether this site listens at one of the IP addresses, as far as this machine can know."""
+    """Return whether this site listens at one of the IP addresses, as far as this machine can determine."""
     if port != settings.BATCH_PORT:
         return False
     own = {entry.address.partition("%")[0] for entries in psutil.net_if_addrs().values() for entry in entries}

@@ -78,7 +78,7 @@ def client_for(server: McpServer) -> httpx2.AsyncClient:
 
 
 async def _shorten_close(request: httpx2.Request) -> None:
-    """Give the request that ends a session a short timeout."""
+    """Set a short timeout for the request that ends a session."""
     if request.method == "DELETE":
         request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), CLOSE_TIMEOUT)
 

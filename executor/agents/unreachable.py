@@ -1,4 +1,4 @@
-"""The error of a server without a session. A module of its own: importing the MCP client takes a second."""
+"""The error of a server without a session. Separate, because importing the MCP client takes a second."""
 
 
 class Unreachable(Exception):

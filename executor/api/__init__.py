@@ -82,7 +82,7 @@ def _with_problems(view: Callable) -> Callable:
 
 
 def _open_to_tokens(urls: tuple) -> tuple:
-    """Exempt the API from the site's login requirement, except its documentation page: it authenticates by itself."""
+    """Exempt the API from the login requirement, except its documentation page: it authenticates callers itself."""
     patterns, app, namespace = urls
     for pattern in patterns:
         if pattern.name == "openapi-json":

@@ -14,7 +14,7 @@ class ApiRequest(HttpRequest):
 
 
 class TokenCaller(HttpBearer):
-    """`Authorization: Bearer bx_…`. An invalid token is refused, whatever cookie the request has."""
+    """`Authorization: Bearer bx_…`. An invalid token is refused, also if the request has a session cookie."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Caller:
         return caller_of_token(token)

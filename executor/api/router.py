@@ -25,7 +25,7 @@ class StrictRouter(Router):
 
 
 def query_of(parameters: type[BaseModel]) -> Callable[[Callable], Callable]:
-    """Declare that a route takes the parameters of a model in its query, and hands them on without a look at them."""
+    """Declare that a route takes the parameters of a model in its query, and passes them on unchecked."""
 
     def declare(route: Callable) -> Callable:
         route.query_model = parameters  # type: ignore[attr-defined]  # read by _strict

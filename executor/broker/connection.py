@@ -1,4 +1,4 @@
-"""How the processes connect to Redis: short timeouts and one quick retry.
+"""Connections of the processes to Redis: short timeouts and one quick retry.
 
 redis-py's own ten silent retries would turn a server that hangs into minutes of silence.
 """

@@ -23,10 +23,10 @@ TICKET_TTL = 3600  # seconds; Redis drops a ticket that no worker took by then, 
 
 
 class TicketJob(Job):
-    """An RQ job that can do nothing but run a ticket.
+    """An RQ job that can only run a ticket.
 
-    Anybody with access to Redis could otherwise name any function, callback or webhook. The serializer is JSON whatever
-    the caller asks for, because unpickling runs code.
+    Otherwise access to Redis would allow any function, callback or webhook to be run. The serializer is always JSON,
+    because unpickling runs code.
     """
 
     def __init__(self, id: str | None = None, connection: Any = None, serializer: Any = None):

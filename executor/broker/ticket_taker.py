@@ -1,4 +1,4 @@
-"""How an idle worker waits for tickets on its event loop."""
+"""Blocking waits of an idle worker for tickets, on its event loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TicketTaker:
         self._client = new_async_client(timeout=longest_wait + ANSWER_TIMEOUT)
         self._script = self._client.register_script(TAKE_SCRIPT)
         self._records: list[bytes] = []  # of tickets from a blocking pop; deleted by the next command
-        self.is_waiting = False  # blocked in Redis: the next issued ticket arrives without being asked for
+        self.is_waiting = False  # blocked in Redis: the next issued ticket arrives without another request
 
     async def take(self, room: int, wait: float) -> list[Ticket]:
         """Return up to `room` tickets; wait up to `wait` seconds for the first.

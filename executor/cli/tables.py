@@ -86,7 +86,7 @@ def results(screen: Screen, rows: list[dict], fields: list[str] | None = None) -
 
 
 def preview(screen: Screen, data: dict) -> None:
-    """Print what an action that deletes tasks would delete and keep."""
+    """Print the tasks that an action would delete and keep."""
     deleted, kept = data["would_delete"], data["kept"]
     rows = [(name, deleted.get(name, 0), kept.get(name, 0)) for name in COUNTS if deleted.get(name) or kept.get(name)]
     screen.table(("status", "deleted ", "kept "), rows)

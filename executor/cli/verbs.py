@@ -38,7 +38,7 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class _Extension:
-    """What a terminal adds to an action. The parameters in `replaced` have no flag: `add_options` provides them."""
+    """The extension of an action for the terminal. `add_options` provides the parameters in `replaced` itself."""
 
     run: Callable[[Screen, Options], int | None]
     add_options: AddOptions | None
@@ -76,7 +76,7 @@ def verbs() -> dict[str, Verb]:
 
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:
-    """Give the parser one subcommand a verb."""
+    """Add a subcommand for each verb to the parser."""
     known = verbs()
     commands = parser.add_subparsers(dest="verb", required=True, metavar="|".join(known))
     for verb in known.values():
@@ -132,7 +132,7 @@ def _run(entry: Action, screen: Screen, options: Options) -> None:
 
 
 def _ask_and_run(entry: Action, screen: Screen, options: Options) -> None:
-    """Show what the action would do, ask, and run it."""
+    """Show a preview, ask for confirmation, and run the action."""
     arguments = given(entry.parameters, options)
     if not (options.get("yes") or arguments.get("dry_run")):
         preview = execute(entry.name, {**arguments, "dry_run": True})

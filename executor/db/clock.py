@@ -1,4 +1,4 @@
-"""The clocks by which heartbeats and limits are judged. Tests pass one of their own."""
+"""The clocks for heartbeats and limits. Tests pass their own."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The words of the product and what they mean: no ORM, no clock, no input or output."""
+"""The concepts of the product: no ORM, no clock, no input or output."""

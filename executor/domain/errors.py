@@ -1,4 +1,4 @@
-"""Every error that a caller can meet. One sentence each, a stable `code`, and the HTTP status that fits.
+"""All errors that callers can receive: a sentence, a stable `code` and an HTTP status each.
 
 ExecutorError
 ├── BadRequest              bad_request          400  the call itself is wrong; `errors` lists every field
@@ -10,23 +10,23 @@ ExecutorError
 ├── TooLarge                too_large            413
 └── Unavailable             unavailable          503  the database does not answer now; try again
 
-TaskError                   how an attempt can end badly; recorded with the task, never shown as a traceback
+TaskError                   a failed attempt; recorded with the task, never shown as a traceback
 ├── TaskFailed              task_failed          the task function raised it on purpose (`retryable`, `retry_after`)
 ├── TaskTimeout             timeout
-├── TaskCancelled           cancelled            somebody asked for it
+├── TaskCancelled           cancelled            a cancel request
 ├── WorkerLost              worker_lost          the worker died or went silent
-├── ProcessDied             process_died         the child process ended by itself (exit, signal, memory)
-├── BadResult               bad_result           the result cannot be kept as JSON
+├── ProcessDied             process_died         the child process ended unexpectedly (exit, signal, memory)
+├── BadResult               bad_result           the result cannot be stored as JSON
 ├── UnknownFunction         unknown_function     this worker has no function of that name
 ├── CodeFailed              code_failed          a program ended with another exit code than 0
 ├── CodeKilled              code_killed          a program was ended by a signal
-├── CodeTimeout             timeout              a program took longer than it may
-├── CodeMemory              code_memory          a program used more memory than it may
-├── CodeFiles               code_files           a program wrote more files than it may
-├── SandboxUnavailable      sandbox_unavailable  programs cannot be contained here as the settings demand
-├── AgentUnavailable        agent_unavailable    an MCP server or an agent cannot be reached, or went away
+├── CodeTimeout             timeout              a program exceeded its timeout
+├── CodeMemory              code_memory          a program exceeded its memory limit
+├── CodeFiles               code_files           a program exceeded its limits on files
+├── SandboxUnavailable      sandbox_unavailable  programs cannot be contained here at the required level
+├── AgentUnavailable        agent_unavailable    an MCP server or an agent is unavailable
 ├── ToolFailed              tool_failed          a tool of an agent failed, or was refused
-├── AnswerLost              answer_lost          an agent got its message, and what came of it is not known
+├── AnswerLost              answer_lost          an agent got its message, but its answer was lost
 └── SecretMissing           secret_missing       this worker does not know a secret of the parameters
 """
 
@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from typing import Any
 
-LONGEST = 2_000  # characters of a sentence about a call, which may repeat what was in it
+LONGEST = 2_000  # characters of a sentence about a call, which may repeat its arguments
 
 
 def shortened(text: str) -> str:
@@ -63,7 +63,7 @@ class ExecutorError(Exception):
             "code": self.code,
             "detail": self.message,
             "errors": [
-                {name: shortened(told) if isinstance(told, str) else told for name, told in error.items()}
+                {name: shortened(value) if isinstance(value, str) else value for name, value in error.items()}
                 for error in self.errors
             ],
             "fix": self.fix,
@@ -112,7 +112,7 @@ class Unavailable(ExecutorError):
 
 
 class TaskError(Exception):
-    """An attempt ended badly. `retryable=False` fails the task at once; `retry_after` (seconds) sets the delay."""
+    """An attempt failed. `retryable=False` fails the task at once; `retry_after` (seconds) sets the delay."""
 
     kind = "error"
 
@@ -151,13 +151,13 @@ class WorkerLost(TaskError):
 
 
 class ProcessDied(TaskError):
-    """The child process that ran the task ended by itself."""
+    """The child process that ran the task ended unexpectedly."""
 
     kind = "process_died"
 
 
 class BadResult(TaskError):
-    """The task's result cannot be kept as JSON."""
+    """The task's result cannot be stored as JSON."""
 
     kind = "bad_result"
 
@@ -181,17 +181,17 @@ class CodeKilled(TaskError):
 
 
 class CodeTimeout(TaskTimeout):
-    """The program took longer than it may and was killed."""
+    """The program exceeded its timeout and was killed."""
 
 
 class CodeMemory(TaskError):
-    """The program used more memory than it may."""
+    """The program exceeded its memory limit."""
 
     kind = "code_memory"
 
 
 class CodeFiles(TaskError):
-    """The program wrote more files than it may."""
+    """The program exceeded its limits on files."""
 
     kind = "code_files"
 
@@ -221,6 +221,6 @@ class AnswerLost(TaskError):
 
 
 class SecretMissing(TaskError):
-    """This worker does not know a secret that the parameters name."""
+    """This worker has no value for a secret that the parameters name."""
 
     kind = "secret_missing"

@@ -88,7 +88,7 @@ def progress(value: list[Any] | None) -> str:
 
 
 def outlook(task: dict[str, Any], now: datetime) -> str:
-    """Return what a task does next: its progress while it runs, its start or next attempt while it waits."""
+    """Return the outlook of a task: its progress while it runs, its start or next attempt while it waits."""
     if task["status"] == TaskStatus.RUNNING:
         return progress(task.get("progress"))
     if task["status"] != TaskStatus.QUEUED or not task.get("run_after"):
@@ -99,7 +99,7 @@ def outlook(task: dict[str, Any], now: datetime) -> str:
 
 
 def note(task: dict[str, Any], now: datetime) -> str:
-    """Return what matters about a task: its outlook, and the error of its last attempt unless it runs."""
+    """Return the note on a task: its outlook, and the error of its last attempt unless it runs."""
     error = "" if task["status"] == TaskStatus.RUNNING else first_line(task.get("error"))
     return _joined(outlook(task, now), error)
 

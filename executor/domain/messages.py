@@ -1,4 +1,4 @@
-"""What passes between the queue, the broker and the workers. Params and results are JSON text.
+"""The messages between queue, broker and workers. Params and results are JSON text.
 
 A task has one shape on each side of a door: `NewTask` on its way in, `Candidate` while it waits to be claimed,
 `ClaimedTask` in the hands of a worker, and one of the outcomes on its way back.

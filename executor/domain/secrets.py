@@ -1,4 +1,4 @@
-"""Secrets in parameters: `{"$secret": "NAME"}` stands for a value that only the worker knows.
+"""Secrets in parameters: `{"$secret": "NAME"}` stands for a value that only the worker has.
 
 The worker substitutes the value right before the call and redacts it in everything that the attempt reports: result,
 error, traceback, log and progress. Files that the function writes, and encodings of the value, are not redacted.

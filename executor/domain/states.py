@@ -22,7 +22,7 @@ from django.db import models
 
 
 class Priority(models.IntegerChoices):
-    """How urgent a task is. A higher one goes first within its batch, and its ticket first among all batches."""
+    """The priority of a task. Higher ones are first within their batch, and their tickets first among all batches."""
 
     LOW = 1, "low"
     MEDIUM = 2, "medium"
@@ -45,12 +45,12 @@ class TaskStatus(models.TextChoices):
     RUNNING = "running", "running"  # one worker has claimed it
     COMPLETED = "completed", "completed"  # its result is kept
     FAILED = "failed", "failed"  # no retry is left
-    CANCELLED = "cancelled", "cancelled"  # a person or an agent asked for it
+    CANCELLED = "cancelled", "cancelled"  # requested by a person or an agent
 
 
 @dataclass(frozen=True, slots=True)
 class StatusSpec:
-    """What the rest of the product needs to know of a status."""
+    """The properties of a status that the rest of the product reads."""
 
     letter: str  # in frames
     is_final: bool
@@ -75,7 +75,7 @@ CLEARED = "-"  # the letter of a deleted task
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a verb of the queue does to a task: the statuses it takes, the statuses it may leave."""
+    """A verb of the queue: the statuses that it accepts, and the statuses that it may lead to."""
 
     sources: tuple[TaskStatus, ...]
     targets: tuple[TaskStatus, ...]
@@ -94,7 +94,7 @@ MOVES: dict[str, Move] = {
 
 
 class BatchState(models.TextChoices):
-    """What a batch is doing. OPEN was never started; FINISHED has only final tasks; adding opens it again."""
+    """The states of a batch. OPEN was never started; FINISHED has only final tasks, and adding one opens it again."""
 
     OPEN = "open", "open"
     RUNNING = "running", "running"

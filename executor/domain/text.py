@@ -1,4 +1,4 @@
-"""Which text both databases can store."""
+"""The text that both databases can store."""
 
 
 def is_storable(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""How sentences for people are put together."""
+"""Wording of messages: numbers with nouns, and suggestions for misspelled words."""
 
 import difflib
 from collections.abc import Iterable
@@ -10,6 +10,6 @@ def counted(number: int, noun: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], way: str = "{!r}") -> str:
-    """`Did you mean 'start'? `, where a known word is near enough; else nothing."""
+    """Return `Did you mean 'start'? ` if a known word is near enough, else an empty text."""
     near = difflib.get_close_matches(word, list(known), 1)
     return f"Did you mean {way.format(near[0])}? " if near else ""

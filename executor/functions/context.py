@@ -1,4 +1,4 @@
-"""What a task function knows about its attempt, and how it reports its progress."""
+"""The context of an attempt, as task functions see it: identity, progress, log and files."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class TaskContext:
         return self.sink.redactor()
 
     def artifact(self, name: str) -> Path:
-        """Return the path of a file of this attempt; it is kept beside the database.
+        """Return the path of a file of this attempt; it is stored beside the database.
 
         Raises ValueError unless the name is a plain file name.
         """

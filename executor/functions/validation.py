@@ -31,7 +31,7 @@ def validate(name: str, params: dict) -> list[tuple[str, str]]:
 
 
 def _errors(function: TaskFunction, params: dict) -> list[tuple[str, str]]:
-    """Return the errors that are certain: only the worker knows the value of a secret."""
+    """Return the errors that are certain: only the worker has the value of a secret."""
     hidden = dict(secrets.find_secrets(params))
     errors = [(_field(path), BAD_SECRET) for path, name in hidden.items() if not secrets.is_secret_name(name)]
     try:

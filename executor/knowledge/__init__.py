@@ -2,7 +2,7 @@
 
 formats/         a file's text as blocks with headings and positions
 parsing          a file's content as pieces
-isolated_reader  parsing in a process of its own
+isolated_reader  parsing in a separate process
 splitting        blocks into pieces
 sentences        sentence boundaries
 embedder         vectors from texts, by the configured model

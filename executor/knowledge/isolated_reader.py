@@ -1,4 +1,4 @@
-"""Parsing of a file in a process of its own: a hostile file can harm that process only."""
+"""Parsing of a file in a separate process: a hostile file can harm that process only."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Hits, the best first. `note` names what could not be searched, and why."""
+    """The hits, best first. `note` names the parts that could not be searched, and why."""
 
     hits: list[Hit] = field(default_factory=list)
     note: str = ""
@@ -141,7 +141,7 @@ def _hits(order: list[int], ranks: dict, vector: np.ndarray | None, limit: int, 
         chunk_ids = order[start : start + step]
         chunks = Chunk.objects.select_related("document").in_bulk(chunk_ids)
         for chunk_id in chunk_ids:
-            chunk = chunks.get(chunk_id)  # None: it was removed meanwhile
+            chunk = chunks.get(chunk_id)  # None: it was removed during the search
             if chunk is None or chunk.digest in seen:
                 continue
             score = _score(chunk, vector)

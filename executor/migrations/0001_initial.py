@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('batch_id', models.UUIDField(default=executor.models.fields.new_id, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(blank=True, max_length=200)),
-                ('owner', models.CharField(db_index=True, help_text='Who made it: user:<id>, token:<id> or cli.', max_length=100)),
+                ('owner', models.CharField(db_index=True, help_text='Creator: user:<id>, token:<id> or cli.', max_length=100)),
                 ('is_default', models.BooleanField(default=False, help_text='Used when its owner names no batch.')),
                 ('state', models.CharField(choices=[('open', 'open'), ('running', 'running'), ('stopping', 'stopping'), ('stopped', 'stopped'), ('finished', 'finished')], default='open', max_length=10)),
                 ('stop_forced', models.BooleanField(default=False, help_text='While stopping: running tasks are killed and released.')),
@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 ('run_after', models.DateTimeField(blank=True, help_text='Waits until then.', null=True)),
                 ('dispatched_at', models.DateTimeField(blank=True, help_text='When its ticket was issued.', null=True)),
                 ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('progress', executor.models.fields.JSONText(blank=True, help_text='[done, total, text] as the running task told it.', null=True)),
+                ('progress', executor.models.fields.JSONText(blank=True, help_text='[done, total, text] as reported by the running task.', null=True)),
             ],
         ),
         migrations.CreateModel(

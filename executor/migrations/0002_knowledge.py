@@ -3,7 +3,7 @@ import executor.models.fields
 import uuid
 from django.db import migrations, models
 
-# The words of the chunks, found by SQLite's FTS5: a table of its own beside executor_chunk, which reads the text from
+# The words of the chunks in SQLite's FTS5: a separate table beside executor_chunk, which reads the text from
 # there. Triggers keep it, so that whoever deletes a chunk in whatever way deletes its words too. SQLite drops triggers
 # with their table: a later migration that remakes executor_chunk has to make them again (`make_word_index`).
 SQLITE = (
@@ -87,7 +87,7 @@ class Migration(migrations.Migration):
                 ),
                 ("title", models.CharField(max_length=300)),
                 ("area", models.CharField(default="main", max_length=100)),
-                ("owner", models.CharField(help_text="Who added it: user:<id>, token:<id> or cli.", max_length=100)),
+                ("owner", models.CharField(help_text="Creator: user:<id>, token:<id> or cli.", max_length=100)),
                 ("media_type", models.CharField(max_length=100)),
                 ("size", models.PositiveBigIntegerField(help_text="Bytes of the file.")),
                 ("characters", models.PositiveIntegerField(help_text="Characters of its text.")),
@@ -110,10 +110,10 @@ class Migration(migrations.Migration):
                 ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ("epoch", models.UUIDField(default=uuid.uuid4)),
                 ("version", models.PositiveBigIntegerField(default=0)),
-                ("removals", models.PositiveBigIntegerField(default=0, help_text="How often chunks went away.")),
+                ("removals", models.PositiveBigIntegerField(default=0, help_text="Number of removals of chunks.")),
                 (
                     "rebuilt_at",
-                    models.DateTimeField(blank=True, help_text="When old vectors were last made anew.", null=True),
+                    models.DateTimeField(blank=True, help_text="Time of the last rebuild of old vectors.", null=True),
                 ),
             ],
             options={
@@ -127,7 +127,7 @@ class Migration(migrations.Migration):
                 ("memory_id", models.CharField(max_length=10, unique=True)),
                 (
                     "owner",
-                    models.CharField(help_text="Who made the batch: user:<id>, token:<id> or cli.", max_length=100),
+                    models.CharField(help_text="Owner of the batch: user:<id>, token:<id> or cli.", max_length=100),
                 ),
                 ("area", models.CharField(default="main", max_length=100)),
                 ("text", models.TextField()),

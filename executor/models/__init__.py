@@ -1,4 +1,4 @@
-"""The records. Fields, constraints and indexes; what may happen to them is in `executor.queue.batch_queue`."""
+"""The models: fields, constraints and indexes. `executor.queue.batch_queue` owns all changes of status."""
 
 from .access import ApiToken, AuditEntry, IdempotentCall
 from .batch import Batch, BatchFrame, BatchStats

@@ -1,4 +1,4 @@
-"""Who may do what, who did what, and which calls were answered already."""
+"""Tokens, the audit log, and stored responses for idempotency keys."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from .fields import JSONText
 
 
 class ApiToken(models.Model):
-    """A bearer token of an agent. Only its digest is kept: the token itself is shown once."""
+    """A bearer token of an agent. Only its digest is stored: the token itself is shown once."""
 
     name = models.CharField(max_length=100, unique=True)
     prefix = models.CharField(max_length=16, unique=True, help_text="The public part, by which it is looked up.")
@@ -22,7 +22,7 @@ class ApiToken(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what, written in the transaction that did it."""
+    """An entry of the audit log, written in the transaction of the action."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     actor = models.CharField(max_length=100)
@@ -38,7 +38,7 @@ class AuditEntry(models.Model):
 
 
 class IdempotentCall(models.Model):
-    """The answer that was given to a call with an Idempotency-Key; the same call gets it again."""
+    """The stored response to a call with an Idempotency-Key, returned again for the same call."""
 
     owner = models.CharField(max_length=100)
     key = models.CharField(max_length=200)

@@ -12,7 +12,7 @@ class Batch(models.Model):
 
     batch_id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(max_length=200, blank=True)
-    owner = models.CharField(max_length=100, db_index=True, help_text="Who made it: user:<id>, token:<id> or cli.")
+    owner = models.CharField(max_length=100, db_index=True, help_text="Creator: user:<id>, token:<id> or cli.")
     is_default = models.BooleanField(default=False, help_text="Used when its owner names no batch.")
     state = models.CharField(max_length=10, choices=BatchState, default=BatchState.OPEN)
     stop_forced = models.BooleanField(default=False, help_text="While stopping: running tasks are killed and released.")
@@ -38,9 +38,9 @@ class Batch(models.Model):
 
 
 class BatchStats(models.Model):
-    """The counters of a batch, kept by the transactions that change them, so that nobody ever counts rows.
+    """The counters of a batch, updated in the transactions that change tasks, so that reads never count rows.
 
-    Its row is the batch's lock: whoever changes a task of the batch holds it, which gives the frames their order.
+    Its row is the batch's lock: every change to a task of the batch holds it, which orders the frames.
     """
 
     batch = models.OneToOneField(Batch, models.CASCADE, primary_key=True, related_name="stats")
@@ -72,10 +72,10 @@ class BatchStats(models.Model):
 
 
 class BatchFrame(models.Model):
-    """What one commit changed in a batch. Frames are numbered 1, 2, 3 … without a hole.
+    """The changes of one commit in a batch. Frames are numbered 1, 2, 3 … without gaps.
 
     `changes` is JSON text: [[number, status letter, attempt, worker, started_ms, duration_ms, retry_in_ms,
-    error_head], …]; `counts` is JSON text: the tasks in each status after the commit. Both are passed on as they are.
+    error_head], …]; `counts` is JSON text: the tasks in each status after the commit. Both are sent unchanged.
     """
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="frames", db_index=False)

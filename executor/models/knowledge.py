@@ -1,4 +1,4 @@
-"""The knowledge base's documents in searchable pieces, and what agents remember."""
+"""The documents of the knowledge base in searchable chunks, and the memories of agents."""
 
 import uuid
 
@@ -8,13 +8,13 @@ from .fields import JSONText, new_id
 
 
 class Document(models.Model):
-    """A document of the knowledge base. Whoever may read can find it. The same content is kept once an area."""
+    """A document of the knowledge base, visible to all callers with `read`. Content is unique within an area."""
 
     document_id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     source = models.CharField(max_length=500, help_text="The file's name or path, or the address it came from.")
     title = models.CharField(max_length=300)
     area = models.CharField(max_length=100, default="main")
-    owner = models.CharField(max_length=100, help_text="Who added it: user:<id>, token:<id> or cli.")
+    owner = models.CharField(max_length=100, help_text="Creator: user:<id>, token:<id> or cli.")
     media_type = models.CharField(max_length=100)
     size = models.PositiveBigIntegerField(help_text="Bytes of the file.")
     characters = models.PositiveIntegerField(help_text="Characters of its text.")
@@ -35,10 +35,10 @@ class Document(models.Model):
 
 
 class Chunk(models.Model):
-    """A piece of a document that is found as a whole.
+    """A chunk of a document, the unit of search results.
 
-    Its words are in a full text index that the database keeps by itself. `vector` is its meaning as half-precision
-    floats, made by `model`; empty until it is computed. `version` is the state of the index that brought it.
+    Triggers of the database keep its words in a full-text index. `vector` is its embedding by `model` as half-precision
+    floats, empty until it is computed. `version` is the version of the index that added it.
     """
 
     document = models.ForeignKey(Document, models.CASCADE, related_name="chunks", db_index=False)
@@ -60,17 +60,17 @@ class Chunk(models.Model):
 
 
 class KnowledgeIndex(models.Model):
-    """One row, by which a process notices that its copy of the vectors is old.
+    """A single row that tells a process that its copy of the vectors is outdated.
 
-    Its row lock orders the writers: whoever adds or removes chunks counts `version` up in the same transaction. `epoch`
-    tells a database from another one that was put in its place.
+    Its row lock orders the writers: each addition or removal of chunks increments `version` in the same transaction.
+    `epoch` identifies the database, so that a replaced one is noticed.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     epoch = models.UUIDField(default=uuid.uuid4)
     version = models.PositiveBigIntegerField(default=0)
-    removals = models.PositiveBigIntegerField(default=0, help_text="How often chunks went away.")
-    rebuilt_at = models.DateTimeField(null=True, blank=True, help_text="When old vectors were last made anew.")
+    removals = models.PositiveBigIntegerField(default=0, help_text="Number of removals of chunks.")
+    rebuilt_at = models.DateTimeField(null=True, blank=True, help_text="Time of the last rebuild of old vectors.")
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="knowledge_index_one_row")]
@@ -80,10 +80,10 @@ class KnowledgeIndex(models.Model):
 
 
 class Memory(models.Model):
-    """Something an agent remembers. Only its owner ever sees it."""
+    """A memory of an agent. Only its owner has access."""
 
     memory_id = models.CharField(max_length=10, unique=True)
-    owner = models.CharField(max_length=100, help_text="Who made the batch: user:<id>, token:<id> or cli.")
+    owner = models.CharField(max_length=100, help_text="Owner of the batch: user:<id>, token:<id> or cli.")
     area = models.CharField(max_length=100, default="main")
     text = models.TextField()
     metadata = JSONText(default=dict, blank=True)

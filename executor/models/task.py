@@ -36,7 +36,7 @@ class BatchTask(models.Model):
     run_after = models.DateTimeField(null=True, blank=True, help_text="Waits until then.")
     dispatched_at = models.DateTimeField(null=True, blank=True, help_text="When its ticket was issued.")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
-    progress = JSONText(null=True, blank=True, help_text="[done, total, text] as the running task told it.")
+    progress = JSONText(null=True, blank=True, help_text="[done, total, text] as reported by the running task.")
 
     class Meta:
         constraints = [
@@ -47,7 +47,7 @@ class BatchTask(models.Model):
             models.CheckConstraint(condition=models.Q(status__in=TaskStatus.values), name="task_status_known"),
         ]
         indexes = [
-            # Which task goes next.
+            # The order of dispatch.
             models.Index(
                 fields=["batch", "-priority", "number"],
                 condition=models.Q(status="queued", dispatched_at=None, run_after=None),
@@ -63,7 +63,7 @@ class BatchTask(models.Model):
             models.Index(
                 fields=["run_after"], condition=models.Q(status="queued", run_after__isnull=False), name="task_due"
             ),
-            # What a worker holds.
+            # The running tasks of a worker.
             models.Index(fields=["worker"], condition=models.Q(status="running"), name="task_running"),
             # Filtered lists.
             models.Index(fields=["batch", "status", "number"], name="task_by_status"),

@@ -6,13 +6,13 @@ from .fields import JSONText
 
 
 class WorkerNode(models.Model):
-    """A worker process as the database knows it. Redis may be flushed; this row is what rescue goes by."""
+    """The record of a worker process. Rescue relies on this row alone: Redis may be flushed."""
 
     class State(models.TextChoices):
         ACTIVE = "active", "active"
-        DRAINING = "draining", "draining"  # takes nothing new, ends what it has
+        DRAINING = "draining", "draining"  # claims no more tasks and finishes its own
         STOPPED = "stopped", "stopped"  # ended in good order
-        DEAD = "dead", "dead"  # silent for too long: its tasks were rescued
+        DEAD = "dead", "dead"  # no heartbeat within the limit: its tasks were rescued
 
     ALIVE = (State.ACTIVE, State.DRAINING)
 

@@ -1,4 +1,4 @@
-"""Command wrapper: run a program that ends with the wrapper's parent, whatever ends that.
+"""Command wrapper: run a program that ends with the wrapper's parent, however the parent ends.
 
 Start the wrapper as the leader of a session: it kills its whole process group, and so the program with everything that
 the program started there, when the parent ends, on SIGTERM, and when the program ends.

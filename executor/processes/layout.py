@@ -1,4 +1,4 @@
-"""Where the parts of the product are: in a checkout, or installed from a wheel."""
+"""Locations of the parts of the product: in a checkout, or installed from a wheel."""
 
 from pathlib import Path
 

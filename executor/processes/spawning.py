@@ -22,7 +22,7 @@ def spawn(
     death_signal: int = signal.SIGKILL,
     **popen: Any,
 ) -> subprocess.Popen:
-    """Start a program in a session of its own, in the project's folder. It gets `death_signal` when this process ends.
+    """Start a program in a new session, in the project's folder. It gets `death_signal` when this process ends.
 
     Other systems than Linux send no such signal. The kernel also sends it when the thread that started the child ends:
     call this from the main thread.

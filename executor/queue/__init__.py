@@ -11,5 +11,5 @@ scheduling.py     which task goes next, whose ticket goes out
 batch_queue.py    BatchQueue: all verbs together
 dispatch.py       how the rest of the program opens a BatchQueue; tickets and notifications after the commit
 repair.py         what a fault left behind: lost workers, lost tickets, due tasks
-retention.py      deleting what is too old
+retention.py      deletion of expired records
 """

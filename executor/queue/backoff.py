@@ -1,4 +1,4 @@
-"""How long a task waits before its next attempt."""
+"""The delay before the next attempt of a task."""
 
 from __future__ import annotations
 

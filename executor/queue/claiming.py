@@ -59,7 +59,7 @@ class Claiming(Scheduling):
         ]
 
     def claim(self, batch: LockedBatch, tasks: Sequence[Candidate], worker: str) -> list[ClaimedTask]:
-        """Give these tasks to a worker, in their order: queued → running, `attempt` + 1.
+        """Assign these tasks to a worker, in their order: queued → running, `attempt` + 1.
 
         Raises InvariantBroken for more tasks than free slots.
         """

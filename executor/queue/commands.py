@@ -1,4 +1,4 @@
-"""What people and agents ask of a batch: start, stop, cancel, retry, priority, limit, clear."""
+"""The commands of people and agents: start, stop, cancel, retry, priority, limit, clear."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Commands(QueueTransaction):
     # --- the batch -------------------------------------------------------------------------------
 
     def start(self, batch_id: UUID, max_concurrent: int | None = None) -> LockedBatch:
-        """Let the batch's tasks run. A batch whose tasks are all final stays finished.
+        """Run the batch's tasks. A batch with only final tasks stays finished.
 
         Raises Conflict when it has no tasks.
         """
@@ -124,7 +124,7 @@ class Commands(QueueTransaction):
         return count
 
     def set_priority(self, batch_id: UUID, tasks: QuerySet[BatchTask], priority: int) -> int:
-        """Give queued tasks another priority; return how many. New tickets go out on its queue."""
+        """Set the priority of queued tasks; return how many. New tickets are issued on its queue."""
         batch = self.batch(batch_id)
         tasks = tasks.filter(status=TaskStatus.QUEUED).exclude(priority=priority)
         self._withdraw_tickets(batch, tasks)

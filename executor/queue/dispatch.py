@@ -1,4 +1,4 @@
-"""How the rest of the program opens a BatchQueue.
+"""The entry points that open a BatchQueue.
 
 Before the commit the free slots get their tickets; after it the tickets are issued and the watchers notified.
 """
@@ -47,7 +47,7 @@ def fill_slots(queue: BatchQueue) -> None:
 
 
 def publish(queue: BatchQueue) -> None:
-    """Do what follows a commit: withdraw and issue tickets, notify watchers.
+    """Withdraw and issue tickets and notify watchers, after a commit.
 
     Without Redis everything happens all the same, later.
     """

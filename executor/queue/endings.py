@@ -1,4 +1,4 @@
-"""How an attempt that did not complete ends: one function for each verb of the table of moves. Pure."""
+"""Endings of attempts that do not complete: a function per verb of the table of moves. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CANCELLED_RUNNING = "Cancelled while it ran."
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What is written about an attempt that did not complete."""
+    """The record of an attempt that did not complete."""
 
     verb: str
     status: TaskStatus

@@ -49,7 +49,7 @@ class LockedBatch:
 
     @property
     def free_slots(self) -> int:
-        """How many more tasks may run; negative after the limit was lowered."""
+        """The number of further tasks that may run; negative after the limit was lowered."""
         return self.max_concurrent - self.counters["running"] if self.state == BatchState.RUNNING else 0
 
     def has_queued_above(self, priority: int) -> bool:

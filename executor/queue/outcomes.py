@@ -106,7 +106,7 @@ class Outcomes(QueueTransaction):
         return len(rows)
 
     def _count_end(self, batch: LockedBatch, held: HeldRow, outcome: Outcome, ending: Ending, worker: str) -> EndRow:
-        """Count one ending and record it in the frame; return what is written into the task's row."""
+        """Count one ending and record it in the frame; return the values for the task's row."""
         if ending.retry_count > held.retry_count:
             batch.counters["retries"] += 1
         batch.count_out(TaskStatus.RUNNING, held.priority)

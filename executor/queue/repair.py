@@ -1,4 +1,4 @@
-"""What a fault left behind is made good: lost workers, lost tickets, tasks whose time has come.
+"""Repair after faults: lost workers, lost tickets, and due tasks.
 
 Every worker runs it about once a second; any number may run at once.
 """
@@ -68,7 +68,7 @@ def declare_dead(name: str, is_fresh: Q) -> bool:
 
 
 def release_due_tasks() -> None:
-    """Let tasks go whose retry or start time has come."""
+    """Dispatch tasks whose retry or start time has come."""
     due = BatchTask.objects.filter(status=TaskStatus.QUEUED, run_after__lte=database_now())
     for batch_id in due.order_by().values_list("batch_id", flat=True).distinct():
         with open_batches([batch_id]) as queue:

@@ -1,4 +1,4 @@
-"""Deleting what is too old, in small parts, so that the database does not grow without bound."""
+"""Deletion of expired records, in small parts, so that the database does not grow without bound."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PART = 2_000  # rows deleted at once
 
 
 def prune() -> int:
-    """Delete one part of what is too old and return how many rows; 0 when nothing is left to delete.
+    """Delete one part of the expired records and return the number of rows; 0 when nothing is left to delete.
 
     That is: ended workers, answers to idempotency keys, and the frames of batches without a change for
     BATCH_FRAMES_DAYS. A batch without frames is still whole: its event feed begins with a snapshot.

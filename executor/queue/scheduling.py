@@ -1,4 +1,4 @@
-"""Which queued task goes next, and whose ticket goes out.
+"""The order of queued tasks, and the choice of tickets to issue.
 
 A ticket only wakes an idle worker; once awake it claims further tasks from the database. So a few tickets a priority
 are enough, and a lost one costs little.
@@ -24,10 +24,10 @@ TICKETS_PER_PRIORITY = 2  # of one batch, waiting for a worker; one may be lost
 
 
 class Scheduling(QueueTransaction):
-    """Choosing candidates, and marking whose tickets are out."""
+    """Choose candidates, and mark the tasks whose tickets are issued."""
 
     def select_due_tickets(self, batch: LockedBatch) -> list[Candidate]:
-        """Return the tasks whose tickets should go out now, best first.
+        """Return the tasks whose tickets should be issued now, best first.
 
         At most TICKETS_PER_PRIORITY are out for each priority, and never more than the slots that waiting tasks of a
         higher priority leave free.
@@ -93,7 +93,7 @@ class Scheduling(QueueTransaction):
             execute(statements.CLEAR_DISPATCHED.format(ids=condition), ids)
 
     def make_due(self, batch_id: UUID) -> int:
-        """Let tasks go whose `run_after` has passed; return how many."""
+        """Dispatch tasks whose `run_after` has passed; return how many."""
         batch = self.batch(batch_id)
         due = BatchTask.objects.filter(batch_id=batch_id, status=TaskStatus.QUEUED, run_after__lte=batch.now)
         return due.update(run_after=None)

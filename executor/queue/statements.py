@@ -20,7 +20,7 @@ ATTEMPT = "executor_taskattempt"
 
 
 def guard(verb: str, table: str = "") -> str:
-    """Return the SQL condition that a task has a status which this verb takes.
+    """Return the SQL condition that a task has a status which this verb accepts.
 
     Statuses are literals: a planner chooses a partial index by them.
     """
@@ -58,7 +58,7 @@ def candidates(rows: Iterable[tuple[Any, ...]]) -> list[Candidate]:
     return [Candidate(from_db_id(task_id), *rest) for task_id, *rest in rows]
 
 
-# --- which task goes next ------------------------------------------------------------------------------
+# --- order of dispatch ---------------------------------------------------------------------------------
 
 WITHOUT_TICKET = f"""
     {_CANDIDATE}
@@ -79,7 +79,7 @@ COUNT_TICKETS = f"""
     SELECT priority, count(*) FROM {TASK}
     WHERE batch_id = %s AND {guard("claim")} AND dispatched_at IS NOT NULL GROUP BY priority
 """
-# Two statements, with `{ticket}` NULL or NOT NULL: each is served by an index of its own.
+# Two statements, with `{ticket}` NULL or NOT NULL: each has its own index.
 OF_HIGHER_PRIORITY = f"""
     {_CANDIDATE}
     WHERE batch_id = %s AND {_CLAIMABLE} AND dispatched_at IS {{ticket}} AND priority > %s AND task_id {{excluded}}
@@ -168,7 +168,7 @@ HELD = f"""
 
 
 class EndRow(NamedTuple):
-    """The values that END writes, beside the claim that guards them."""
+    """The values that END writes, and the claim that guards them."""
 
     task_id: UUID | str
     attempt: int

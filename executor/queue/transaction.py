@@ -23,11 +23,11 @@ from .locked_batch import LockedBatch, lock_batches
 
 
 class InvariantBroken(RuntimeError):
-    """A verb was about to break a promise of the queue; the transaction is rolled back."""
+    """A verb would have broken an invariant of the queue; the transaction is rolled back."""
 
 
 class QueueTransaction:
-    """Locked batches, and what has to happen in Redis after the commit: `issued` and `withdrawn` tickets.
+    """Locked batches, and the changes in Redis after the commit: `issued` and `withdrawn` tickets.
 
     For a `worker` it also knows when that last sent a heartbeat: `heartbeat_at`, None when it is dead or gone.
     """
@@ -57,7 +57,7 @@ class QueueTransaction:
         with write_lock(), transaction.atomic():
             self.batches = {batch.batch_id: batch for batch in lock_batches(self._batch_ids)}
             if self.worker:
-                # Under the locks: from here on nobody can rescue this worker's tasks of these batches.
+                # Under the locks: from here on this worker's tasks of these batches cannot be rescued.
                 rows = query(statements.LAST_HEARTBEAT, [self.worker])
                 self.heartbeat_at = from_db_time(rows[0][0]) if rows else None
             yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from executor.domain.task_item import COLUMN_OF
 
-# Of the fields of a task, lists leave out what may be large or is of interest on the page of a task only.
+# Lists omit the fields of a task that may be large or are relevant on its own page only.
 _DETAIL_FIELDS = ("params", "retry_delay", "timeout")
 _RESULT_FIELDS = (
     *("task_id", "batch_id", "number", "custom_id", "name", "function", "priority", "status", "result", "error"),
@@ -17,7 +17,7 @@ RESULT_COLUMNS = (
     *_RESULT_FIELDS,
     *(column for column in COLUMN_OF.values() if column not in _RESULT_FIELDS and column not in _DETAIL_FIELDS),
 )
-# What the answer for a single task has besides.
+# The additional columns in the response for a single task.
 DETAIL_COLUMNS = (*_DETAIL_FIELDS, "dispatched_at", "cancel_requested_at")
 
 TIME_COLUMNS = ("created_at", "started_at", "completed_at", "run_after", "dispatched_at", "cancel_requested_at")

@@ -181,7 +181,7 @@ async def _listen(group: str, heard: asyncio.Event) -> None:
     """Set `heard` at every notification of this group; while Redis is unavailable, keep trying."""
     layer = get_channel_layer()
     me = cast(asyncio.Task, asyncio.current_task())
-    # The Redis client swallows a cancellation that comes while it connects: without asking, we would listen for ever.
+    # The Redis client swallows a cancellation while it connects: without this check, the feed would listen forever.
     while not me.cancelling():
         try:
             channel = await layer.new_channel()

@@ -1,4 +1,4 @@
-"""Batches and tasks by what a caller calls them: ids, names, custom ids, numbers."""
+"""Lookup of batches and tasks by id, name, custom id or number."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def present_attempt(row: TaskAttempt) -> dict:
 
 
 def present_worker(row: WorkerNode) -> dict:
-    """Return a worker process and what it uses: nothing once it has ended."""
+    """Return a worker process and its resource usage, which is empty once it has ended."""
     gone = row.state in (WorkerNode.State.STOPPED, WorkerNode.State.DEAD)
     return {
         "name": row.name,

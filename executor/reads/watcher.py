@@ -45,7 +45,7 @@ class Watcher:
         self._news = asyncio.Event()
 
     def begin(self, after: int | None, first: Update) -> None:
-        """Start with what was read for this reader, which has everything up to frame `after`.
+        """Start with the frames read for this reader, which has everything up to frame `after`.
 
         The pump may have given updates already; their newer frames follow.
         """

@@ -14,7 +14,7 @@ CONTROL_TIMEOUT = 10.0  # seconds
 
 
 class _Server(NamedTuple):
-    owner: int  # pid of the process that started it: a fork inherits this record and needs a server of its own
+    owner: int  # pid of the process that started it: a fork inherits this record and needs its own server
     process: subprocess.Popen
     control: socket.socket
 

@@ -81,7 +81,7 @@ def read(batch_id: UUID, number: int, attempt: int, after: int = 0, limit: int =
         try:
             files.append((int(path.name.split(".")[1]), path, path.stat().st_size))
         except FileNotFoundError:
-            continue  # a segment that was deleted meanwhile
+            continue  # the segment was deleted during the read
     size = files[-1][0] + files[-1][2] if files else 0
     for start, path, length in files:
         if start + length <= after:

@@ -1,4 +1,4 @@
-"""Where the files of a task's attempts lie: the one place that knows their names.
+"""Paths of the files of attempts: the only module that knows their names.
 
     BATCH_LOGS/<batch>/<number>-<attempt>.<offset>.log       segments of an attempt's log
     BATCH_ARTIFACTS/<batch>/<number>-<attempt>.json          a result too large for its row

@@ -1,4 +1,4 @@
-"""Results too large for their rows: the file beside the database, and the stub that the row keeps."""
+"""Results too large for their rows: the file beside the database, and the stub in the row."""
 
 from __future__ import annotations
 

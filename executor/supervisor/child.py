@@ -92,7 +92,7 @@ class Child:
 
     def _read_rest(self) -> None:
         with self.output as stdout:
-            # At most what a pipe holds: a process that left the session may still have it open, and write.
+            # Limited to the capacity of a pipe: a process outside the session may still write to it.
             for _ in range(32):
                 data = stdout.read(65536)
                 if not data:

@@ -1,6 +1,6 @@
 """`up --demo`: a batch of 200 varied tasks.
 
-It runs as a process of its own: adding tasks starts threads, which the supervisor must not have.
+It runs as a separate process: adding tasks starts threads, which the supervisor must not have.
 """
 
 import random

@@ -54,7 +54,7 @@ class Plan:
     valkey_lock: int | None  # file descriptor
     listener: int | None  # the web server's socket; None where Daphne must open it
     host_name: str  # one of ALLOWED_HOSTS
-    login_path: str | None  # "" without a user who could log in, None when no link is wanted
+    login_path: str | None  # "" without an active superuser, None when no link is wanted
     grace_period: float  # seconds
 
 

@@ -1,1 +1,1 @@
-"""What all HTTP requests and sockets share."""
+"""HTTP and WebSockets: the parts that all requests share."""

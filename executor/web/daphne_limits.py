@@ -114,7 +114,7 @@ class LimitedRequest(http_protocol.WebRequest):
         if self._writable is not None:
             self._writable.set()
 
-    stopProducing = resumeProducing  # the client has disconnected: the application goes on, and ends
+    stopProducing = resumeProducing  # the client has disconnected: the application runs to its end
 
     def finish(self) -> None:
         if self._writable is not None:

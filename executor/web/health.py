@@ -58,7 +58,7 @@ def _database_and_workers() -> tuple[dict, dict]:
 
 
 def _redis() -> dict:
-    # A client of its own: the shared one waits longer and retries.
+    # A separate client: the shared one waits longer and retries.
     client = redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=REDIS_TIMEOUT,

@@ -36,7 +36,7 @@ class Stop(Enum):
 
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
-    RELEASED = "released"  # goes back to the queue, not charged
+    RELEASED = "released"  # back to the queue, not charged
     CLAIM_LOST = "claim lost"  # the task was rescued: nothing is recorded
 
 
@@ -126,7 +126,7 @@ class Attempt:
     def _finish(self, run: asyncio.Task[str]) -> None:
         try:
             outcome = self._outcome(run)
-        except Exception as error:  # whatever the function did: the attempt ends and its slot is freed
+        except Exception as error:  # the attempt must end and free its slot in every case
             logger.exception("the outcome of task %s is unclear", self.task.task_id)
             kind = type(error).__name__[:KIND_CHARACTERS]
             outcome = Failed(self.task.claim, self._execution_time, message_of(error), kind)
@@ -176,12 +176,12 @@ class Attempt:
     def _failed(self, error: BaseException) -> Outcome:
         claim = self.task.claim
         if isinstance(error, UnknownFunction) and self.task.attempt <= UNKNOWN_FUNCTION_RELEASES:
-            # Perhaps a newer worker knows it: a rolling upgrade costs nobody's retries.
+            # A newer worker may know it: a rolling upgrade must not use up retries.
             message, pause = message_of(error), UNKNOWN_FUNCTION_PAUSE
             return Released(claim, self._execution_time, message, error.kind, retry_after=pause)
         failure = failure_of(bad_params(error) if isinstance(error, ValidationError) else error)
         if isinstance(error, TaskError | ValidationError):
-            # Of an error raised on purpose the traceback says nothing more, unless it came from a child.
+            # The traceback of an error raised on purpose adds nothing, unless it is from a child.
             failure["traceback"] = getattr(error, "traceback", "")
         if self._redactor:
             redacted: Failure = orjson.loads(self._redactor.redact_json(orjson.dumps(failure).decode()))

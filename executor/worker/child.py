@@ -29,7 +29,7 @@ from .results import encode
 
 def serve(connection: Connection) -> None:
     """Answer calls until the other end is closed. `connection` is one over a socket."""
-    os.setsid()  # the worker kills this group, and with it what the function started
+    os.setsid()  # the worker kills this group with all processes that the function started
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_death_signal()

@@ -68,7 +68,7 @@ class Child(asyncio.Protocol):
         return self
 
     async def call(self, request: bytes, sink: Sink) -> dict[str, Any]:
-        """Send a call and return its answer; log lines and progress go to the sink meanwhile.
+        """Send a call and return its answer; log lines and progress go to the sink until then.
 
         Raises ProcessDied when the child ends instead.
         """
@@ -84,7 +84,7 @@ class Child(asyncio.Protocol):
             await asyncio.to_thread(self.process.join, JOIN_TIMEOUT)
             code = self.process.exitcode
             how = "" if code is None else f" with signal {-code}" if code < 0 else f" with exit code {code}"
-            raise ProcessDied(f"The child process that ran the function ended by itself{how}.") from None
+            raise ProcessDied(f"The child process that ran the function ended unexpectedly{how}.") from None
         except (TypeError, ValueError):  # the function wrote into the connection
             raise ProcessDied("The child process that ran the function sent an unreadable answer.") from None
 
@@ -195,7 +195,7 @@ class ChildPool:
 
 
 def _fork(context: ForkServerContext) -> Child:
-    """Start a child, with retries: a function may have harmed the fork server, and a new one takes over in a moment."""
+    """Start a child, with retries: if a function damaged the fork server, a new one starts shortly."""
     for pause in START_PAUSES:
         try:
             return Child(context)

@@ -36,13 +36,13 @@ RETRY_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds between tries while the dat
 
 
 class CompleterListener(Protocol):
-    """What a completer reports. All methods are called in its thread."""
+    """Receiver of a completer's reports. All methods are called in its thread."""
 
     def committed(self, claimed: list[ClaimedTask], unused: int) -> None:
         """Take over claimed tasks, and the granted slots for which there was none; before any ticket goes out."""
 
     def is_waiting_for_tickets(self) -> bool:
-        """Return whether the worker is blocked in Redis, so that issued tickets reach it without being asked for."""
+        """Return whether the worker is blocked in Redis, so that issued tickets reach it without another request."""
 
     def completer_failed(self) -> None:
         """End the worker: nothing can be recorded any more."""
@@ -90,7 +90,7 @@ class Completer(threading.Thread):
         self._wake.set()
 
     def finish(self) -> None:
-        """Write what is left, then end the thread."""
+        """Write the remaining entries, then end the thread."""
         with self._lock:
             self._entries.append(None)
         self._wake.set()
@@ -183,4 +183,4 @@ class Completer(threading.Thread):
         try:
             return broker.take_waiting(self.queues, room) if room > 0 else []
         except broker.RedisError:
-            return []  # the worker goes on with its own batches
+            return []  # the worker continues with its own batches

@@ -1,4 +1,4 @@
-"""What is recorded of an error, in text that both databases store, whatever a task function put into it."""
+"""The record of an error, as text that both databases can store, for any exception of a task function."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def traceback_of(error: BaseException) -> str:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Return what is recorded of an error."""
+    """Return the record of an error."""
     if not isinstance(error, TaskError):
         kind = type(error).__name__[:KIND_CHARACTERS]
         return {"error": message_of(error), "kind": kind, "traceback": traceback_of(error)}

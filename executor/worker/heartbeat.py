@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 POLL_INTERVAL = 0.4  # seconds between polls for stop requests: a cancel reaches a running attempt in under a second
 IDLE_POLL_INTERVAL = 1.0  # seconds, while nothing runs
-FIRST_TICKET_LIMIT = 1.0  # seconds; a starting worker expects tickets of a Redis outage, which nobody else issues
+FIRST_TICKET_LIMIT = 1.0  # seconds; a starting worker soon issues tickets that an outage of Redis delayed
 REPAIR_INTERVAL = 1.0  # seconds between repairs, over all workers together
 PRUNE_INTERVAL = 600.0  # seconds between searches for rows that are too old
 
@@ -44,7 +44,7 @@ _OWN_TASKS = """
 
 
 class HeartbeatListener(Protocol):
-    """What a heartbeat needs of its worker. All methods are called in the heartbeat's thread."""
+    """The worker as its heartbeat uses it. All methods are called in the heartbeat's thread."""
 
     def held(self) -> dict[UUID, int]:
         """Return the claims of this worker: task id → attempt number."""
@@ -98,7 +98,7 @@ class Heartbeat(threading.Thread):
         try:
             beat(self.worker, self._clock, state=WorkerNode.State.STOPPED, running=0)
         except (DatabaseError, InterfaceError):
-            pass  # its silence will say the same
+            pass  # the missing heartbeat has the same effect
         connection.close()
 
     def _round(self) -> None:

@@ -64,7 +64,7 @@ def limit_idle_transactions() -> None:
 
 
 def record_sandbox_report(name: str) -> None:
-    """Find out how well programs are contained here, and write it into the worker's row. Takes a moment."""
+    """Probe the sandbox and record its level in the worker's row. Takes a moment."""
     report = sandbox.report()
     try:
         WorkerNode.objects.filter(name=name).update(info={"sandbox": report})

@@ -1,4 +1,4 @@
-"""What a running attempt reports: its log goes to a file, its progress to the completer, neither too often."""
+"""Reports of a running attempt: its log goes to a file, its progress to the completer, at limited rates."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class AttemptReporter:
         self._on_progress(Progress(self._task.claim, self._latest))
 
     def close(self) -> None:
-        """Write what the redactor holds back, and report nothing more."""
+        """Write the text that the redactor holds back, and report nothing more."""
         if self._timer is not None:
             self._timer.cancel()
         if self._redactor is not None and (held := self._redactor.flush()):

@@ -1,4 +1,4 @@
-"""Whether the silence of other workers means that they are dead."""
+"""The decision whether silent workers are dead."""
 
 from __future__ import annotations
 

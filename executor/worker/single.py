@@ -1,4 +1,4 @@
-"""What a ticket calls when a stock RQ worker takes it: one attempt, from claim to outcome, in this process."""
+"""The function of a ticket in a stock RQ worker: one attempt, from claim to outcome, in this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .liveness import new_name, register
 
 
 def run_ticket(task_id: str, attempt: int, batch_id: str) -> str:
-    """Run attempt `attempt` of a task, if its ticket is still valid; return what became of it. Ids are hex digits."""
+    """Run attempt `attempt` of a task, if its ticket is still valid; return its outcome. Ids are hex digits."""
     close_old_connections()
     name = new_name("rq")
     register(name, concurrency=1)

@@ -36,7 +36,7 @@ class SlotPool:
 
     @property
     def free(self) -> int:
-        """How many more tasks the worker has room for; negative after tasks became longer."""
+        """The number of further tasks that the worker can hold; negative after tasks became longer."""
         return self.concurrency * self._depth - self._taken
 
     @property
@@ -54,7 +54,7 @@ class SlotPool:
             return room
 
     def release(self, slots: int) -> None:
-        """Give back slots that no claim was made for."""
+        """Return slots that no claim was made for."""
         with self._lock:
             self._taken -= slots
             if not self._taken:

@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 TICKET_WAIT = 2.0  # seconds that one blocking pop waits for a ticket
 REDIS_PAUSES = (0.2, 2.0)  # first and longest pause in seconds while Redis is unavailable
-BURST_POLL_INTERVAL = 0.05  # seconds between looks for tickets while a burst ends
+BURST_POLL_INTERVAL = 0.05  # seconds between checks for tickets while a burst ends
 PREFETCH_PATIENCE = 0.1  # seconds without a start after which prefetched tasks go back to the queue
 RECORD_TIMEOUT = 5.0  # seconds that a stopping worker waits for released attempts to end
-MAX_CHILDREN = 32  # child processes, unless BATCH_PROCESSES says otherwise
+MAX_CHILDREN = 32  # child processes, unless BATCH_PROCESSES is set
 
 
 class TaskLoop:
@@ -81,7 +81,7 @@ class TaskLoop:
             self._has_room.set()
 
     def _on_declared_dead(self) -> None:
-        """End all attempts, whose tasks were rescued, and come back under a new name."""
+        """End all attempts, whose tasks were rescued, and register under a new name."""
         if not self._threads.are_running:
             return  # reported twice
         self._end_prefetched(Stop.CLAIM_LOST)

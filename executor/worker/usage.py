@@ -34,14 +34,14 @@ class Usage:
                     self._memory[child] = _memory_of(child)
                 memory += self._memory[child]
             except psutil.Error:
-                pass  # it has ended meanwhile
+                pass  # it has ended
         return {"cpu_percent": percent, "memory_bytes": memory}
 
 
 def _memory_of(process: psutil.Process) -> int:
     """Return a process's share of the memory.
 
-    Children are forks and share most of their pages, so that a sum of resident sizes would be many times what is used.
+    Children are forks and share most of their pages: a sum of resident sizes would be many times the memory in use.
     Takes half a millisecond.
     """
     try:

@@ -237,7 +237,7 @@ open("real", "w").write("mine")
         assert set(finished["files"]) >= {"link", "passwd", "root", "pipe", "folder/up"}
         if "hard" in finished["files"] and finished["files"]["hard"] == "the secret":
             pytest.fail("a file of the host was returned")
-        assert all(content["skipped"] == "it is no plain file" for content in finished["files"].values())
+        assert all(content["skipped"] == "it is not a regular file" for content in finished["files"].values())
         assert contain(code=code)["files"] == {"real": "mine"}
     finally:
         secret.unlink()

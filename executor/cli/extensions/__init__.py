@@ -1,1 +1,1 @@
-"""What the terminal adds to actions, by subject; discovered by executor.cli.verbs."""
+"""Extensions of actions for the terminal, by subject; discovered by executor.cli.verbs."""

@@ -48,7 +48,7 @@ def export(screen: Screen, options: Options) -> None:
     if not target:
         screen.write(response.stream or ())
         return
-    # Written beside it and renamed: a file of that name is always a whole export.
+    # Written to a temporary file and renamed: a file of that name is always a complete export.
     path, part = Path(target), Path(f"{target}.part")
     try:
         with open(part, "wb") as file:

@@ -1,4 +1,4 @@
-"""start, watch and wait: following a batch, with an exit code that says how it ended."""
+"""start, watch and wait: following a batch, with an exit code for its outcome."""
 
 from __future__ import annotations
 

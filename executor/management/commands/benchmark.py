@@ -50,7 +50,7 @@ class Command(BaseCommand):
             raise CommandError("--tasks must be from 1 to 1,000,000, and --repeat from 1 to 100.", returncode=2)
         results = {}
         try:
-            # The progress bar has no thread of its own: forking beside threads is unsafe.
+            # The progress bar has no thread: forking beside threads is unsafe.
             with _progress() as progress:
                 for name in workloads or (each.name for each in WORKLOADS.values() if not each.long):
                     results[name] = _measure(WORKLOADS[name], tasks, repeat, database, progress)
@@ -79,7 +79,7 @@ def _measure(workload: Workload, tasks: int | None, repeat: int, database: str, 
         progress.refresh()
 
     show(0, tasks)
-    # Workers are measured warm. Without workers, each run has a site of its own.
+    # Workers are measured warm. Without workers, each run has its own site.
     sites = 1 if workload.workers else repeat
     runs = []
     for _ in range(sites):

@@ -31,7 +31,7 @@ class Command(BaseCommand):
         seed = random.randrange(1_000_000) if seed is None else seed
         self.stderr.write(f"chaos --seed {seed} --minutes {minutes:g} --database {database}")
         try:
-            # The progress bar has no thread of its own: forking beside threads is unsafe.
+            # The progress bar has no thread: forking beside threads is unsafe.
             with _progress() as progress:
                 bar = progress.add_task("final tasks", total=None)
 

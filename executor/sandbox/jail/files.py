@@ -53,7 +53,7 @@ def collect(folder: int, given: dict, patterns: list[str] | None) -> dict:
             break
         reason = ""
         if not stat.S_ISREG(status.st_mode):
-            reason = "it is no plain file"
+            reason = "it is not a regular file"
         elif status.st_size > MAX_FILE_SIZE:
             reason = f"it is larger than {MAX_FILE_SIZE} bytes"
         elif size + status.st_size > MAX_TOTAL_SIZE:
@@ -175,7 +175,7 @@ def _unlink_files(here: int) -> list[str]:
 
 
 def larger_than(folder: int, entries: int, size: int) -> str:
-    """Return why the folder exceeds its limits, or an empty string. The program may change it meanwhile."""
+    """Return why the folder exceeds its limits, or an empty string. The program may change it during the check."""
     pending, seen, used = ["."], 0, 0
     while pending:
         inside = pending.pop()
@@ -194,7 +194,7 @@ def larger_than(folder: int, entries: int, size: int) -> str:
                     else:
                         used += entry.stat(follow_symlinks=False).st_blocks * 512
         except OSError:
-            pass  # a file was removed meanwhile
+            pass  # a file was removed during the check
         finally:
             os.close(place)
         if used > size:

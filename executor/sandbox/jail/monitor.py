@@ -92,7 +92,7 @@ class Run:
         return files.collect(self.program.folder, self.request["files"], self.request["return_files"])
 
     def _supervise(self, started: float) -> None:
-        """Wait for the program's end, and enforce its limits of time, memory and files meanwhile."""
+        """Wait for the program's end, and enforce its limits of time, memory and files until then."""
         poll = select.poll()
         for readable in (self.connection, self.wake, self.program.status):
             poll.register(readable, select.POLLIN)

@@ -148,7 +148,7 @@ def _build_tree(request: dict, user: int, group: int) -> None:
     try:
         syscalls.mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     except OSError:
-        pass  # a container that masks parts of its own /proc: the program gets none
+        pass  # a container that masks parts of /proc: the program gets none
     _make_scratch(user, group)
 
 

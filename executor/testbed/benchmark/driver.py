@@ -1,4 +1,4 @@
-"""Runs one workload in a process of its own.
+"""The process that runs one workload.
 
 Usage: `python -m executor.testbed.benchmark.driver NAME TASKS [WEB_PORT WEB_PID]`.
 

@@ -1,7 +1,7 @@
 """A page that watches a batch, without a browser: its cost for the server is part of the measurement.
 
 `python -m executor.testbed.benchmark.page URL [stay]` reads its cookie from standard input, prints `watching` with its
-first message, and exits at the end of the batch, or stays. It is a process of its own, as a browser is.
+first message, and exits at the end of the batch, or stays. It is a separate process, as a browser is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import orjson
 from websockets import Origin
 from websockets.asyncio.client import connect
 
-END_TIMEOUT = 10.0  # seconds from the end of a batch until its page must know
+END_TIMEOUT = 10.0  # seconds from the end of a batch until its page must show it
 
 
 class Watcher:

@@ -112,7 +112,7 @@ class Callers:
         return self._retry_while_unavailable(lambda: BatchExecutor(caller_of_shell()).execute(action, **arguments).data)
 
     def _order(self, batch_id: str, order: Callable[[BatchQueue], object]) -> int | None:
-        """Give an order to the queue; return the number of its frame, or None if it changed nothing."""
+        """Send a command to the queue; return the number of its frame, or None if it changed nothing."""
 
         def give() -> int | None:
             with open_batches([UUID(batch_id)]) as queue:

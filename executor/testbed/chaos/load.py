@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-MANY_RETRIES = 100  # for a task that must complete, whatever happens to its workers
+MANY_RETRIES = 100  # for a task that must complete under every fault of its workers
 
 PRIORITY_WEIGHTS = {"critical": 1, "high": 2, "medium": 5, "low": 2}
 # kind → weight

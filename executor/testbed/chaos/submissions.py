@@ -1,4 +1,4 @@
-"""Batches as their callers know them."""
+"""The submitted batches, as recorded by their callers."""
 
 from __future__ import annotations
 

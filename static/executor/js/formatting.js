@@ -51,7 +51,7 @@ export function progress(value) {
   return joined(total ? `${number(done)} / ${number(total)}` : number(done), text);
 }
 
-/** What a task does next: its progress while it runs, its start or next attempt while it waits. @param {number} now epoch ms */
+/** Return the outlook of a task: its progress while it runs, its start or next attempt while it waits. @param {number} now epoch ms */
 export function outlook(task, now) {
   if (task.status === "running") return progress(task.progress);
   if (task.status !== "queued" || !task.run_after) return "";
@@ -60,7 +60,7 @@ export function outlook(task, now) {
   return left > 0 ? `${event} in ${wholeDuration(Math.ceil(left))}` : `${event} now`;
 }
 
-/** What matters about a task: its outlook, and the error of its last attempt unless it runs. @param {number} now epoch ms */
+/** Return the note on a task: its outlook, and the error of its last attempt unless it runs. @param {number} now epoch ms */
 export const note = (task, now) => joined(outlook(task, now), task.status === "running" ? "" : firstLine(task.error));
 
 /** @returns {string} such as "2 · retry 1 of 3" */

@@ -32,7 +32,7 @@ export class Search {
     this.#unfinished.clear();
   }
 
-  /** Forget what was found: the loaded rows are dropped. */
+  /** Set the number of matches to zero: the loaded rows are dropped. */
   clearFound() {
     if (this.state.value) this.state.value = { ...this.state.value, found: 0 };
   }

@@ -66,7 +66,7 @@ export class TaskList {
     return this.#cache.indexOf(number);
   }
 
-  /** Read what is missing of the rows from first to last, which are in view. @returns {Promise<void>} */
+  /** Read the missing rows between first and last, which are in view. @returns {Promise<void>} */
   async show(first, last) {
     this.#view = [Math.floor(first / PAGE), Math.floor(Math.max(first, last) / PAGE)];
     await this.#readMissing();

@@ -1,4 +1,4 @@
-/** A WebSocket that reconnects with backoff, whatever its messages mean. */
+/** A WebSocket that reconnects with backoff; it does not interpret messages. */
 import { delay } from "./backoff.js";
 
 const SILENCE_TIMEOUT = 15_000; // three missed ticks: the connection is dead, although it was not closed
