@@ -1,4 +1,4 @@
-"""Batches and tasks in every status, made by the same verbs that the product uses, and workers played by hand."""
+"""Batches and tasks in every status, made by the product's own verbs, and workers without processes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def new_task(**fields) -> NewTask:
 
 
 def add_tasks(batch: Batch, count: int = 1, **fields) -> list[BatchTask]:
-    """Queued tasks at the end of a batch, in order."""
+    """Add queued tasks to the end of a batch and return them in order."""
     tasks = [new_task(**fields) for _ in range(count)]
     with open_batches([batch.pk]) as queue:
         numbers = queue.add(batch.pk, tasks)
@@ -88,7 +88,7 @@ def task_in(status: str, batch: Batch | None = None, worker: FakeWorker | None =
 
 
 def cancel(*tasks: BatchTask) -> tuple[int, int]:
-    """Cancel tasks of one batch; how many at once, and how many were asked to end."""
+    """Cancel tasks of one batch; return how many were cancelled and how many cancel requests were made."""
     with open_batches([tasks[0].batch_id]) as queue:
         return queue.cancel(tasks[0].batch_id, select_tasks(tasks))
 
@@ -137,7 +137,7 @@ def tickets_out(*batches: Batch) -> list[Ticket]:
 
 
 class FakeWorker:
-    """A worker by hand: known to the database, it claims and settles when the test says so, and runs nothing."""
+    """A registered worker without a process: it claims and records on demand, and runs nothing."""
 
     def __init__(self, concurrency: int = 100):
         self.name, self.concurrency = new_name("fake"), concurrency
@@ -148,12 +148,12 @@ class FakeWorker:
         return WorkerNode.objects.get(name=self.name)
 
     def claim_tickets(self, *tickets: Ticket) -> list[ClaimedTask]:
-        """Claim what these tickets are for."""
+        """Claim the tasks of these tickets."""
         with open_batches({ticket.batch_id for ticket in tickets}) as queue:
             return queue.claim_tickets(tickets, self.name)
 
     def claim(self, *batches: Batch, slots: int | None = None) -> list[ClaimedTask]:
-        """Pop tickets and claim, for so many slots, what they are for and what waits besides."""
+        """Claim the tasks of outstanding tickets, then further queued tasks, for this many slots."""
         slots = self.concurrency if slots is None else slots
         if not (tickets := tickets_out(*batches)[:slots]):
             return []
@@ -162,7 +162,7 @@ class FakeWorker:
             return claimed + queue.claim_more(slots - len(claimed), self.name)
 
     def record(self, *outcomes: Outcome) -> int:
-        """Record outcomes; how many were accepted."""
+        """Record outcomes; return how many were accepted."""
         with open_batches({outcome.claim.batch_id for outcome in outcomes}) as queue:
             return queue.record_outcomes(outcomes, self.name)
 
@@ -176,13 +176,13 @@ class FakeWorker:
         return self.record(*(released(task) for task in claimed))
 
     def fall_silent(self, seconds: float = 3600) -> None:
-        """Its last heartbeat was that long ago."""
+        """Set the last heartbeat back by this time."""
         node = self.node
         WorkerNode.objects.filter(pk=node.pk).update(heartbeat_at=node.heartbeat_at - timedelta(seconds=seconds))
 
 
 class IdleListener:
-    """What a heartbeat needs of a worker that holds no task."""
+    """The HeartbeatListener of a worker that holds no task."""
 
     def held(self) -> dict:
         return {}
@@ -196,7 +196,7 @@ class IdleListener:
 
 
 class TravelClock(Clock):
-    """A clock in the test's hand: `passed` seconds for both clocks, `stepped` for the database's alone."""
+    """A clock that the test advances: `passed` seconds on both clocks, `stepped` on the database's alone."""
 
     def __init__(self):
         self.passed = self.stepped = 0.0

@@ -96,9 +96,9 @@ def test_concurrent_calls_with_one_key_create_one_batch():
     def add():
         return _call("add_batch", tasks=TASKS, idempotency_key="k")
 
-    with run_between(add, before='INSERT INTO "executor_idempotentcall"') as rival:
+    with run_between(add, before='INSERT INTO "executor_idempotentcall"') as concurrent:
         mine = add()
-    assert mine.as_dict() == rival.join().as_dict()
+    assert mine.as_dict() == concurrent.join().as_dict()
     assert (Batch.objects.count(), BatchTask.objects.count(), IdempotentCall.objects.count()) == (1, 2, 1)
 
 
@@ -107,10 +107,10 @@ def test_concurrent_first_tasks_share_one_default_batch():
     def add():
         return _call("add", function="ok")
 
-    with run_between(add, before='INSERT INTO "executor_batch" ') as rival:
+    with run_between(add, before='INSERT INTO "executor_batch" ') as concurrent:
         mine = add()
-    assert mine.data["batch_id"] == rival.join().data["batch_id"]
-    assert {mine.data["number"], rival.join().data["number"]} == {1, 2}
+    assert mine.data["batch_id"] == concurrent.join().data["batch_id"]
+    assert {mine.data["number"], concurrent.join().data["number"]} == {1, 2}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -27,7 +27,7 @@ FAST = {
 
 @pytest.fixture
 def start(worker):
-    """Start a worker; `at="after-claim=kill"` says what befalls it."""
+    """Start a worker with failpoints, such as `at="after-claim=kill"`."""
 
     def begin(at: str = "", **more) -> RunningWorker:
         env = {**FAST, "BATCH_DEBUG_FAILPOINTS": at, **more.pop("env", {})}
@@ -44,7 +44,7 @@ def mark(tmp_path) -> str:
 
 @pytest.fixture
 def script(shared_db, child_environment):
-    """Run a few lines of Python in a process of its own, as a web server or a command would, and give its end."""
+    """Run lines of Python in another process, and return the completed process."""
 
     def execute(code: str, at: str = "", timeout: float = 120, **env: str) -> subprocess.CompletedProcess:
         lines = "import django; django.setup()\nfrom tests.support.batches import item, run, submit\n" + code
@@ -61,12 +61,12 @@ def script(shared_db, child_environment):
 
 
 def wait_until_killed(one: RunningWorker, timeout: float = TIMEOUT) -> None:
-    """Wait until a worker was killed by its failpoint."""
+    """Wait until a failpoint has killed a worker."""
     assert one.process.wait(timeout) == -signal.SIGKILL, one.log[-4000:]
 
 
 def wait_until_suspended(pid: int, timeout: float = TIMEOUT) -> int:
-    """Wait until a process has stopped itself; its number."""
+    """Wait until a process has suspended itself; return its pid."""
     eventually(lambda: process_state(pid) == "T", timeout=timeout, what=f"process {pid} sleeps")
     return pid
 
@@ -76,7 +76,7 @@ def resume(pid: int) -> None:
 
 
 def process_state(pid: int) -> str:
-    """One letter, as `ps` shows it; empty when there is no such process."""
+    """Return the state letter of a process; empty when it does not exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

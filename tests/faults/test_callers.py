@@ -132,10 +132,10 @@ def test_pages_catch_up_after_a_kill_of_the_web_server(shared_db, operator, chil
         for page in pages:
             page.join(60)
     assert all(page.cuts for page in pages) and not any(page.holes for page in pages)
-    told = {task["number"]: task["status"] for task in batch.tasks()}
+    expected = {task["number"]: task["status"] for task in batch.tasks()}
     for page in pages:
         seen = {number: str(STATUS_OF_LETTER[letter]) for number, letter in page.now.items()}
-        assert {**{number: "queued" for number in told}, **seen} == told
+        assert {**{number: "queued" for number in expected}, **seen} == expected
     assert [frame["seq"] for frame in frames_of(batch.id)] == list(range(1, end + 1))
 
 

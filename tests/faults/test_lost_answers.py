@@ -15,7 +15,7 @@ def test_worker_continues_after_an_unanswered_commit(start, mark, point):
     batch = submit(*[item("nap", seconds=0.05, mark=mark) for _ in range(6)], max_concurrent=2)
     tasks = batch.wait().tasks()
     assert {task["status"] for task in tasks} == {"completed"}
-    assert not any(task["retry_count"] for task in tasks), "nobody is to blame"
+    assert not any(task["retry_count"] for task in tasks), "a lost answer was charged"
     began = [(m.number, m.attempt) for m in marks(Path(mark)) if m.word == "start"]
     assert len(began) == len(set(began)) == 6, "a task ran twice"
     assert set(TaskAttempt.objects.values_list("outcome", flat=True)) <= {"released"}
@@ -27,7 +27,7 @@ def test_worker_continues_after_an_unanswered_commit(start, mark, point):
 
 
 def test_repeated_call_with_an_idempotency_key_is_done_once(script):
-    """The answer went with the caller's process; whoever calls again gets it."""
+    """The answer is lost with the process of the first caller."""
     call = "run('add_batch', tasks=[item('ok')] * 3, name='once', start=True, idempotency_key='k')"
     done = script(call, at="before-push=kill")
     assert done.returncode == -9, done.stderr

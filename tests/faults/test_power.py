@@ -29,7 +29,7 @@ from executor.testbed.auditor import audit
 from executor.models import Batch, BatchTask, TaskAttempt
 from collections import Counter
 print(json.dumps({
-    "breaches": [told for batch in Batch.objects.all() for _, told in audit(batch.pk).breaches],
+    "breaches": [text for batch in Batch.objects.all() for _, text in audit(batch.pk).breaches],
     "statuses": Counter(BatchTask.objects.values_list("status", flat=True)),
     "charged": TaskAttempt.objects.filter(outcome__in=("failed", "rescued")).count(),
     "names": list(Batch.objects.values_list("name", flat=True)),
@@ -183,7 +183,7 @@ def small_site(request, short):
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-if os.geteuid() == 0:  # nobody else can mount a small disk
+if os.geteuid() == 0:  # only root can mount a small disk
 
     def test_full_disk_corrupts_nothing_and_work_resumes(small_site):
         """F12. PostgreSQL may give itself up when its log finds no room; then it is started again, as an init would."""

@@ -9,7 +9,7 @@ from tests.faults.conftest import process_state, resume, wait_until_suspended
 from tests.support.batches import assert_consistent, is_alive, item, marks, run, submit
 from tests.support.waiting import eventually
 
-# Nobody is taken for dead while he sleeps here.
+# No suspended worker is declared dead here.
 PATIENT = {"BATCH_HEARTBEAT_LIMIT": "60"}
 
 
@@ -69,7 +69,7 @@ CANCELS = {
     "ticket-popped": ("nap", "cancelled", 0),
     "after-claim": ("nap", "cancelled", 1),
     "child-started": ("sync_nap", "cancelled", 1),
-    "before-finish": ("ok", "cancelled", 1),  # it has worked to its end, and nobody has been told so yet
+    "before-finish": ("ok", "cancelled", 1),  # it has worked to its end, but the outcome is not recorded yet
     "after-finish": ("ok", "completed", 1),  # too late
 }
 
@@ -80,11 +80,11 @@ def test_cancel_wins_until_the_outcome_is_committed(sleeper, point):
     one = sleeper(point)
     batch = submit(item(function, **({"seconds": 30} if "nap" in function else {})))
     wait_until_suspended(one.pid)
-    told = run("cancel", batch=batch.id)
+    answer = run("cancel", batch=batch.id)
     resume(one.pid)
     task = batch.wait().task()
     assert (task["status"], task["attempt"]) == (status, attempt)
-    assert told["cancelled"] + told["cancelling"] == (status == "cancelled")
+    assert answer["cancelled"] + answer["cancelling"] == (status == "cancelled")
     assert submit(item("sync_ok")).wait().statuses() == ["completed"]
     assert one.alive
     assert_consistent(batch.id)

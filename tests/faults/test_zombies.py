@@ -60,7 +60,7 @@ def test_claim_of_a_resumed_worker_is_abandoned(start, mark):
     assert {task["attempt"] for task in again.wait().tasks()} == {1}
 
 
-if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it away
+if ON_POSTGRESQL:  # SQLite has one lock for all, and nothing could take it away
 
     def test_suspended_commit_does_not_block_its_batch(start, mark):
         batch = submit(item("nap", seconds=0.05, mark=mark))
@@ -72,7 +72,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nobody who could take it a
         assert (task["attempt"], task["worker"], task["retry_count"]) == (1, heir.worker_name, 0)
         heir.terminate()
         resume(sleeper.pid)
-        # It works again, under whatever name.
+        # It works again, under any name.
         assert submit(item("nap", seconds=0.05, mark=mark)).wait().statuses() == ["completed"]
         assert batch.tasks() == [task]
         assert_consistent(batch.id)

@@ -4,6 +4,7 @@ import json
 import pickle
 import zlib
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.db import transaction
@@ -52,14 +53,14 @@ def test_flush_during_a_run_loses_no_task(valkey, mark):
     assert_consistent(batch.id)
 
 
-def test_flushed_tickets_are_issued_again(valkey, one):
-    one.pause()  # nobody takes them
-    try:
-        batch = submit(*[item("ok") for _ in range(5)])
-        eventually(lambda: sum(tickets.depth().values()) >= 1)
-        valkey.flushall()
-    finally:
-        one.resume()
+def test_flushed_tickets_are_issued_again(valkey, tmp_path):
+    opened = tmp_path / "opened"
+    busy = submit(*[item("wait_for_file", path=str(opened)) for _ in range(4)]).wait_running(4)  # all slots
+    batch = submit(*[item("ok") for _ in range(5)])
+    eventually(lambda: sum(tickets.depth().values()) >= 1)
+    valkey.flushall()
+    opened.touch()
+    busy.wait()
     batch.wait()
     assert_consistent(batch.id)
 
@@ -164,7 +165,7 @@ def test_queue_key_of_the_wrong_type_does_not_end_the_worker(valkey, one):
 def test_duplicate_tickets_start_nothing_twice(valkey, mark):
     batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(8)], max_concurrent=4)
     names = [
-        tickets.name_of(tickets.Ticket(task_id.replace("-", ""), attempt, batch.id.replace("-", "")))
+        tickets.name_of(tickets.Ticket(UUID(task_id), attempt, UUID(batch.id)))
         for task_id in batch.task_ids
         for attempt in (1, 2)
     ]

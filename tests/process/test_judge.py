@@ -135,25 +135,27 @@ def test_mixed_batch_is_consistent_in_all_answers(agent, worker):
     # --- each task came to what it had to ---
     for task in results:
         kind = task["custom_id"].split("-")[0]
-        told = {name: task[name] for name in ("custom_id", "status", "attempt", "retry_count", "error", "error_kind")}
+        summary = {
+            name: task[name] for name in ("custom_id", "status", "attempt", "retry_count", "error", "error_kind")
+        }
         lost = lost_attempts(frames, task["number"])
         match kind:
             case "ok" | "slow" | "plain" | "late":
-                assert task["status"] == "completed" and task["retry_count"] == lost, told
+                assert task["status"] == "completed" and task["retry_count"] == lost, summary
             case "fails" | "fails_later":
                 allowed = 2 if kind == "fails" else 1
-                assert (task["status"], task["attempt"]) == ("failed", allowed + 1), told
-                assert task["error"] == "ValueError: it broke" or task["error_kind"] == "worker_lost", told
+                assert (task["status"], task["attempt"]) == ("failed", allowed + 1), summary
+                assert task["error"] == "ValueError: it broke" or task["error_kind"] == "worker_lost", summary
             case "recovers":
-                assert task["status"] == "completed" and 2 <= task["retry_count"] <= 2 + lost, told
+                assert task["status"] == "completed" and 2 <= task["retry_count"] <= 2 + lost, summary
             case "final":
-                assert task["status"] == "failed" and task["attempt"] == 1 + lost, told
+                assert task["status"] == "failed" and task["attempt"] == 1 + lost, summary
             case "timeout":
-                assert (task["status"], task["attempt"]) == ("failed", 1), told
-                assert task["error_kind"] == ("worker_lost" if lost else "timeout"), told
+                assert (task["status"], task["attempt"]) == ("failed", 1), summary
+                assert task["error_kind"] == ("worker_lost" if lost else "timeout"), summary
             case "doomed":
-                assert task["status"] == "cancelled", told
-        assert task["attempt"] <= task["max_retries"] + 1, told
+                assert task["status"] == "cancelled", summary
+        assert task["attempt"] <= task["max_retries"] + 1, summary
     rescued = [n for n in range(1, COUNT + 2) if lost_attempts(frames, n)]
     # It may have claimed ahead of its slots, but no more than may run at once.
     assert len(rescued) <= 2 * LIMIT, "more were charged than the dead worker could hold"

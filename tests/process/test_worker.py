@@ -26,14 +26,14 @@ def _workers(start_worker):
 
 @pytest.fixture(autouse=True)
 def steady(transactional_db, _workers, start_worker):
-    """Return the worker of this module, which outlives whatever a test makes it run."""
+    """Return the worker of this module, which survives every task."""
     if not _workers[-1].alive:
         _workers.append(start_worker(concurrency=20))
     yield _workers[-1]
     assert _workers[-1].alive, _workers[-1].log[-4000:]
 
 
-# --- what it says of itself -----------------------------------------------------------------------------
+# --- usage -----------------------------------------------------------------------------
 
 
 def test_usage_includes_child_processes(steady):
@@ -43,9 +43,9 @@ def test_usage_includes_child_processes(steady):
     try:
         eventually(lambda: len(process.children(recursive=True)) >= 6 + len(["fork server", "resource tracker"]))
         eventually(lambda: node.get().cpu_percent > 10)
-        own, told = process.memory_info().rss, node.get().memory_bytes
+        own, reported = process.memory_info().rss, node.get().memory_bytes
         children = sum(child.memory_info().rss for child in process.children(recursive=True))
-        assert own <= told < own + children / 2
+        assert own <= reported < own + children / 2
     finally:
         run("stop", batch=batch.id, force=True)
 

@@ -31,7 +31,7 @@ def one(transactional_db, _one):
 
 
 class Sleeper:
-    """A command that can be told from all others on this machine, wherever it runs."""
+    """A command with a unique argument, so that its processes can be found."""
 
     def __init__(self):
         self.number = f"600.{secrets.randbelow(10**9):09}"
@@ -118,9 +118,9 @@ def test_grandchild_with_an_open_pipe_does_not_delay_the_task(sleeper):
 def test_program_sees_no_secrets_of_the_worker(one):
     assert os.environ["SECRET_KEY"]
     script = "import os; print(dict(os.environ), os.getcwd(), os.listdir('.'))"
-    told = submit(code(script)).wait().tasks()[0]["result"]["stdout"]
+    output = submit(code(script)).wait().tasks()[0]["result"]["stdout"]
     for word in ("SECRET", "REDIS", "DATABASE", os.getcwd(), "sqlite"):
-        assert word not in told
+        assert word not in output
 
 
 def test_sandbox_level_is_reported_by_worker_and_result(one):

@@ -36,11 +36,11 @@ def nothing_gives_away(value: str) -> None:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f'SELECT * FROM "{table}"')
             for row in cursor.fetchall():
-                told = " ".join(
+                text = " ".join(
                     bytes(each).decode(errors="replace") if isinstance(each, bytes | memoryview) else str(each)
                     for each in row
                 )
-                assert not any(spelling in told for spelling in spellings), (table, told)
+                assert not any(spelling in text for spelling in spellings), (table, text)
 
 
 def test_program_gets_the_secret_and_outputs_are_redacted(one):
@@ -83,8 +83,8 @@ def test_truncated_output_shows_no_part_of_a_secret(one, before):
     batch = submit(item("code_execution", code=code, env={"X": secret()})).wait()
     result = batch.task()["result"]
     assert result["truncated"] and "[secr" in result["stdout"]
-    told = result["stdout"].replace("[secret PASSWORD]", "")
-    assert VALUE[:4] not in told and VALUE[-4:] not in told
+    text = result["stdout"].replace("[secret PASSWORD]", "")
+    assert VALUE[:4] not in text and VALUE[-4:] not in text
 
 
 def test_plain_function_gets_the_secret_in_its_child(one):

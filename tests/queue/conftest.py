@@ -1,4 +1,4 @@
-"""After every test of the queue, the books of every batch must balance."""
+"""Every test of the queue ends with an audit of every batch."""
 
 import pytest
 

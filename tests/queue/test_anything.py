@@ -33,30 +33,30 @@ from tests.support.batches import assert_consistent
 STEPS = 150
 
 
-class Anything:
-    """Two batches, some workers, and everything that can happen to them."""
+class RandomOperations:
+    """Two batches, some workers, and the operations on them."""
 
     def __init__(self, seed: int):
         self.chance = random.Random(seed)
         self.batches = [make_batch(max_concurrent=3), make_batch(max_concurrent=5)]
         self.workers: dict[str, tuple[FakeWorker, list]] = {}
-        self.ghosts: list[tuple[FakeWorker, list]] = []  # they lost their tasks and do not know it
+        self.dead: list[tuple[FakeWorker, list]] = []  # declared dead or soon to be, with the tasks that they held
         self.limit = {batch.pk: batch.max_concurrent for batch in self.batches}
-        self.finals: dict = {}  # task → (attempt, status): what came to its end stays so
-        self.renewed: set = set()  # but for these, which somebody retried or cleared
+        self.finals: dict = {}  # task → (attempt, status): final tasks stay as they are
+        self.renewed: set = set()  # except these, which were retried or cleared
         for batch in self.batches:
             add_tasks(batch, 4)
         for _ in range(3):
-            self.worker_comes()
+            self.add_worker()
 
-    # --- what may happen ---
+    # --- operations ---
 
-    def worker_comes(self):
+    def add_worker(self):
         if len(self.workers) < 4:
             worker = FakeWorker()
             self.workers[worker.name] = (worker, [])
 
-    def tasks_come(self):
+    def add_some_tasks(self):
         add_tasks(
             self.a_batch(),
             self.chance.randint(1, 4),
@@ -70,7 +70,7 @@ class Anything:
         tickets = tickets_out(*self.batches)
         tickets = self.chance.sample(tickets, min(len(tickets), self.chance.randint(1, 6)))
         rows = [task for batch in self.batches for task in batch.tasks.order_by("number")]
-        # Tickets that come twice, too late, or were never issued.
+        # Duplicate, stale and forged tickets.
         stray = [ticket_for(task) for task in self.chance.sample(rows, min(len(rows), 2))]
         stray += [ticket._replace(attempt=ticket.attempt - 1) for ticket in stray]
         tickets += self.chance.choice([[], tickets, stray])
@@ -88,30 +88,30 @@ class Anything:
             worker, held = self.a_worker()
             del self.workers[worker.name]
             worker.fall_silent()
-            self.ghosts.append((worker, held))
+            self.dead.append((worker, held))
 
-    def ghost_speaks(self):
+    def record_from_dead_workers(self):
         """Record outcomes by a worker that was declared dead, as after a long pause."""
-        dead = [(worker, held) for worker, held in self.ghosts if worker.node.state == WorkerNode.State.DEAD]
-        for worker, held in dead:
+        declared = [(worker, held) for worker, held in self.dead if worker.node.state == WorkerNode.State.DEAD]
+        for worker, held in declared:
             before = self.everything()
             if held:
                 assert worker.record(*map(self.an_outcome, held)) == 0
             assert self.everything() == before
-            self.ghosts.remove((worker, held))
+            self.dead.remove((worker, held))
 
     def repair(self):
-        # Those that did not crash are heard of, however slow this machine is.
+        # The others have fresh heartbeats, however slow this machine is.
         WorkerNode.objects.filter(name__in=self.workers).update(heartbeat_at=database_now())
         repair.rescue_lost_workers()
         repair.release_due_tasks()
 
-    def time_passes(self):
+    def make_tasks_due(self):
         for task in BatchTask.objects.filter(run_after__isnull=False):
             BatchTask.objects.filter(pk=task.pk).update(run_after=task.created_at)
         repair.release_due_tasks()
 
-    def tickets_are_lost(self):
+    def lose_tickets(self):
         for batch in self.batches:
             with open_batches([batch.pk]) as queue:
                 queue.clear_tickets([ticket.task_id for ticket in tickets_out(batch)])
@@ -145,7 +145,7 @@ class Anything:
     def set_priority(self):
         self.on_some("set_priority", self.chance.choice([*Priority]))
 
-    # --- how ---
+    # --- choices ---
 
     def on_some(self, verb: str, *arguments, renews: bool = False):
         batch = self.a_batch()
@@ -172,13 +172,13 @@ class Anything:
     def everything():
         return list(BatchTask.objects.order_by("pk").values()), list(Batch.objects.order_by("pk").values("stats__seq"))
 
-    # --- what must be true after every step ---
+    # --- invariants ---
 
     def check(self):
         for batch in self.batches:
             assert_consistent(batch.pk)
             running = batch.tasks.filter(status=TaskStatus.RUNNING).count()
-            assert running <= self.limit[batch.pk], "more run than ever was allowed since the last calm"
+            assert running <= self.limit[batch.pk], "more tasks run than the limit ever allowed"
             self.limit[batch.pk] = max(running, Batch.objects.get(pk=batch.pk).max_concurrent)
         now = {
             pk: (attempt, status) for pk, attempt, status in BatchTask.objects.values_list("pk", "attempt", "status")
@@ -189,15 +189,15 @@ class Anything:
         self.renewed.clear()
 
     def drain(self):
-        """Nobody disturbs any more: everything comes to its end."""
+        """Complete all tasks without further disturbance."""
         for _ in range(400):
-            self.worker_comes()
+            self.add_worker()
             for batch in self.batches:
                 if batch.tasks.filter(status__in=["queued", "running"]).exists():
                     start(batch)
-            self.time_passes()
+            self.make_tasks_due()
             self.repair()
-            self.ghost_speaks()
+            self.record_from_dead_workers()
             for worker, held in self.workers.values():
                 held += worker.claim_tickets(*tickets) if (tickets := tickets_out(*self.batches)) else []
                 worker.complete(*held) if held else None
@@ -205,24 +205,37 @@ class Anything:
             self.check()
             if not BatchTask.objects.exclude(status__in=FINAL).exists():
                 return
-        raise AssertionError("it does not come to an end")
+        raise AssertionError("some tasks are never final")
 
 
-EVENTS = {
-    "claim": 10, "settle": 8, "tasks_come": 3, "start": 2, "stop": 1, "cancel": 1, "retry": 1.5, "clear": 0.7,
-    "crash": 0.7, "worker_comes": 1, "repair": 1.5, "ghost_speaks": 1, "time_passes": 1, "tickets_are_lost": 0.5,
-    "change_limit": 0.7, "set_priority": 0.7,
-}  # fmt: skip
+OPERATIONS = {  # with their weights
+    "claim": 10,
+    "record": 8,
+    "add_some_tasks": 3,
+    "start": 2,
+    "stop": 1,
+    "cancel": 1,
+    "retry": 1.5,
+    "clear": 0.7,
+    "crash": 0.7,
+    "add_worker": 1,
+    "repair": 1.5,
+    "record_from_dead_workers": 1,
+    "make_tasks_due": 1,
+    "lose_tickets": 0.5,
+    "change_limit": 0.7,
+    "set_priority": 0.7,
+}
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_random_operations_keep_batches_consistent(seed):
-    world = Anything(seed)
-    for event in world.chance.choices(list(EVENTS), list(EVENTS.values()), k=STEPS):
-        getattr(world, event)()
-        world.check()
-    world.drain()
-    # It proves something only if much has happened.
+    run = RandomOperations(seed)
+    for event in run.chance.choices(list(OPERATIONS), list(OPERATIONS.values()), k=STEPS):
+        getattr(run, event)()
+        run.check()
+    run.drain()
+    # A run proves something only if much has happened.
     assert BatchTask.objects.filter(attempt__gt=1).exists()
     assert TaskAttempt.objects.filter(outcome="failed").exists()
     assert sum(Batch.objects.values_list("stats__seq", flat=True)) > STEPS / 4

@@ -127,7 +127,7 @@ def test_claim_out_of_priority_order_is_found(batch):
         queue.start(batch.pk)
         book = queue.batch(batch.pk)
         waiting = [task for task in queue.select_candidates(book, 2) if task.task_id == low.pk]
-        queue.claim(book, waiting, "somebody")
+        queue.claim(book, waiting, "worker")
     assert waiting and high.attempt == 0
     assert broken(batch, Orders()) == {4}
 

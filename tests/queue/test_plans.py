@@ -89,15 +89,15 @@ def test_repair_does_not_scan_the_table(large):
 
 
 @pytest.mark.parametrize(
-    ("asked", "index"),
+    ("selection", "index"),
     [
         ({"status": ["failed"]}, "task_by_status"),
         ({"priority": ["critical"]}, "task_by_priority"),
         ({"function": "sleep"}, "task_by_function"),
     ],
 )
-def test_list_of_a_rare_status_reads_an_index(large, asked, index):
-    page = TaskFilter(**asked).apply(large.tasks.all()).order_by("number")[:100]
+def test_list_of_a_rare_status_reads_an_index(large, selection, index):
+    page = TaskFilter(**selection).apply(large.tasks.all()).order_by("number")[:100]
     plan = page.explain()
     assert index in plan and "Sort" not in plan, plan
 

@@ -24,7 +24,7 @@ from tests.factories import (
     tickets_out,
 )
 from tests.queue.history import status_history
-from tests.queue.interleave import JOIN_TIMEOUT, Rival, run_between
+from tests.queue.interleave import JOIN_TIMEOUT, ConcurrentCall, run_between
 from tests.queue.test_rescue import _age_tickets
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,22 +40,22 @@ def test_concurrent_claim_waits_and_finds_no_free_slot():
     one, other = FakeWorker(), FakeWorker()
     mine, theirs = ticket_for(first), ticket_for(second)
     with open_batches([batch.pk]) as queue:
-        rival = Rival(lambda: other.claim_tickets(theirs))
-        rival.start()
-        assert rival.is_blocked()
+        concurrent = ConcurrentCall(lambda: other.claim_tickets(theirs))
+        concurrent.start()
+        assert concurrent.is_blocked()
         assert len(queue.claim_tickets([mine], one.name)) == 1
-    assert rival.join() == []
+    assert concurrent.join() == []
 
 
 def test_claim_sees_a_concurrent_stop():
     batch, [task] = running_batch()
     worker, ticket = FakeWorker(), ticket_for(task)
     with open_batches([batch.pk]) as queue:
-        rival = Rival(lambda: worker.claim_tickets(ticket))
-        rival.start()
-        assert rival.is_blocked()
+        concurrent = ConcurrentCall(lambda: worker.claim_tickets(ticket))
+        concurrent.start()
+        assert concurrent.is_blocked()
         queue.stop(batch.pk)
-    assert rival.join() == []
+    assert concurrent.join() == []
     assert reload(task).status == TaskStatus.QUEUED
 
 
@@ -63,21 +63,21 @@ def test_claim_sees_a_concurrently_lowered_limit():
     batch, tasks = running_batch(2, 2, 2, max_concurrent=3)
     worker, tickets = FakeWorker(), [ticket_for(task) for task in tasks]
     with open_batches([batch.pk]) as queue:
-        rival = Rival(lambda: worker.claim_tickets(*tickets))
-        rival.start()
-        assert rival.is_blocked()
+        concurrent = ConcurrentCall(lambda: worker.claim_tickets(*tickets))
+        concurrent.start()
+        assert concurrent.is_blocked()
         queue.set_max_concurrent(batch.pk, 1)
-    assert len(rival.join()) == 1
+    assert len(concurrent.join()) == 1
 
 
 def test_concurrent_adds_get_different_numbers():
     batch = make_batch()
     with open_batches([batch.pk]) as queue:
-        rival = Rival(lambda: [task.number for task in add_tasks(batch, 3)])
-        rival.start()
-        assert rival.is_blocked()
+        concurrent = ConcurrentCall(lambda: [task.number for task in add_tasks(batch, 3)])
+        concurrent.start()
+        assert concurrent.is_blocked()
         assert queue.add(batch.pk, [new_task(), new_task()]) == [1, 2]
-    assert rival.join() == [3, 4, 5]
+    assert concurrent.join() == [3, 4, 5]
 
 
 def test_batches_are_locked_in_one_order():
@@ -92,15 +92,15 @@ def test_batches_are_locked_in_one_order():
                 for batch in batches:
                     queue.add(batch.pk, [new_task()])
 
-    rivals = [Rival(lambda: add(one, two)), Rival(lambda: add(two, one))]
-    for rival in rivals:
-        rival.start()
-    for rival in rivals:
-        rival.join()
+    calls = [ConcurrentCall(lambda: add(one, two)), ConcurrentCall(lambda: add(two, one))]
+    for concurrent in calls:
+        concurrent.start()
+    for concurrent in calls:
+        concurrent.join()
     assert one.tasks.count() == two.tasks.count() == 30
 
 
-# --- a look, and then somebody was faster ------------------------------------------------------------------------
+# --- changes between a read and the lock ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -205,11 +205,13 @@ def test_concurrent_claims_never_exceed_the_limit(limit):
                 worker.complete(*claimed)
 
     workers = [FakeWorker() for _ in range(4)]
-    rivals = [Rival(lambda at=at, worker=worker: work(worker, tickets[at::4])) for at, worker in enumerate(workers)]
-    for rival in rivals:
-        rival.start()
-    for rival in rivals:
-        rival.join()
+    calls = [
+        ConcurrentCall(lambda at=at, worker=worker: work(worker, tickets[at::4])) for at, worker in enumerate(workers)
+    ]
+    for concurrent in calls:
+        concurrent.start()
+    for concurrent in calls:
+        concurrent.join()
     assert 1 <= max(most) <= limit
     worker = FakeWorker()
     while claimed := worker.claim(batch):
@@ -226,8 +228,8 @@ def test_concurrent_claims_with_one_ticket_start_one_attempt():
         gate.wait()
         return worker.claim_tickets(ticket)
 
-    rivals = [Rival(lambda worker=worker: claim(worker)) for worker in workers]
-    for rival in rivals:
-        rival.start()
-    assert sum(len(rival.join()) for rival in rivals) == 1
+    calls = [ConcurrentCall(lambda worker=worker: claim(worker)) for worker in workers]
+    for concurrent in calls:
+        concurrent.start()
+    assert sum(len(concurrent.join()) for concurrent in calls) == 1
     assert reload(task).attempt == 1

@@ -178,7 +178,7 @@ def test_second_rescue_changes_nothing():
 
 
 def _age_tickets(batch):
-    """They went out longer ago than a ticket may take."""
+    """Set back the dispatch of the tickets, so that they count as lost if they are in no queue."""
     old = timedelta(seconds=settings.BATCH_TICKET_LIMIT + 1)
     for task in batch.tasks.filter(dispatched_at__isnull=False):
         batch.tasks.filter(pk=task.pk).update(dispatched_at=task.dispatched_at - old)
@@ -197,7 +197,7 @@ def test_lost_tickets_are_issued_again(valkey):
     assert names == {tickets.name_of(ticket_for(task)) for task in tasks}
     valkey.flushall()
     repair.repair()
-    assert tickets.waiting() == set(), "a ticket that went out just now may be in somebody's hand"
+    assert tickets.waiting() == set(), "a ticket that went out just now may be in the hands of a worker"
     _age_tickets(batch)
     repair.repair()
     assert tickets.waiting() == names
@@ -205,7 +205,7 @@ def test_lost_tickets_are_issued_again(valkey):
 
 @pytest.mark.django_db(transaction=True)
 def test_worker_reissues_lost_tickets_at_its_start(valkey):
-    """After `up` was down: nobody waits until its tickets count as lost."""
+    """After a restart of `up` it does not wait until tickets count as lost."""
     batch, _ = running_batch(2, 3)
     names = tickets.waiting()
     valkey.flushall()

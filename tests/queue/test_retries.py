@@ -191,7 +191,7 @@ def test_due_task_of_an_open_batch_gets_no_ticket():
     assert tickets_out(batch) == []
 
 
-# --- asked for by somebody -------------------------------------------------------------------------------
+# --- retries on request -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])

@@ -54,7 +54,7 @@ def test_several_workers_never_exceed_the_limit(seed):
             task = held[worker.name].pop(chance.randrange(len(held[worker.name])))
             chance.choice([worker.complete, worker.fail, worker.release])(task)
         else:
-            # Tickets that are out, and some that nobody issued: only the claim itself can hold the limit.
+            # Tickets that are out, and some that were never issued: only the claim itself can hold the limit.
             tickets = tickets_out(batch)[:3] + chance.sample(everything, 3)
             held[worker.name] += worker.claim_tickets(*tickets)
         running = _running(batch)
@@ -273,7 +273,7 @@ def test_batches_have_separate_limits():
 
 @pytest.fixture
 def few_parameters(db):
-    """SQLite as it is built where nobody raised its limits, only more so; PostgreSQL has no such limit here."""
+    """Lower the parameter limit of SQLite. PostgreSQL has no such limit here."""
     if connection.vendor != "sqlite":
         yield
         return

@@ -51,7 +51,7 @@ def test_invalid_ticket_name_is_none(name):
 
 
 def test_pickle_in_redis_is_not_loaded(valkey, tmp_path):
-    """Opening one runs what it says."""
+    """Loading a pickle runs its code."""
     trap = tmp_path / "it was opened"
     job = Job.create(Path.touch, args=(_Trap(trap),), id=f"{A}-1-{B}", connection=valkey, serializer=DefaultSerializer)
     job.save()

@@ -8,7 +8,7 @@ from django.db import connection
 
 from executor.db import write_lock
 from tests.factories import add_tasks, make_batch
-from tests.queue.interleave import Rival
+from tests.queue.interleave import ConcurrentCall
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -29,10 +29,10 @@ def test_suspended_holder_delays_only_one_writer(monkeypatch):
     with suspended_holder():
         monkeypatch.setattr(write_lock, "LOCK_TIMEOUT", 0.3)
         assert len(add_tasks(batch)) == 1
-        # After one timeout nobody in the process waits again: a wait would now end the test by its timeout.
+        # After one timeout no thread of the process waits again: a wait would now end the test by its timeout.
         monkeypatch.setattr(write_lock, "LOCK_TIMEOUT", 600)
         assert len(add_tasks(batch)) == 1
-        assert Rival(lambda: len(add_tasks(batch))).begun().join() == 1
+        assert ConcurrentCall(lambda: len(add_tasks(batch))).started().join() == 1
 
 
 def test_writers_wait_again_after_the_lock_was_released(monkeypatch):
@@ -43,6 +43,6 @@ def test_writers_wait_again_after_the_lock_was_released(monkeypatch):
     monkeypatch.setattr(write_lock, "LOCK_TIMEOUT", 600)
     add_tasks(batch)
     with write_lock.write_lock():
-        rival = Rival(lambda: add_tasks(batch)).begun()
-        assert rival.is_blocked()
-    rival.join()
+        concurrent = ConcurrentCall(lambda: add_tasks(batch)).started()
+        assert concurrent.is_blocked()
+    concurrent.join()

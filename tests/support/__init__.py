@@ -1,1 +1,1 @@
-"""What the tests stand on: a Valkey, a database, workers, a web server and a browser, all real and all temporary."""
+"""The surroundings of the tests: Valkey, database, workers, web server and browser, all real and temporary."""

@@ -1,4 +1,4 @@
-"""A batch as a test sees it: added and controlled through `BatchExecutor`, then checked from every side."""
+"""Batches of tests: added and controlled through `BatchExecutor`, then checked for consistency."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ UNKNOWN_ID = "5f0c0f4e-0000-4000-8000-00000000b0d1"  # an id that no batch and n
 
 
 def run(action: str, **arguments) -> dict:
-    """Carry out an action as the command line does; its data."""
+    """Run an action as the command line does, and return its data."""
     return BatchExecutor(caller_of_shell()).execute(action, **arguments).data
 
 
 def item(function: str, /, **more) -> dict:
-    """One task: what is no field of a task is a parameter of the function."""
+    """Return a task item. Arguments that are no fields of a task are parameters of its function."""
     fields = {"priority", "max_retries", "retry_delay", "timeout", "custom_id", "run_at", "task_name"}
     task = {name.removeprefix("task_"): more.pop(name) for name in fields & more.keys()}
     return {"function": function, "params": more, "retry_delay": 0, **task}
 
 
 def submit(*items: dict, start: bool = True, **more) -> Handle:
-    """Add a batch and start it."""
+    """Add a batch, start it, and return its handle."""
     data = run("add_batch", tasks=list(items), start=start, **more)
     return Handle(data["batch_id"], data["task_ids"])
 
@@ -49,11 +49,11 @@ class Handle:
     task_ids: list[str]
 
     def tasks(self) -> list[dict]:
-        """All tasks by number."""
+        """Return all tasks by number."""
         return every_task(self.id)
 
     def task(self, number: int = 1) -> dict:
-        """One task with its attempts."""
+        """Return one task with its attempts."""
         return get_task(self.task_ids[number - 1])
 
     def status(self) -> dict:
@@ -84,7 +84,7 @@ class Handle:
         return self
 
     def wait_retried(self, timeout: float = TIMEOUT) -> Handle:
-        """Until the first task has failed once and was put back, or has failed for good."""
+        """Wait until the first attempt of the first task has ended."""
         eventually(
             lambda: self.tasks()[0]["attempt"] and self.tasks()[0]["status"] != "running",
             timeout=timeout,
@@ -103,7 +103,7 @@ class Handle:
 
 
 def assert_consistent(batch_id: str) -> None:
-    """Audit a batch that does not change."""
+    """Audit a batch that does not change meanwhile."""
     breaches = audit(batch_id).breaches
     assert not breaches, "\n".join(f"invariant {number}: {description}" for number, description in breaches[:20])
 
@@ -128,7 +128,7 @@ def frames_of(batch_id: str) -> list[dict]:
 
 
 def assert_answers_agree(batch: dict, tasks: list[dict], frames: list[dict]) -> None:
-    """Audit a batch, and compare three answers for it: its status, all its results, all its frames."""
+    """Audit a batch, and compare its status, all its results and all its frames."""
     assert_consistent(batch["batch_id"])
     assert batch["request_counts"] == {status: 0 for status in batch["request_counts"]} | Counter(
         task["status"] for task in tasks
@@ -140,7 +140,7 @@ def assert_answers_agree(batch: dict, tasks: list[dict], frames: list[dict]) -> 
     assert statuses == {task["number"]: task["status"] for task in tasks}
 
 
-# --- what really ran -----------------------------------------------------------------------------------------
+# --- calls and processes -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,14 @@ class Mark:
 
 
 def marks(path: Path) -> list[Mark]:
-    """Return the lines that the tasks have noted."""
+    """Return the marks that task functions have written."""
     lines = path.read_text().splitlines() if path.exists() else []
     parts = [line.split() for line in lines]
     return [Mark(word, int(number), int(attempt), int(pid), float(at)) for word, number, attempt, pid, at in parts]
 
 
 def most_at_once(found: list[Mark]) -> int:
-    """How many ran at the same time at most, by the clock on the wall."""
+    """Return how many calls ran at the same time at most."""
     running = most = 0
     for mark in sorted(found, key=lambda mark: (mark.at, mark.word == "start")):
         running += 1 if mark.word == "start" else -1
@@ -169,7 +169,7 @@ def most_at_once(found: list[Mark]) -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -178,7 +178,7 @@ def is_alive(pid: int) -> bool:
 
 
 def processes_with(word: str) -> list[int]:
-    """Living processes that have this text in their environment: a worker's name finds all that it started."""
+    """Return the living processes with this text in their environment: all descendants of a worker have its name."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid() and is_alive(int(entry.name)):

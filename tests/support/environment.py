@@ -20,7 +20,7 @@ DATABASE = "batch_tests"
 
 
 class Surroundings:
-    """All that is removed at the end of the tests."""
+    """The temporary folders and servers of a test run."""
 
     def __init__(self) -> None:
         self.stack = contextlib.ExitStack()
