@@ -23,9 +23,9 @@ class TokenCaller(HttpBearer):
 class SessionCaller(SessionAuth):
     """The browser's session cookie, with Django's CSRF check."""
 
-    def _get_key(self, request: HttpRequest) -> str | None:
+    def __call__(self, request: HttpRequest) -> Caller | None:
         # Without a login the answer must not be that a CSRF token is missing.
-        return super()._get_key(request) if request.user.is_authenticated else None
+        return super().__call__(request) if request.user.is_authenticated else None
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Caller | None:
         return caller_of_user(request.user) if key and request.user.is_authenticated else None
