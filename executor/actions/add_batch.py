@@ -33,9 +33,7 @@ class AddBatchParameters(Parameters):
     )
     name: Line = Field("", description="A name for the new batch.")
     batch: BatchName
-    defaults: dict[str, Any] = Field(
-        default_factory=dict, description="Fields of every task that does not give them itself."
-    )
+    defaults: dict[str, Any] = Field(default_factory=dict, description="Default fields for tasks that omit them.")
     start: bool = Field(False, description="Also start the batch.")
     max_concurrent: Concurrency | None = None
     metadata: dict[str, Any] | None = Field(None, description="Your own notes on the batch.")

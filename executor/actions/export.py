@@ -93,7 +93,7 @@ def _csv(chunks: Iterator[list[tuple]]) -> Iterator[bytes]:
 
 
 def _each_once(spell: Callable[[str], str], texts: Sequence[str | None]) -> list[str | None]:
-    """Spell a column of texts, most of which repeat; None stays, it is an empty cell."""
+    """Format a column of texts, most of which repeat; None stays, as an empty cell."""
     spelled = {text: spell(text) for text in set(texts) if text}
     return [spelled[text] if text else text for text in texts]
 

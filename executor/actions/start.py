@@ -37,7 +37,7 @@ def start(call: Call, parameters: StartParameters) -> Response:
     wait = "waits" if waiting == 1 else "wait"
     message = f"The batch runs: {counted(waiting, 'task')} {wait}, up to {limit:,} run at once."
     if book.state != BatchState.RUNNING:
-        message = "Nothing is left to run: every task of the batch is over."
+        message = "Nothing is left to run: every task of the batch is final."
     call.audit.update(max_concurrent=limit)
     data = {
         "batch_id": str(batch.batch_id),

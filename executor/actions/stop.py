@@ -27,7 +27,7 @@ class StopParameters(Parameters):
             "Stop",
             place="head",
             states=(BatchState.RUNNING.value,),
-            hint="Running tasks go on to their end; nothing new starts.",
+            hint="Running tasks run to their end; no further task starts.",
         ),
         Button(
             "Stop now",
@@ -54,6 +54,6 @@ def stop(call: Call, parameters: StopParameters) -> Response:
     if not running:
         message = f"The batch is {book.state}."
     else:
-        what = "killed and put back" if parameters.force else "let go on to their end"
+        what = "killed and queued again" if parameters.force else "left to finish"
         message = f"Nothing more starts; {running} running task{'s are' if running > 1 else ' is'} {what}."
     return Response(True, message, data)

@@ -1,4 +1,4 @@
-"""wait: answer when a batch is over, or has changed."""
+"""wait: answer when a batch has finished, stopped or changed."""
 
 import asyncio
 from typing import Literal, cast
@@ -23,7 +23,7 @@ class WaitParameters(Parameters):
     """The batch, and the event to wait for."""
 
     batch: BatchName
-    timeout: Number = Field(30, ge=0, le=60, description="Seconds after which it answers in any case.")
+    timeout: Number = Field(30, ge=0, le=60, description="Timeout in seconds.")
     until: Literal["finished", "change"] = Field("finished", description="What to wait for.")
     after: Whole | None = Field(None, ge=0, description="With `change`: the last `seq` that you have.")
 

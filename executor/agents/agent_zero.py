@@ -77,7 +77,7 @@ async def _ask(instance: AgentZero, message: Message, marker: DeliveryMarker, ca
             await asyncio.shield(ending)
             raise
         except TaskError:
-            marker.clear()  # the message's fate is known, or recorded with the task as unknown
+            marker.clear()  # the outcome of the message is known, or recorded with the task as unknown
             raise
         finally:
             watching.cancel()

@@ -96,7 +96,7 @@ class Chat:
         return self._parse(response)
 
     def _parse(self, response: httpx2.Response) -> dict[str, Any]:
-        """Return the answer. Raises the error that it stands for."""
+        """Return the answer. Raises the error that it represents."""
         status = response.status_code
         try:
             content = response.json()

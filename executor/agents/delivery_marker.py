@@ -1,4 +1,4 @@
-"""A file that records that a message was sent and its fate is unknown."""
+"""A file that records a sent message whose outcome is unknown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class DeliveryMarker:
         self._path = path
 
     def of_earlier_attempts(self) -> list[Path]:
-        """Return the markers of attempts that ended without knowing the fate of their message."""
+        """Return the markers of attempts that ended before the outcome of their message was known."""
         number = self._path.parent.name.rpartition("-")[0]
         found = self._path.parent.parent.glob(f"{number}-*/{self._path.name}")
         return [path for path in found if path != self._path]

@@ -26,7 +26,7 @@ DONE, FAILED, NOT_FINISHED, INTERRUPTED = 0, 1, 3, 130
 
 
 def watch(screen: Screen, batch_id: str) -> int:
-    """Follow a batch until it is over, and return the exit code.
+    """Follow a batch until it ends, and return the exit code.
 
     Raises NotFound.
     """

@@ -43,7 +43,7 @@ class TaskStatus(models.TextChoices):
 
     QUEUED = "queued", "queued"  # waits: for a slot, for its time, or for its batch to be started
     RUNNING = "running", "running"  # one worker has claimed it
-    COMPLETED = "completed", "completed"  # its result is kept
+    COMPLETED = "completed", "completed"  # its result is stored
     FAILED = "failed", "failed"  # no retry is left
     CANCELLED = "cancelled", "cancelled"  # requested by a person or an agent
 
@@ -98,7 +98,7 @@ class BatchState(models.TextChoices):
 
     OPEN = "open", "open"
     RUNNING = "running", "running"
-    STOPPING = "stopping", "stopping"  # nothing new starts, running tasks go on to their end
+    STOPPING = "stopping", "stopping"  # no further task starts, running tasks run to their end
     STOPPED = "stopped", "stopped"
     FINISHED = "finished", "finished"
 

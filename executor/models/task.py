@@ -53,13 +53,13 @@ class BatchTask(models.Model):
                 condition=models.Q(status="queued", dispatched_at=None, run_after=None),
                 name="task_next",
             ),
-            # Tickets that are out.
+            # Tasks with an issued ticket.
             models.Index(
                 fields=["batch", "priority", "dispatched_at"],
                 condition=models.Q(status="queued", dispatched_at__isnull=False),
                 name="task_ticket",
             ),
-            # Tasks that wait for their time.
+            # Tasks that wait for their start or retry time.
             models.Index(
                 fields=["run_after"], condition=models.Q(status="queued", run_after__isnull=False), name="task_due"
             ),
@@ -69,7 +69,9 @@ class BatchTask(models.Model):
             models.Index(fields=["batch", "status", "number"], name="task_by_status"),
             models.Index(
                 fields=["batch", "priority", "number"],
-                condition=~models.Q(priority=Priority.MEDIUM),  # most are medium: no index finds those sooner
+                condition=~models.Q(
+                    priority=Priority.MEDIUM
+                ),  # most tasks are medium: an index would not speed up that filter
                 name="task_by_priority",
             ),
             models.Index(fields=["batch", "function", "number"], name="task_by_function"),

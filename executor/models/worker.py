@@ -11,7 +11,7 @@ class WorkerNode(models.Model):
     class State(models.TextChoices):
         ACTIVE = "active", "active"
         DRAINING = "draining", "draining"  # claims no more tasks and finishes its own
-        STOPPED = "stopped", "stopped"  # ended in good order
+        STOPPED = "stopped", "stopped"  # ended by a regular shutdown
         DEAD = "dead", "dead"  # no heartbeat within the limit: its tasks were rescued
 
     ALIVE = (State.ACTIVE, State.DRAINING)

@@ -24,7 +24,7 @@ _FINAL = ", ".join(f"'{status.value}'" for status in FINAL)
 
 
 class _Brief(NamedTuple):
-    """The fields of a task that counting its move takes; named as the model's."""
+    """The fields of a task that are needed to count its move; named as in the model."""
 
     task_id: UUID
     number: int
@@ -96,7 +96,7 @@ class Commands(QueueTransaction):
     def retry(self, batch_id: UUID, tasks: QuerySet[BatchTask]) -> int:
         """Queue failed and cancelled tasks again with all their retries; return how many.
 
-        A finished batch goes on running; a stopped or open one waits for its start.
+        A finished batch runs again; a stopped or open one stays as it is until it is started.
         """
         batch = self.batch(batch_id)
         count = 0

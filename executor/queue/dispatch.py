@@ -31,7 +31,7 @@ delayed: ContextVar[bool] = ContextVar("delayed", default=False)
 
 @contextmanager
 def open_batches(batch_ids: Iterable[UUID]) -> Iterator[BatchQueue]:
-    """Open one transaction over these batches, which ends with tickets out for their free slots."""
+    """Open one transaction over these batches, which issues tickets for their free slots at its end."""
     with BatchQueue(batch_ids) as queue:
         yield queue
         fill_slots(queue)
@@ -41,7 +41,7 @@ def open_batches(batch_ids: Iterable[UUID]) -> Iterator[BatchQueue]:
 
 
 def fill_slots(queue: BatchQueue) -> None:
-    """Let tickets go out for every batch that has queued tasks and free slots."""
+    """Issue tickets for every batch with queued tasks and free slots."""
     for batch in queue.batches.values():
         queue.dispatch(batch, queue.select_due_tickets(batch))
 

@@ -1,4 +1,4 @@
-"""Recording how attempts end.
+"""Recording of the ends of attempts.
 
 An outcome whose attempt or worker is not the claim's any more is stale: it changes nothing.
 """
@@ -41,7 +41,7 @@ class Outcomes(QueueTransaction):
             if batch is None:
                 continue
             completed = self._complete(batch, [each for each in group if isinstance(each, Completed)], worker)
-            # A completion that was not accepted may have been cancelled meanwhile: then the cancel wins.
+            # A rejected completion may have a cancel request: then the attempt ends as cancelled.
             others = [outcome for outcome in group if outcome.claim.task_id not in completed]
             accepted += len(completed) + self._end(batch, others, worker)
         return accepted

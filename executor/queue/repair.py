@@ -57,7 +57,7 @@ def rescue_lost_workers(clock: Clock = SYSTEM_CLOCK) -> None:
 
 
 def declare_dead(name: str, is_fresh: Q) -> bool:
-    """Mark a worker dead, unless it has sent a heartbeat meanwhile; return whether its tasks are lost.
+    """Mark a worker dead, unless it has sent a heartbeat since; return whether its tasks are lost.
 
     Call under the locks of its batches. The statement that marks it checks the heartbeat again. A suspended worker
     finds itself marked dead when it resumes, and kills its children.
@@ -83,7 +83,7 @@ def seconds_until_due() -> float | None:
 
 
 def reissue_lost_tickets(limit: float | None = None) -> None:
-    """Issue tickets again that are out for `limit` seconds (BATCH_TICKET_LIMIT) and are in no queue.
+    """Issue tickets again that were issued `limit` seconds ago (BATCH_TICKET_LIMIT) and are in no queue.
 
     Slots that stayed empty are filled too. A ticket that a worker holds is issued twice then, and refused once.
     """

@@ -80,14 +80,14 @@ class Scheduling(QueueTransaction):
         return tasks[:slots]
 
     def dispatch(self, batch: LockedBatch, tasks: Sequence[Candidate]) -> None:
-        """Mark that these tasks' tickets are out, and leave the tickets to be issued after the commit."""
+        """Mark the tickets of these tasks as issued; they are sent to Redis after the commit."""
         for chunk in chunks([task.task_id for task in tasks]):
             condition, ids = in_clause(chunk)
             execute(statements.MARK_DISPATCHED.format(ids=condition), [to_db_time(batch.now), *ids])
         self.issued += [Ticket(task.task_id, task.attempt + 1, batch.batch_id, task.priority) for task in tasks]
 
     def clear_tickets(self, task_ids: Sequence[UUID]) -> None:
-        """Mark that no ticket is out for these tasks: it was lost, or refused for want of a slot."""
+        """Mark these tasks as having no ticket: it was lost, or refused for lack of a slot."""
         for chunk in chunks(task_ids):
             condition, ids = in_clause(chunk)
             execute(statements.CLEAR_DISPATCHED.format(ids=condition), ids)

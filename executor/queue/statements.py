@@ -225,7 +225,7 @@ INSERT_FRAME = "INSERT INTO executor_batchframe (batch_id, seq, at, changes, cou
 
 # --- lost and due ----------------------------------------------------------------------------------------
 
-# Workers that should beat and do not, and those that hold tasks and are not known to live.
+# Registered workers without a fresh heartbeat, and workers that hold tasks but are not registered as alive.
 LOST_WORKERS = f"""
     WITH alive AS (
         SELECT name, heartbeat_at BETWEEN %s AND %s AS is_fresh

@@ -53,7 +53,9 @@ def _batch_cursor(text: str) -> tuple[datetime, UUID]:
         created_at, batch_id = base64.urlsafe_b64decode(text.encode()).decode().split(" ")
         return datetime.fromisoformat(created_at).astimezone(UTC), uuid_of(batch_id, "batch")
     except (ValueError, OverflowError, NotFound):
-        raise BadRequest("The cursor is not one that this list gave.", fix="Start again without a cursor.") from None
+        raise BadRequest(
+            "The cursor is not one that this list returned.", fix="Start again without a cursor."
+        ) from None
 
 
 def changed_batches(since: datetime) -> list[dict]:

@@ -107,7 +107,7 @@ def after_cursor(rows: QuerySet, cursor: str | None, newest_first: bool = False)
     """
     if cursor:
         if not _NUMBER.fullmatch(str(cursor)):
-            raise BadRequest("The cursor is not one that this list gave.", fix="Start again without a cursor.")
+            raise BadRequest("The cursor is not one that this list returned.", fix="Start again without a cursor.")
         rows = rows.filter(number__lt=int(cursor)) if newest_first else rows.filter(number__gt=int(cursor))
     return rows.order_by("-number" if newest_first else "number")
 

@@ -26,7 +26,7 @@ SITE_VARIABLES = ("BATCH_", "DATABASE_URL", "REDIS_URL", "DEBUG")  # prefixes: t
 
 
 class TestbedError(Exception):
-    """A reason why a run cannot go on, as a sentence for the terminal."""
+    """A reason why a run cannot continue, as a sentence for the terminal."""
 
 
 class Interrupted(Exception):
@@ -142,7 +142,7 @@ class TemporarySite:
     def wait_for(self, condition: Callable[[], object], name: str, timeout: float = START_TIMEOUT) -> None:
         """Wait until the condition holds.
 
-        Raises TestbedError when the time is over or a process ends unexpectedly, Interrupted.
+        Raises TestbedError after the timeout or when a process ends unexpectedly, Interrupted.
         """
         deadline = time.monotonic() + timeout
         while not self.supervisor.wait_for(lambda: bool(condition()), 0.2, poll_interval=0.02):

@@ -13,7 +13,7 @@ from executor.views.page import render_page
 
 @login_not_required
 @never_cache
-@require_GET  # link previews send HEAD, which must not use the link up
+@require_GET  # link previews send HEAD, which must not consume the link
 def login_once(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     """Log in by a one-time link."""
     user = user_of_login_link(uid, token)

@@ -102,7 +102,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         except TimeoutError:
             await self.close(TOO_SLOW)
         except Exception:
-            # The page reconnects after a close, but would wait for ever on a silent socket.
+            # The page reconnects after a close, but would wait forever on a silent socket.
             logger.exception("A live stream failed.")
             await self.close(FAILED)
 

@@ -58,7 +58,7 @@ class BatchWorker(BaseWorker):
                 pass  # RQ's record expires after a minute
 
     def handle_payload(self, message: Any) -> None:
-        """Obey RQ's shutdown command. Its other commands kill process groups, and with them tasks of others."""
+        """Handle RQ's shutdown command only: the others kill process groups, and with them unrelated tasks."""
         if b'"shutdown"' in message.get("data", b""):
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -79,7 +79,7 @@ class BatchWorker(BaseWorker):
         return bool(tasks.done)
 
     def _report_ready(self) -> None:
-        """Tell the supervisor, if there is one, that this worker takes tasks now."""
+        """Notify the supervisor, if there is one, that this worker takes tasks now."""
         if fd := os.environ.pop("BATCH_READY_FD", ""):
             with suppress(OSError), open(int(fd), "wb", buffering=0) as pipe:
                 pipe.write(f"{self.name}\n".encode())

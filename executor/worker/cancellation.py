@@ -1,4 +1,4 @@
-"""Cancelling a coroutine for sure."""
+"""Reliable cancellation of a coroutine."""
 
 from __future__ import annotations
 

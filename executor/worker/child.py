@@ -45,7 +45,7 @@ def serve(connection: Connection) -> None:
 
 
 class CallChannel:
-    """The way back to the worker: answers, and as a sink the log lines and progress of the running call."""
+    """The child's end of the connection: it sends answers, and as a Sink the log and progress of the running call."""
 
     def __init__(self, stream: BinaryIO):
         self._stream = stream

@@ -178,7 +178,7 @@ class ChildPool:
         self._idle.clear()
 
     async def _start(self) -> Child:
-        # Shielded: a child started for a call that is cancelled meanwhile must still be killed.
+        # Shielded: a child started for a call that is cancelled in between must still be killed.
         starting = asyncio.ensure_future(asyncio.to_thread(_fork, self._context))
         try:
             child = await asyncio.shield(starting)

@@ -102,7 +102,7 @@ class Completer(threading.Thread):
             while self._write_next():
                 pass
         except Exception:
-            # A worker that cannot record must not go on claiming: it ends, and its tasks are rescued.
+            # A worker that cannot record must not claim further tasks: it ends, and its tasks are rescued.
             logger.exception("the completer failed")
             self._listener.completer_failed()
         finally:

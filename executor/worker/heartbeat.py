@@ -126,7 +126,7 @@ class Heartbeat(threading.Thread):
         self.judge.beaten()
 
     def repair(self) -> None:
-        """Run one round of repair; rescue only if the silence of others means anything."""
+        """Run one round of repair; rescue only if the silence of others is evidence."""
         repair(self.judge.may_judge(), self._ticket_limit, self._clock)
 
     def _pause(self) -> float:

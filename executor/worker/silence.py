@@ -30,7 +30,7 @@ class SilenceJudge:
         passed = now - self._beat_at
         if max(passed, abs(self._database_passed(passed) - passed)) > self._limit / 2:
             # If the previous excuse is still active, extend it by half the limit only: repeated pauses must not delay
-            # a rescue for ever.
+            # a rescue forever.
             if self._excused_until > self._beat_at:
                 self._excused_until = max(self._excused_until, now + self._limit / 2)
             else:

@@ -29,17 +29,17 @@ REGISTER_PAUSE = 1.0  # seconds between tries to register again while the databa
 
 
 class WorkerListener(CompleterListener, HeartbeatListener, Protocol):
-    """What the threads report to their worker."""
+    """Receiver of the threads' reports."""
 
 
 class WorkerThreads:
-    """Completer and heartbeat of one worker. Its methods are called on the event loop, except where they say so."""
+    """Completer and heartbeat of one worker. Its methods are called on the event loop unless noted otherwise."""
 
     def __init__(self, name: str, queues: Sequence[str], slots: SlotPool, listener: WorkerListener):
         self.name, self.queues = name, queues
         self.draining = self.suspended = False
         self._slots, self._listener = slots, listener
-        self._completer: Completer | None = None  # None: not started, or declared dead and not back yet
+        self._completer: Completer | None = None  # None: not started, or declared dead and not registered again
         self._heartbeat: Heartbeat | None = None
 
     @property
@@ -48,7 +48,7 @@ class WorkerThreads:
         return self._completer is not None
 
     def register(self) -> None:
-        """Insert the worker's row; in a thread of its own. Raises DatabaseError."""
+        """Insert the worker's row; call it in another thread. Raises DatabaseError."""
         register(self.name, self._slots.concurrency, ",".join(self.queues))
         connection.close()  # this thread may never run again
 
@@ -72,7 +72,7 @@ class WorkerThreads:
         return True
 
     def drain(self) -> None:
-        """Claim nothing more."""
+        """Claim no further tasks."""
         self.draining = True
         if self._completer is not None and self._heartbeat is not None:
             self._completer.draining = True
@@ -85,7 +85,7 @@ class WorkerThreads:
             self._completer.suspended = suspended
 
     def finish(self) -> None:
-        """Record what is left and end the threads; blocks, so call it in another thread."""
+        """Record the remaining entries and end the threads; blocks, so call it in another thread."""
         if self._completer is not None:
             self._completer.finish()
             self._completer.join(RECORD_TIMEOUT)

@@ -8,7 +8,7 @@ from ..screen import Screen
 from ..verbs import Options, execute_given, extends, own_verb
 from ..watch import NOT_FINISHED, exit_code, watch
 
-FOLLOW = "follow the batch until it is over: exit code 0, or 1 when tasks failed, 3 when it was stopped"
+FOLLOW = "follow the batch until it ends: exit code 0, or 1 when tasks failed, 3 when it was stopped"
 
 
 def add_watch(parser: argparse.ArgumentParser) -> None:

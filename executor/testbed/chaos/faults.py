@@ -1,4 +1,4 @@
-"""Faults of processes in a chaos run, and the site that they happen to."""
+"""Faults of processes in a chaos run, and the site under test."""
 
 from __future__ import annotations
 
