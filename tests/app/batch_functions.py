@@ -67,6 +67,15 @@ async def wait_for_file(path: str, context: TaskContext, mark: str = "") -> None
 
 
 @task_function()
+def sync_wait_for_file(path: str, context: TaskContext, mark: str = "") -> None:
+    """Return when a file exists, in a child process."""
+    note(mark, "start", context)
+    while not pathlib.Path(path).exists():
+        time.sleep(0.02)
+    note(mark, "end", context)
+
+
+@task_function()
 def sync_nap(context: TaskContext, seconds: float = 0.1, mark: str = "", grandchild: bool = False) -> str:
     """Sleep in a child process, optionally with a grandchild."""
     note(mark, "start", context)

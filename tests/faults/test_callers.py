@@ -26,7 +26,7 @@ from tests.web.test_socket import cookie
 
 @pytest.fixture
 def hang_up(live_server_url, api_token):
-    """Send a part of a call and go without waiting for the answer."""
+    """Send a part of a request and disconnect without reading the answer."""
 
     def send(method: str, path: str, body: bytes = b"", part: float = 1.0) -> None:
         host, port = urlsplit(live_server_url).netloc.split(":")
@@ -74,7 +74,7 @@ def test_disconnected_long_polls_do_not_block_calls(hang_up, api):
 
 
 class Client(threading.Thread):
-    """A page that folds what the socket tells it, and comes back with its place when the line is cut."""
+    """A page that applies the frames of its socket, and reconnects with its position after a disconnect."""
 
     def __init__(self, where: list[str], batch: str, headers: dict):
         super().__init__(daemon=True)

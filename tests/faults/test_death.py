@@ -92,7 +92,7 @@ def test_killed_repair_charges_nothing_and_the_next_one_charges_once(start, scri
 
 
 def test_concurrent_repairs_charge_each_attempt_once(start, script):
-    """Four loops of repair in two processes, besides the one of the worker that lives."""
+    """Four loops of repair in one process, besides that of the living worker."""
     batch = submit(*[item("nap", seconds=0.05) for _ in range(8)], max_concurrent=4)
     wait_until_killed(start("after-claim=kill", wait=False))
     heir = start(wait=False)

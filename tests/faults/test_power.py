@@ -79,7 +79,7 @@ class Site:
         eventually(self.valkey.answers)
 
     def start_database(self) -> None:
-        """Also after it ended; SQLite has nothing to start."""
+        """Start the server, also after its end. SQLite has none."""
         if self.on_postgresql:
             printed = self.logs / "postgresql.log"
             printed.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ class Site:
             self.environment["DATABASE_URL"] = eventually(lambda: printed.read_text().splitlines())[-1]
 
     def crash_database(self) -> None:
-        """As a crash would end PostgreSQL; returns when it has recovered, which it tells by its address."""
+        """Crash PostgreSQL, and return when it has recovered and printed its address."""
         printed = self.logs / "postgresql.log"
         starts = len(printed.read_text().splitlines())
         os.kill(self.server.pid, signal.SIGUSR1)
@@ -208,7 +208,7 @@ if os.geteuid() == 0:  # only root can mount a small disk
 if not ON_POSTGRESQL:
 
     def test_call_without_disk_space_stores_nothing(shared_db):
-        """The same without a disk of its own, and without workers."""
+        """The same with a limit of SQLite, and without workers."""
         with connection.cursor() as cursor:
             cursor.execute("VACUUM")  # what other tests deleted would be room
             cursor.execute("PRAGMA page_count")
@@ -239,7 +239,7 @@ def test_batch_completes_after_everything_was_killed(site):
 
 @pytest.mark.parametrize("site", ["postgresql"], indirect=True)
 def test_postgresql_crashes_charge_no_task(site):
-    """F9. All connections break, it recovers from its log, and again; the workers find it again by themselves."""
+    """F9. All connections break, it recovers from its log, and again; the workers reconnect."""
     worker = site.start_worker()
     assert site.add(300, "crash").returncode == 0
     for completed in (60, 120, 180):

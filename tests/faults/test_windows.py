@@ -15,7 +15,7 @@ PATIENT = {"BATCH_HEARTBEAT_LIMIT": "60"}
 
 @pytest.fixture
 def sleeper(start):
-    """Start a worker that sleeps at these points, each once."""
+    """Start a worker that suspends itself at these failpoints, each once."""
 
     def begin(*points: str):
         one = start(",".join(f"{point}=pause" for point in points), env=PATIENT, concurrency=2)

@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 
 def test_outcomes_of_a_resumed_worker_are_refused(start, mark):
-    """The sleeper has the outcome of the first task in its hand, and that of the second comes the moment it wakes."""
+    """The first outcome comes before the worker is suspended, the second after it resumes."""
     batch = submit(item("nap", seconds=0.05, mark=mark), item("nap", seconds=3, mark=mark), max_concurrent=2)
     sleeper = start("before-finish=pause")
     wait_until_suspended(sleeper.pid)
@@ -41,7 +41,7 @@ def test_outcomes_of_a_resumed_worker_are_refused(start, mark):
 
 
 def test_claim_of_a_resumed_worker_is_abandoned(start, mark):
-    """It fell asleep between its claim and the start of the task; the task has meanwhile been run by another."""
+    """The worker is suspended between claim and start; another one runs the task meanwhile."""
     batch = submit(item("nap", seconds=0.05, mark=mark))
     sleeper = start("after-claim=pause")
     wait_until_suspended(sleeper.pid)
@@ -78,7 +78,7 @@ if ON_POSTGRESQL:  # SQLite has one lock for all, and nothing could take it away
         assert_consistent(batch.id)
 
     class Frozen(threading.Thread):
-        """Does the work of a ledger, and stands still after the `number`th statement of its transaction."""
+        """A completer's transaction that is suspended after its `number`th statement."""
 
         def __init__(self, batch_id: str, number: int):
             super().__init__(daemon=True)

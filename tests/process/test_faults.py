@@ -66,7 +66,8 @@ def test_flushed_tickets_are_issued_again(valkey, tmp_path):
 
 
 def test_tasks_are_added_and_recorded_while_valkey_is_down(surroundings, mark):
-    batch = submit(*[item("nap", seconds=0.5, mark=mark) for _ in range(12)], max_concurrent=4).wait_running(4)
+    batch = submit(*[item("nap", seconds=0.5, mark=mark) for _ in range(12)], max_concurrent=4)
+    eventually(lambda: len(starts(mark)) >= 4)
     surroundings.stop_valkey()
     try:
         late = submit(item("ok"), item("sync_ok"))
@@ -96,7 +97,7 @@ def test_answer_reports_a_delayed_dispatch_while_valkey_is_down(surroundings):
 
 
 def push(valkey, name: str, queue: str = "high", **fields) -> None:
-    """Push a ticket in the form that another program may have left in Redis."""
+    """Push a name onto a queue, with the job of another program if fields are given."""
     if fields:
         valkey.hset(
             f"rq:job:{name}", mapping={"created_at": "2026-01-01T00:00:00.000000Z", "status": "queued", **fields}
@@ -200,7 +201,7 @@ def test_suspended_worker_starts_no_tasks_until_it_is_resumed(valkey, one, mark)
 
 
 def test_rq_lists_the_worker_again_after_a_flush(valkey, one):
-    """`valkey` has just been flushed for this test."""
+    """The fixture `valkey` has just flushed it."""
     names = lambda: [each.name for each in Worker.all(connection=valkey)]  # noqa: E731
     eventually(lambda: one.worker_name in names(), what="RQ lists the worker")
 
@@ -209,9 +210,11 @@ def test_rq_lists_the_worker_again_after_a_flush(valkey, one):
 
 
 def test_locked_database_loses_no_task(mark):
-    batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(8)], max_concurrent=4).wait_running(4)
+    batch = submit(*[item("nap", seconds=0.2, mark=mark) for _ in range(8)], max_concurrent=4)
+    eventually(lambda: starts(mark))
     with transaction.atomic():  # of SQLite the only writer
         list(BatchStats.objects.select_for_update())
-        eventually(lambda: len([m for m in marks(Path(mark)) if m.word == "end"]) >= 4, what="outcomes to record")
+        # All that were claimed have ended, and their outcomes wait for the database.
+        eventually(lambda: len(marks(Path(mark))) == 2 * len(starts(mark)) or None)
     assert {task["attempt"] for task in batch.wait().tasks()} == {1}
     assert_consistent(batch.id)

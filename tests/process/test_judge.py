@@ -20,7 +20,7 @@ LIMIT = 30
 
 
 class Agent:
-    """Everything it knows it has from the API."""
+    """A client that uses the HTTP API alone."""
 
     def __init__(self, url: str, token: str):
         self.http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=90)
@@ -59,7 +59,7 @@ def agent(live_server_url, api_token):
 
 
 def mixed() -> list[dict]:
-    """Two thousand tasks: what each must come to can be read off its custom id."""
+    """Return two thousand tasks. The custom id of each names its expected outcome."""
     chance = random.Random(7)
     kinds = {
         "ok": {"function": "simulate", "params": {"duration": 0}},

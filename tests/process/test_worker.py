@@ -37,7 +37,7 @@ def steady(transactional_db, _workers, start_worker):
 
 
 def test_usage_includes_child_processes(steady):
-    """And the memory that they share with each other once."""
+    """Shared memory is counted once."""
     batch = submit(*[item("busy", seconds=60)] * 6, max_concurrent=6)
     process, node = psutil.Process(steady.pid), WorkerNode.objects.filter(pid=steady.pid, state="active")
     try:
@@ -334,7 +334,7 @@ def test_forced_stop_kills_and_releases_uncharged(mark):
 
 
 def test_worker_has_all_slots_and_no_stray_child_at_the_end(steady, mark):
-    """Last: after everything above."""
+    """The last test: after all others of the module."""
     batch = submit(*[item("meet", mark=mark, count=20) for _ in range(20)], max_concurrent=20).wait()
     assert {task["worker"] for task in batch.tasks()} == {steady.worker_name}, "the worker was taken for dead"
     eventually(lambda: (node := steady.node()).state == "active" and not node.running)

@@ -100,7 +100,7 @@ def test_second_start_changes_only_the_limit():
 
 
 def test_numbers_continue_after_clear():
-    """A number is what frames and people know a task by: it is given once."""
+    """Numbers identify tasks in frames, and are never reused."""
     batch = make_batch()
     task = task_in("completed", batch)
     clear(task)
@@ -129,7 +129,7 @@ def test_commit_without_changes_writes_no_frame():
 
 
 def test_large_commit_writes_one_frame():
-    """A reader never sees half of what happened at once."""
+    """A reader never sees a part of a commit."""
     batch = make_batch()
     with open_batches([batch.pk]) as queue:
         queue.add(batch.pk, [new_task() for _ in range(4_500)])

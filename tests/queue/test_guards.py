@@ -63,7 +63,7 @@ def test_outcome_of_a_rescued_worker_is_refused(outcome):
 
 @each_outcome
 def test_outcome_of_an_older_attempt_of_the_same_worker_is_refused(outcome):
-    """The same name, so that only the attempt tells the two apart."""
+    """Only the attempt differs."""
     batch, _ = running_batch()
     worker = FakeWorker()
     [old] = worker.claim(batch)
@@ -191,7 +191,7 @@ def test_attempt_numbers_only_increase():
 # --- progress ------------------------------------------------------------------------------------------------------
 
 
-def _tell(worker, task, value):
+def _report_progress(worker, task, value):
     with open_batches([task.batch_id]) as queue:
         queue.record_progress([Progress(task.claim, value)], worker.name)
 
@@ -200,7 +200,7 @@ def test_progress_is_kept_until_the_attempt_ends():
     batch, [task] = running_batch()
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
-    _tell(worker, claimed, [1, 4, "first of four"])
+    _report_progress(worker, claimed, [1, 4, "first of four"])
     assert reload(task).progress == [1, 4, "first of four"]
     worker.complete(claimed)
     assert reload(task).progress is None
@@ -213,10 +213,10 @@ def test_progress_of_a_claim_that_is_not_held_is_refused():
     worker.release(old)
     [new] = worker.claim(batch)
     before = _everything()
-    _tell(worker, old, [1, 2, "stale"])
-    _tell(stranger, new, [1, 2, "not mine"])
+    _report_progress(worker, old, [1, 2, "stale"])
+    _report_progress(stranger, new, [1, 2, "not mine"])
     assert _everything() == before
     worker.complete(new)
     before = _everything()
-    _tell(worker, new, [2, 2, "too late"])
+    _report_progress(worker, new, [2, 2, "too late"])
     assert _everything() == before

@@ -81,7 +81,7 @@ def test_concurrent_adds_get_different_numbers():
 
 
 def test_batches_are_locked_in_one_order():
-    """Two that lock the same batches the other way round would wait for each other for ever."""
+    """Transactions that lock the same batches in different orders would deadlock."""
     one, two = make_batch(), make_batch()
     gate = threading.Barrier(2, timeout=JOIN_TIMEOUT)
 
@@ -131,7 +131,7 @@ def test_outcome_recorded_before_the_rescue_stands():
 
 
 def test_task_claimed_during_a_rescue_is_rescued_next():
-    """In a batch of which the rescue knew nothing when it looked."""
+    """The task is in a batch that the first rescue did not lock."""
     one, _ = running_batch()
     two, [late] = running_batch()
     worker = FakeWorker()
@@ -175,7 +175,7 @@ def test_due_task_cancelled_concurrently_stays_cancelled():
 
 
 def test_selection_is_evaluated_again_under_the_lock():
-    """Somebody retried the task between the look and the lock: it is not cleared."""
+    """A task retried before the lock is not cleared."""
     task = task_in("failed")
     selected = select_tasks([task])
     assert selected.get().status == TaskStatus.FAILED

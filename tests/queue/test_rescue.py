@@ -240,7 +240,7 @@ def test_only_lost_tickets_are_issued_again(valkey):
 
 @pytest.mark.django_db(transaction=True)
 def test_repair_fills_free_slots_without_tickets(valkey):
-    """Free slots, waiting tasks, no ticket out: nothing would ever move this batch again."""
+    """With free slots, queued tasks and no ticket out, nothing else would continue this batch."""
     batch, [task] = running_batch()
     batch.tasks.update(dispatched_at=None)
     valkey.flushall()

@@ -200,7 +200,7 @@ def test_critical_task_gets_a_ticket_beside_low_tickets():
 
 
 def test_low_ticket_starts_a_critical_task_without_ticket():
-    """Its ticket may be lost: that delays nothing as long as any ticket of the batch comes."""
+    """A lost ticket delays nothing while another ticket of the batch arrives."""
     batch, [low] = running_batch(LOW, max_concurrent=1)
     ticket = ticket_for(low)
     [critical] = add_tasks(batch, priority=CRITICAL)
