@@ -41,7 +41,7 @@ _BODY = {
                     "type": "object",
                     "required": ["name", "text"],
                     "properties": {
-                        "name": {"type": "string", "description": "A file name; its suffix tells the format."},
+                        "name": {"type": "string", "description": "A file name; its suffix determines the format."},
                         "text": {"type": "string"},
                         "title": {"type": "string"},
                         "source": {"type": "string", "description": "Its origin; default: the name."},

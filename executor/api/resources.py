@@ -182,13 +182,13 @@ def artifact(request: ApiRequest, task_id: str):
     return FileResponse(path.open("rb"), as_attachment=True, filename=path.name, content_type="application/json")
 
 
-@router.get("/functions", tags=["service"], summary="What a task can do, with the parameters of each.")
+@router.get("/functions", tags=["service"], summary="Task functions with their parameters.")
 def functions(request: ApiRequest):
     request.auth.require("read")
     return {"functions": list_functions()}
 
 
-@router.get("/workers", tags=["service"], summary="Worker processes and what they use.")
+@router.get("/workers", tags=["service"], summary="Worker processes and their resource usage.")
 def workers(request: ApiRequest):
     request.auth.require("read")
     return {"workers": list_workers()}

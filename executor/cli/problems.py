@@ -16,7 +16,7 @@ def explained(error: Exception) -> ExecutorError:
     cause = error.__cause__ if isinstance(error.__cause__, DatabaseError) else error
     text = str(cause).split("\n")[0].strip()
     if isinstance(cause, DatabaseError) and any(word in text for word in _NO_TABLES):
-        fix = f"Run `{COMMAND} migrate`, or start everything with `{COMMAND} up`; --data DIR says where the data is."
+        fix = f"Run `{COMMAND} migrate`, or start everything with `{COMMAND} up`; --data DIR sets the data folder."
         return Unavailable("The database has not been set up for this version yet.", fix=fix)
     if isinstance(error, ExecutorError) and not isinstance(cause, Error):
         error.fix = error.fix.replace("`GET /api/batches`", f"`{COMMAND} batch list`")

@@ -16,7 +16,7 @@ PRIORITY_NAMES = [priority.label for priority in PRIORITIES]
 
 def _storable(text: str) -> str:
     if not is_storable(text):
-        raise ValueError("must not contain the NUL character or half a surrogate pair")
+        raise ValueError("must not contain the NUL character or a lone surrogate")
     return text
 
 
@@ -59,7 +59,7 @@ def _statuses(value: Any) -> Any:
     words = [str(word).lower() for word in words if word != "all"]
     for word in words:
         if word not in TaskStatus.values:
-            raise ValueError(f"{word!r} is no status; use {', '.join(TaskStatus.values)}")
+            raise ValueError(f"{word!r} is not a status; use {', '.join(TaskStatus.values)}")
     return words
 
 
@@ -91,7 +91,7 @@ Statuses = Annotated[list[str], BeforeValidator(_statuses, json_schema_input_typ
 Whole = Annotated[int, BeforeValidator(_number, json_schema_input_type=int)]
 Number = Annotated[float, BeforeValidator(_number, json_schema_input_type=float)]
 Concurrency = Annotated[Whole, Field(ge=1, le=100_000)]
-Key = Annotated[Text | None, Field(None, max_length=200, description="The same key is carried out once.")]
+Key = Annotated[Text | None, Field(None, max_length=200, description="Calls with the same key are executed once.")]
 BatchName = Annotated[Text | None, Field(None, description="The batch's id or name; without it, your default batch.")]
 Numbers = Annotated[
     list[Annotated[Whole, Field(ge=1, le=2**31 - 1)]],

@@ -38,7 +38,7 @@ class TaskItem(BaseModel):
         validation_alias=AliasChoices("function", "tool_name", "tool"),
         min_length=1,
         title="Function",
-        description="What to run; `GET /api/functions` lists what exists.",
+        description="The task function to run; `GET /api/functions` lists all of them.",
     )
     params: Annotated[dict[str, Any], BeforeValidator(_json_object, json_schema_input_type=dict[str, Any] | str)] = (
         Field(

@@ -68,7 +68,7 @@ class CodeExecutionParameters(BaseModel):
         description="Patterns of the files to return, like *.csv; an empty list for none. By default every file that "
         "is new or changed, up to 100 files of 2 MiB, 8 MiB together.",
     )
-    timeout: float | None = Field(None, gt=0, le=86_400, description="Seconds it may take.")
+    timeout: float | None = Field(None, gt=0, le=86_400, description="Timeout in seconds.")
     memory_mb: int = Field(512, ge=32, description="MiB of memory that it may use, with all processes it starts.")
     network: bool = Field(False, description="Whether it may use the network. The administrator must have allowed it.")
     check: bool = Field(True, description="An exit code other than 0, or a signal, fails the task.")

@@ -31,7 +31,7 @@ def frames_after(batch_id, after: int, max_bytes: int = MAX_BYTES, last: int | N
     if last is None:
         last = BatchStats.objects.filter(batch_id=batch_id).values_list("seq", flat=True).first()
     if last is None:
-        raise NotFound(f"There is no batch {batch_id}.", fix="`GET /api/batches` lists what exists.")
+        raise NotFound(f"There is no batch {batch_id}.", fix="`GET /api/batches` lists the existing ones.")
     if after >= last:
         return Frames([], last, gone=after > last)
     found: list[tuple] = []

@@ -18,7 +18,7 @@ from .running import add_watch
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("function", help="what to run, for example simulate")
+    parser.add_argument("function", help="the task function to run, for example simulate")
     parser.add_argument(
         "--param",
         action="append",
