@@ -26,7 +26,7 @@ T = TypeVar("T", bound=Outcome)
 
 
 def index_by_claim(outcomes: Sequence[T]) -> dict[tuple[UUID, int], T]:
-    """Map (task, attempt) to the outcome. A row that was read finds only the outcome of its own attempt."""
+    """Map (task, attempt) to the outcome. A row matches only the outcome of its current attempt."""
     return {(outcome.claim.task_id, outcome.claim.attempt): outcome for outcome in outcomes}
 
 

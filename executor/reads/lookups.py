@@ -49,7 +49,7 @@ def find_batch(batch: UUID | str) -> Batch:
         named = batches.filter(name=batch) if is_storable(str(batch)) else Batch.objects.none()
         found = named.order_by("-created_at", "-batch_id").first()
     if found is None:
-        raise NotFound(f"There is no batch {str(batch)!r}.", fix="`GET /api/batches` lists what exists.")
+        raise NotFound(f"There is no batch {str(batch)!r}.", fix="`GET /api/batches` lists the existing ones.")
     return found
 
 

@@ -1,6 +1,6 @@
 """The worker's heartbeat thread: it writes heartbeats, stops attempts on request, and repairs.
 
-It has a database connection of its own, so that neither a busy event loop nor a waiting completer silences it.
+It has its own database connection, so that neither a busy event loop nor a waiting completer silences it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who makes vectors: the static model, and a server."""
+"""Embedders: the static model, and a server."""
 
 import json
 import sys

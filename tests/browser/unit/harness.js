@@ -1,4 +1,4 @@
-/** Test cases of JavaScript modules: tests/browser/test_modules.py runs each in a page of its own. */
+/** Test cases of JavaScript modules: tests/browser/test_modules.py runs each in a fresh page. */
 
 const cases = new Map();
 

@@ -1,5 +1,5 @@
 /**
- * The log of a batch as a stream without holes: over a socket, or by long polling after three failed sockets.
+ * The log of a batch as a stream without gaps: over a socket, or by long polling after three failed sockets.
  *
  * @typedef {[number, string, number, ?string, ?number, ?number, ?number, ?string, ?Array]} Change
  *   number, status letter, attempt, worker, started (epoch ms), duration (ms), retry in (ms), head of the error, and
