@@ -9,8 +9,8 @@
               ├─ fail, no retry left ──► FAILED ──► retry
               └─ cancel ──► CANCELLED ──► retry
 
-A queued task may carry `dispatched_at` (its ticket is issued) or `run_after` (it waits for its start or retry time); neither is a
-separate status.
+A queued task may carry `dispatched_at` (its ticket is issued) or `run_after` (it waits for its start or retry time);
+neither is a separate status.
 
 A new status is a member of `TaskStatus`, its row in `STATUS_SPECS`, its moves in `MOVES`, and a counter column of
 `BatchStats` of the same name.

@@ -173,7 +173,7 @@ def test_empty_export_is_a_valid_file(execute, form, content):
 
 
 def test_long_export_is_streamed_in_chunks(execute, monkeypatch):
-    monkeypatch.setattr("executor.actions.export.LINES", 10)
+    monkeypatch.setattr("executor.actions.export.ROWS_PER_PIECE", 10)
     add_tasks(make_batch("Mixed"), 35)
     for form in ("json", "jsonl", "csv"):
         pieces = list(execute("export", batch="Mixed", format=form).stream)
