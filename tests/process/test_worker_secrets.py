@@ -99,9 +99,9 @@ def test_short_secret_does_not_redact_numbers(one):
 
 
 def test_unknown_secret_fails_the_task_and_is_named(one):
-    task = submit(item("code_execution", code="print(1)", stdin=secret("UNKNOWN_ID"))).wait().task()
+    task = submit(item("code_execution", code="print(1)", stdin=secret("UNKNOWN"))).wait().task()
     assert (task["status"], task["error_kind"], task["attempt"]) == ("failed", "secret_missing", 1)
-    assert "BATCH_SECRET_NOBODYS" in task["error"]
+    assert "BATCH_SECRET_UNKNOWN" in task["error"]
 
 
 @pytest.mark.parametrize("wrong", [{"$secret": 1}, {"$secret": "a b"}, {"$secret": "A", "more": 1}, {"$secret": None}])

@@ -303,7 +303,7 @@ def progressing(progress: list) -> BatchTask:
     worker = FakeWorker()
     [claimed] = worker.claim(batch)
     with open_batches([batch.pk]) as queue:
-        queue.record_progress([Progress(claimed.task_id, claimed.batch_id, claimed.attempt, progress)], worker.name)
+        queue.record_progress([Progress(claimed.claim, progress)], worker.name)
     return task
 
 
