@@ -97,7 +97,7 @@ _TEMPLATE = re.compile(r"\b(UPDATE|INSERT INTO|DELETE FROM) \{")
 
 
 def _call_moves(name: str, call: ast.Call) -> bool:
-    if _MAKES_TASKS.search(name) or name in ("insert", "sql.insert"):
+    if _MAKES_TASKS.search(name) or name in ("insert_rows", "dialect.insert_rows"):
         return True
     if not name.endswith(".update"):
         return False
@@ -166,7 +166,7 @@ def test_every_rejection_has_a_fix():
 
 
 def test_only_the_queue_changes_status():
-    # `db.dialect.insert` counts where it is called.
+    # `db.dialect.insert_rows` counts where it is called.
     assert not faults(lambda parts, source: parts[0] not in ("queue", "db") and moves(parts, source))
 
 
@@ -254,7 +254,7 @@ def test_downward_imports_are_allowed(source):
         "rows.update(**{'status': 'queued'})",
         "BatchTask.objects.create(number=1)",
         "rows.append(BatchTask(number=1))",
-        "insert('executor_batchtask', columns, rows)",
+        "insert_rows('executor_batchtask', columns, rows)",
         "task.status = new",
         "self.task.status = new",
         "batch.state, other = 'x', 1",

@@ -176,7 +176,7 @@ def waiting() -> set[str]:
     with redis_client().pipeline(transaction=False) as pipe:
         for priority in Priority:
             pipe.lrange(queue_key(priority), 0, -1)
-        return {name.decode() for names in pipe.execute() for name in names}
+        return {name.decode(errors="replace") for names in _guarded(pipe.execute) for name in names}
 
 
 def depth() -> dict[str, int]:

@@ -16,6 +16,7 @@ A new status is a member of `TaskStatus`, its row in `STATUS_SPECS`, its moves i
 `BatchStats` of the same name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db import models
@@ -103,16 +104,17 @@ class BatchState(models.TextChoices):
     FINISHED = "finished", "finished"
 
 
-def settled_state(state: str, *, queued: int, running: int, total: int) -> str:
-    """Return the state of a batch after a commit, from its counters.
+def settled_state(state: str, counts: Mapping[str, int]) -> str:
+    """Return the state of a batch after a commit, from the number of its tasks in each status.
 
     A stopping batch stops with its last running task, any batch is finished when all of its tasks are final, and a
     finished batch that has work again is open.
     """
-    if total and not queued and not running:
+    is_unfinished = any(counts[status] for status in TaskStatus if status not in FINAL)
+    if not is_unfinished and any(counts[status] for status in FINAL):
         return BatchState.FINISHED
-    if state == BatchState.STOPPING and not running:
+    if state == BatchState.STOPPING and not counts[TaskStatus.RUNNING]:
         return BatchState.STOPPED
-    if state == BatchState.FINISHED and (queued or running):
+    if state == BatchState.FINISHED and is_unfinished:
         return BatchState.OPEN
     return state

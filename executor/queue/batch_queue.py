@@ -12,9 +12,9 @@ class BatchQueue(Adding, Claiming, Outcomes, Commands):
     """The only writer of task and batch status.
 
     Its verbs move many tasks at once. Each move is a guarded statement, is counted, and is recorded in the batch's
-    frame. Tickets that have to be issued or withdrawn in Redis after the commit are left in `issued` and `withdrawn`;
-    `dispatch.open_batches` does that, so use it instead wherever no worker is involved.
+    frame. Open one with `dispatch.open_batches`, which issues tickets and notifies watchers after the commit. Only the
+    completer opens it itself: it reports the claimed tasks to its worker before it publishes.
 
-        with BatchQueue([batch_id]) as queue:
+        with open_batches([batch_id]) as queue:
             queue.start(batch_id, max_concurrent=5)
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 from uuid import UUID
 
@@ -28,16 +28,19 @@ class Claiming(Scheduling):
         back. A queued task of a higher priority takes the slot of a lower one that came with a ticket, so that a late
         critical task starts with the next free slot, wherever its own ticket is.
         """
+        valid = {
+            batch_id: self._valid(self.batches[batch_id], group)
+            for batch_id, group in by_batch(tickets).items()
+            if batch_id in self.batches
+        }
+        ranked = sorted((-task.priority, batch_id) for batch_id, tasks in valid.items() for task in tasks)
+        places = Counter(batch_id for _, batch_id in ranked[:room])
         claimed: list[ClaimedTask] = []
-        for batch_id, group in by_batch(tickets).items():
-            batch = self.batches.get(batch_id)
-            if batch is None:
-                continue
-            valid = self._valid(batch, group)
-            left = len(valid) if room is None else room - len(claimed)
-            chosen = self.prefer_higher(batch, valid, max(0, min(batch.free_slots, len(valid), left)))
+        for batch_id, tasks in valid.items():
+            batch = self.batches[batch_id]
+            chosen = self.prefer_higher(batch, tasks, max(0, min(batch.free_slots, places[batch_id])))
             kept = {task.task_id for task in chosen}
-            self.clear_tickets([task.task_id for task in valid if task.task_id not in kept])
+            self.clear_tickets([task.task_id for task in tasks if task.task_id not in kept])
             claimed += self.claim(batch, chosen, worker)
         return claimed
 
@@ -46,14 +49,13 @@ class Claiming(Scheduling):
         ranked: list[tuple[int, int, UUID, Candidate]] = []
         for batch_id, batch in self.batches.items():
             tasks = self.select_candidates(batch, slots)
-            best = self.prefer_higher(batch, tasks, len(tasks))
+            best = [task for task in self.prefer_higher(batch, tasks, len(tasks)) if task.priority in priorities]
             ranked += [(-task.priority, place, batch_id, task) for place, task in enumerate(best)]
         if len(self.batches) > 1:
             ranked.sort()
         chosen: dict[UUID, list[Candidate]] = defaultdict(list)
         for _, _, batch_id, task in ranked[:slots]:
-            if task.priority in priorities:
-                chosen[batch_id].append(task)
+            chosen[batch_id].append(task)
         return [
             task for batch_id, tasks in chosen.items() for task in self.claim(self.batches[batch_id], tasks, worker)
         ]

@@ -103,9 +103,7 @@ class LockedBatch:
     def flush(self) -> bool:
         """Write state, counters and frame; return whether there was anything to write."""
         counters = self.counters
-        self.state = settled_state(
-            self.state, queued=counters["queued"], running=counters["running"], total=counters["total_tasks"]
-        )
+        self.state = settled_state(self.state, counters)
         if not self.changes and not self.is_touched and self._settings == self._loaded:
             return False
         self.end_time = (self.end_time or self.now) if self.state == BatchState.FINISHED else None

@@ -50,12 +50,14 @@ class Outcomes(QueueTransaction):
         """Keep the latest progress report of each running attempt of this worker."""
         for batch_id, group in by_claimed_batch(reports).items():
             batch = self.batches.get(batch_id)
-            latest = {} if batch is None else {report.claim: report.value for report in group}
+            if batch is None:
+                continue
+            latest = {report.claim: report.value for report in group}
             for claim, value in latest.items():
                 running = BatchTask.objects.filter(
                     task_id=claim.task_id, attempt=claim.attempt, worker=worker, status=TaskStatus.RUNNING
                 )
-                if batch is not None and running.update(progress=value):
+                if running.update(progress=value):
                     number, started_at = running.values_list("number", "started_at").get()
                     batch.record_change(number, TaskStatus.RUNNING, claim.attempt, worker, started_at, progress=value)
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
 
 from executor.broker import tickets
 from executor.db.clock import SYSTEM_CLOCK, Clock
@@ -32,7 +32,7 @@ def repair(rescue: bool = True, ticket_limit: float | None = None, clock: Clock 
     """Run one round: rescue tasks of lost workers, release due tasks, issue lost tickets again, fill free slots."""
     if rescue:
         rescue_lost_workers(clock)
-    release_due_tasks()
+    wake_due_tasks()
     reissue_lost_tickets(ticket_limit)
 
 
@@ -67,12 +67,12 @@ def declare_dead(name: str, is_fresh: Q) -> bool:
     return bool(marked) or not node.exists()
 
 
-def release_due_tasks() -> None:
-    """Dispatch tasks whose retry or start time has come."""
+def wake_due_tasks() -> None:
+    """Let tasks go whose retry or start time has come."""
     due = BatchTask.objects.filter(status=TaskStatus.QUEUED, run_after__lte=database_now())
     for batch_id in due.order_by().values_list("batch_id", flat=True).distinct():
         with open_batches([batch_id]) as queue:
-            queue.make_due(batch_id)
+            queue.clear_run_after(batch_id)
 
 
 def seconds_until_due() -> float | None:
@@ -88,9 +88,11 @@ def reissue_lost_tickets(limit: float | None = None) -> None:
     Slots that stayed empty are filled too. A ticket that a worker holds is issued twice then, and refused once.
     """
     cutoff = database_now() - timedelta(seconds=settings.BATCH_TICKET_LIMIT if limit is None else limit)
-    running = Batch.objects.filter(state=BatchState.RUNNING, stats__queued__gt=0).values_list("batch_id", flat=True)
+    open_batch_ids = Batch.objects.filter(
+        state=BatchState.RUNNING, stats__queued__gt=0, stats__running__lt=F("max_concurrent")
+    ).values_list("batch_id", flat=True)
     in_queues: set[str] | None = None
-    for batch_id in running:
+    for batch_id in open_batch_ids:
         out = BatchTask.objects.filter(batch_id=batch_id, status=TaskStatus.QUEUED, dispatched_at__isnull=False)
         stale = list(out.filter(dispatched_at__lt=cutoff).values_list("task_id", "attempt"))
         if stale and in_queues is None:

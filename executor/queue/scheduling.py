@@ -92,11 +92,12 @@ class Scheduling(QueueTransaction):
             condition, ids = in_clause(chunk)
             execute(statements.CLEAR_DISPATCHED.format(ids=condition), ids)
 
-    def make_due(self, batch_id: UUID) -> int:
-        """Dispatch tasks whose `run_after` has passed; return how many."""
-        batch = self.batch(batch_id)
-        due = BatchTask.objects.filter(batch_id=batch_id, status=TaskStatus.QUEUED, run_after__lte=batch.now)
-        return due.update(run_after=None)
+    def clear_run_after(self, batch_id: UUID) -> None:
+        """Clear the `run_after` of tasks whose time has come, so that they can be claimed."""
+        due = BatchTask.objects.filter(
+            batch_id=batch_id, status=TaskStatus.QUEUED, run_after__lte=self.batch(batch_id).now
+        )
+        due.update(run_after=None)
 
     def _of_higher_priority(self, batch: LockedBatch, tasks: Sequence[Candidate]) -> list[Candidate]:
         """Return queued tasks of a higher priority than the lowest of these."""

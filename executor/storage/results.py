@@ -22,13 +22,13 @@ def store_result(batch_id: UUID, number: int, attempt: int, text: str) -> str:
 
     Raises OSError when the file cannot be written.
     """
-    size = len(text.encode())
-    if size <= settings.BATCH_INLINE_RESULT:
+    data = text.encode()
+    if len(data) <= settings.BATCH_INLINE_RESULT:
         return text
     path = result_path(batch_id, number, attempt)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
-    partial.write_text(text)
+    partial.write_bytes(data)
     partial.replace(path)  # a reader finds the whole file or none
-    stub = {"artifact": path.name, "size": size, **preview(text)}
+    stub = {"artifact": path.name, "size": len(data), **preview(text)}
     return orjson.dumps({"$artifact": stub}).decode()

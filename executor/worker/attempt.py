@@ -19,7 +19,7 @@ from executor.functions import TaskContext, resolve
 from executor.storage.results import store_result
 
 from .child_pool import ChildPool
-from .failures import KIND_CHARACTERS, Failure, bad_params, failure_of, message_of
+from .failures import KIND_CHARACTERS, Failure, bad_params, failure_of, message_of, own_traceback
 from .reporter import AttemptReporter
 from .results import encode
 
@@ -182,7 +182,7 @@ class Attempt:
         failure = failure_of(bad_params(error) if isinstance(error, ValidationError) else error)
         if isinstance(error, TaskError | ValidationError):
             # The traceback of an error raised on purpose adds nothing, unless it is from a child.
-            failure["traceback"] = getattr(error, "traceback", "")
+            failure["traceback"] = own_traceback(error)
         if self._redactor:
             redacted: Failure = orjson.loads(self._redactor.redact_json(orjson.dumps(failure).decode()))
             failure = redacted
@@ -190,7 +190,7 @@ class Attempt:
             claim,
             self._execution_time,
             error=failure["error"],
-            error_kind=failure["kind"],
+            error_kind=failure["kind"][:KIND_CHARACTERS],
             traceback=failure["traceback"],
             output=failure.get("details"),
             retryable=failure.get("retryable", True),

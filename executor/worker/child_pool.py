@@ -73,10 +73,10 @@ class Child(asyncio.Protocol):
         Raises ProcessDied when the child ends instead.
         """
         self._sink, self._answer = sink, asyncio.get_running_loop().create_future()
-        if self._transport is None or self._transport.is_closing():
-            self.connection_lost(None)
-        else:
+        if self._transport is not None and self.is_connected:
             self._transport.write(pack(request))
+        else:
+            self.connection_lost(None)
         try:
             answer: dict[str, Any] = await self._answer
             return answer
@@ -87,6 +87,11 @@ class Child(asyncio.Protocol):
             raise ProcessDied(f"The child process that ran the function ended unexpectedly{how}.") from None
         except (TypeError, ValueError):  # the function wrote into the connection
             raise ProcessDied("The child process that ran the function sent an unreadable answer.") from None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the child has not closed its end."""
+        return self._transport is not None and not self._transport.is_closing()
 
     def data_received(self, data: bytes) -> None:
         """Handle the messages that are complete with these bytes."""
@@ -123,7 +128,7 @@ class Child(asyncio.Protocol):
                 if pid is not None:
                     kill(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
-                continue
+                pass  # it has ended
         if self._transport is not None:
             self._transport.close()
 
@@ -134,7 +139,7 @@ class ChildPool:
     def __init__(self, limit: int):
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["executor.worker.preload"])
-        self._slots = asyncio.Semaphore(limit)
+        self._limit = asyncio.Semaphore(limit)
         self._idle: deque[Child] = deque()
         self._all: set[Child] = set()
 
@@ -144,8 +149,8 @@ class ChildPool:
         Raises CallFailed, ProcessDied.
         """
         request = orjson.dumps({"function": function, "params": params, "context": context.sendable()})
-        async with self._slots:
-            child = self._idle.pop() if self._idle else await self._start()
+        async with self._limit:
+            child = self._take_idle() or await self._start()
             try:
                 answer = await child.call(request, context.sink)
             except BaseException:
@@ -187,7 +192,20 @@ class ChildPool:
             raise
         self._all.add(child)
         failpoint("child-started")
-        return await child.connect()
+        try:
+            return await child.connect()
+        except BaseException:
+            self._discard(child)
+            raise
+
+    def _take_idle(self) -> Child | None:
+        """Return an idle child that still lives; one that has ended must not cost the next task an attempt."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.is_connected:
+                return child
+            self._discard(child)
+        return None
 
     def _discard(self, child: Child) -> None:
         self._all.discard(child)

@@ -54,6 +54,11 @@ def traceback_of(error: BaseException) -> str:
         return f"(the traceback could not be printed: {type(broken).__name__})"
 
 
+def own_traceback(error: BaseException) -> str:
+    """Return the traceback that an error brings along from another process, or nothing."""
+    return clean(str(getattr(error, "traceback", None) or ""), TRACEBACK_CHARACTERS)
+
+
 def failure_of(error: BaseException) -> Failure:
     """Return the record of an error."""
     if not isinstance(error, TaskError):
@@ -62,7 +67,7 @@ def failure_of(error: BaseException) -> Failure:
     return {
         "error": clean(str(error.message)),
         "kind": clean(str(error.kind))[:KIND_CHARACTERS],
-        "traceback": getattr(error, "traceback", None) or traceback_of(error),
+        "traceback": own_traceback(error) or traceback_of(error),
         "retryable": bool(error.retryable),
         "retry_after": _seconds(error.retry_after),
         "details": None if error.details is None else _details(error.details),
@@ -81,9 +86,13 @@ def bad_params(error: ValidationError) -> TaskError:
 
 def _seconds(value: Any) -> float | None:
     """Return a pause; None, which stands for the backoff, for anything but a finite number of seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return max(float(value), 0.0)
+    try:
+        seconds = float(value)
+    except OverflowError:  # an integer beyond all floats
+        return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 def _details(value: Any) -> Any:

@@ -49,7 +49,7 @@ class HeartbeatListener(Protocol):
     def held(self) -> dict[UUID, int]:
         """Return the claims of this worker: task id → attempt number."""
 
-    def stop_attempt(self, task_id: UUID, why: Stop) -> None:
+    def stop_attempt(self, task_id: UUID, attempt: int, why: Stop) -> None:
         """End the attempt of a task."""
 
     def declared_dead(self) -> None:
@@ -145,13 +145,13 @@ class Heartbeat(threading.Thread):
             task_id = from_db_id(row_id)
             held[task_id] = attempt
             if cancel:
-                self._listener.stop_attempt(task_id, Stop.CANCELLED)
+                self._listener.stop_attempt(task_id, attempt, Stop.CANCELLED)
             elif forced and state == BatchState.STOPPING:
-                self._listener.stop_attempt(task_id, Stop.RELEASED)
+                self._listener.stop_attempt(task_id, attempt, Stop.RELEASED)
         missing = {task_id for task_id, attempt in own.items() if held.get(task_id) != attempt}
         # Missing twice: a task whose outcome the completer is just recording is missing once.
         for task_id in missing & self._missing:
-            self._listener.stop_attempt(task_id, Stop.CLAIM_LOST)
+            self._listener.stop_attempt(task_id, own[task_id], Stop.CLAIM_LOST)
         self._missing = missing
 
     def _end_if_blocked(self) -> None:

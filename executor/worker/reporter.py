@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,8 @@ class AttemptReporter:
         self._loop = asyncio.get_running_loop()
         self._log: AttemptLog | None = None
         self._redactor: Redactor | None = None
+        self._lock = threading.RLock()  # of log and redactor
+        self._is_closed = False
         self._latest: list[Any] = []
         self._sent_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -43,7 +46,8 @@ class AttemptReporter:
 
     def log(self, text: str) -> None:
         """Append text to the attempt's log."""
-        self._write(self._redactor.redact_chunk(str(text)) if self._redactor else str(text))
+        with self._lock:
+            self._write(self._redactor.redact_chunk(str(text)) if self._redactor else str(text))
 
     def progress(self, done: float, total: float | None, text: str) -> None:
         """Report progress; of several reports within MIN_INTERVAL the last one counts."""
@@ -62,12 +66,15 @@ class AttemptReporter:
 
     def _write(self, text: str) -> None:
         task = self._task
-        if self._log is None:
-            self._log = AttemptLog(task.batch_id, task.number, task.attempt)
-        try:
-            self._log.write(text)
-        except OSError as error:  # a full disk must not fail the task
-            logger.warning("the log of task %s is not written: %s", task.task_id, error)
+        with self._lock:
+            if self._is_closed:
+                return  # a thread that the function has left behind
+            if self._log is None:
+                self._log = AttemptLog(task.batch_id, task.number, task.attempt)
+            try:
+                self._log.write(text)
+            except OSError as error:  # a full disk must not fail the task
+                logger.warning("the log of task %s is not written: %s", task.task_id, error)
 
     def _schedule(self, value: list[Any]) -> None:
         self._latest = value
@@ -86,5 +93,10 @@ class AttemptReporter:
             self._timer.cancel()
         if self._redactor is not None and (held := self._redactor.flush()):
             self._write(held)
-        if self._log is not None:
-            self._log.close()
+        with self._lock:
+            self._is_closed = True
+            if self._log is not None:
+                try:
+                    self._log.close()
+                except OSError as error:
+                    logger.warning("the log of task %s is incomplete: %s", self._task.task_id, error)

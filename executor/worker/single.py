@@ -59,7 +59,7 @@ class _OneAttempt:
         task = self._attempt.task
         return {} if self._ended.done() else {task.task_id: task.attempt}
 
-    def stop_attempt(self, task_id: UUID, why: Stop) -> None:
+    def stop_attempt(self, task_id: UUID, attempt: int, why: Stop) -> None:
         self._loop.call_soon_threadsafe(self._attempt.stop, why)
 
     def declared_dead(self) -> None:
@@ -75,7 +75,7 @@ async def _run(task: ClaimedTask, name: str) -> Outcome | None:
     attempt = Attempt(
         task, children, on_end=lambda _, outcome: ended.set_result(outcome), on_progress=lambda report: None
     )
-    heartbeat = Heartbeat(name, _OneAttempt(attempt, ended))
+    heartbeat = Heartbeat(name, _OneAttempt(attempt, ended), grace=settings.BATCH_HEARTBEAT)
     heartbeat.start()
     try:
         outcome = await ended

@@ -91,10 +91,10 @@ class Prefetched:
         """Return all waiting tasks. May be called from any thread."""
         return [task for _, _, task in self._heap.copy()]
 
-    def remove(self, task_id: UUID) -> ClaimedTask | None:
-        """Remove and return a task; None when it is not here."""
+    def remove(self, task_id: UUID, attempt: int) -> ClaimedTask | None:
+        """Remove and return a task that waits for this attempt; None when it is not here."""
         for entry in self._heap:
-            if entry[2].task_id == task_id:
+            if (entry[2].task_id, entry[2].attempt) == (task_id, attempt):
                 self._heap.remove(entry)
                 heapq.heapify(self._heap)
                 return entry[2]

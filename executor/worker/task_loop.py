@@ -109,7 +109,7 @@ class TaskLoop:
                 continue
             failpoint("ticket-popped", tickets)
             if tickets:
-                # Wait for their commit: until then the slots that they will take are not known.
+                # Wait for a commit: until then the slots that these tickets will take are not known.
                 self._has_room.clear()
                 self._submit(tickets)
                 await self._has_room.wait()
@@ -204,9 +204,9 @@ class TaskLoop:
         running = [attempt.task for attempt in self.attempts.copy().values()]
         return {task.task_id: task.attempt for task in (*self._prefetched.tasks(), *running)}
 
-    def stop_attempt(self, task_id: UUID, why: Stop) -> None:
+    def stop_attempt(self, task_id: UUID, attempt: int, why: Stop) -> None:
         """See HeartbeatListener."""
-        self._call_soon(self._stop_attempt, task_id, why)
+        self._call_soon(self._stop_attempt, task_id, attempt, why)
 
     def declared_dead(self) -> None:
         """See HeartbeatListener."""
@@ -222,10 +222,12 @@ class TaskLoop:
         except RuntimeError:
             pass  # the loop is closed: the worker has ended
 
-    def _stop_attempt(self, task_id: UUID, why: Stop) -> None:
-        if attempt := self.attempts.get(task_id):
+    def _stop_attempt(self, task_id: UUID, number: int, why: Stop) -> None:
+        """Stop this attempt, but no later one of the same task."""
+        attempt = self.attempts.get(task_id)
+        if attempt is not None and attempt.task.attempt == number:
             attempt.stop(why)
-        elif task := self._prefetched.remove(task_id):
+        elif task := self._prefetched.remove(task_id, number):
             self._record([outcome_before_start(task, why)])
 
     # --- the end ---------------------------------------------------------------------------------
@@ -238,9 +240,10 @@ class TaskLoop:
         """Let running tasks end, release them when the grace period is over, and record everything."""
         self._stop_claiming()
         if self._slots.taken:
+            # A commit under way holds slots since a moment ago, and may still claim.
+            self._is_quiet.clear()
             quiet, now = asyncio.create_task(self._is_quiet.wait()), asyncio.create_task(self._release_now.wait())
-            grace = None if self.burst and not self._stopping.is_set() else settings.BATCH_GRACE
-            await asyncio.wait({quiet, now}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({quiet, now}, timeout=settings.BATCH_GRACE, return_when=asyncio.FIRST_COMPLETED)
             for attempt in list(self.attempts.values()):
                 attempt.stop(Stop.RELEASED)
             if not quiet.done():

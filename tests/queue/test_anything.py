@@ -104,12 +104,12 @@ class RandomOperations:
         # The others have fresh heartbeats, however slow this machine is.
         WorkerNode.objects.filter(name__in=self.workers).update(heartbeat_at=database_now())
         repair.rescue_lost_workers()
-        repair.release_due_tasks()
+        repair.wake_due_tasks()
 
     def make_tasks_due(self):
         for task in BatchTask.objects.filter(run_after__isnull=False):
             BatchTask.objects.filter(pk=task.pk).update(run_after=task.created_at)
-        repair.release_due_tasks()
+        repair.wake_due_tasks()
 
     def lose_tickets(self):
         for batch in self.batches:

@@ -170,7 +170,7 @@ def test_due_task_cancelled_concurrently_stays_cancelled():
     worker.fail(*worker.claim(batch))
     BatchTask.objects.filter(pk=task.pk).update(run_after=task.created_at)
     with run_between(lambda: cancel(task), after=BATCHES_OF_A_WORKER):
-        repair.release_due_tasks()
+        repair.wake_due_tasks()
     assert reload(task).status == TaskStatus.CANCELLED
 
 

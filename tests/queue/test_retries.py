@@ -46,11 +46,11 @@ def test_failed_task_gets_no_ticket_before_its_backoff_is_over():
     batch, task, worker = _fail_once(retry_delay=60)
     assert (task.status, task.retry_count, task.error) == ("queued", 1, "it broke")
     assert before < task.run_after <= database_now() + timedelta(seconds=60)
-    repair.release_due_tasks()
+    repair.wake_due_tasks()
     assert tickets_out(batch) == []
     assert worker.claim_tickets(ticket_for(task)) == []
     _let_time_pass(task)
-    repair.release_due_tasks()
+    repair.wake_due_tasks()
     assert reload(task).run_after is None
     assert tickets_out(batch) == [ticket_for(task)]
     assert worker.complete(*worker.claim(batch)) == 1

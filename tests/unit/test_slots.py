@@ -101,9 +101,9 @@ def test_removed_task_is_not_popped() -> None:
     prefetched = Prefetched()
     for number in (1, 2, 3):
         prefetched.push(claimed(number))
-    removed = prefetched.remove(UUID(int=2))
+    removed = prefetched.remove(UUID(int=2), 1)
     assert removed is not None and removed.number == 2
-    assert prefetched.remove(UUID(int=2)) is None
+    assert prefetched.remove(UUID(int=2), 1) is None
     assert [prefetched.pop().number, prefetched.pop().number] == [1, 3]
     assert not prefetched
 

@@ -17,6 +17,11 @@ from executor.domain.states import (
 from executor.models import BatchTask
 
 
+def counts(**tasks: int) -> dict[str, int]:
+    """Return the number of tasks in each status."""
+    return dict.fromkeys(TaskStatus.values, 0) | tasks
+
+
 def test_there_are_exactly_five_statuses():
     assert set(TaskStatus.values) == {"queued", "running", "completed", "failed", "cancelled"}
 
@@ -48,7 +53,7 @@ def test_priorities_are_ordered():
 
 @pytest.mark.parametrize(("state", "queued", "running"), [*product(BatchState.values, (0, 1), (0, 1))])
 def test_settled_state(state, queued, running):
-    settled = settled_state(state, queued=queued, running=running, total=5)
+    settled = settled_state(state, counts(queued=queued, running=running, completed=5 - queued - running))
     if not queued and not running:
         assert settled == BatchState.FINISHED
     elif state == BatchState.STOPPING:
@@ -61,4 +66,4 @@ def test_settled_state(state, queued, running):
 
 @pytest.mark.parametrize("state", ["open", "running", "stopped", "finished"])
 def test_empty_batch_does_not_become_finished(state):
-    assert settled_state(state, queued=0, running=0, total=0) == state
+    assert settled_state(state, counts()) == state
