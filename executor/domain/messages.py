@@ -1,7 +1,7 @@
 """The messages between queue, broker and workers. Params and results are JSON text.
 
-A task has one shape on each side of a door: `NewTask` on its way in, `Candidate` while it waits to be claimed,
-`ClaimedTask` in the hands of a worker, and one of the outcomes on its way back.
+A task has one shape on each side of a door: `NewTask` (new_task.py) on its way in, `Candidate` while it waits to be
+claimed, `ClaimedTask` in the hands of a worker, and one of the outcomes on its way back.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Batch(models.Model):
 class BatchStats(models.Model):
     """The counters of a batch, updated in the transactions that change tasks, so that reads never count rows.
 
-    Its row is the batch's lock: every change to a task of the batch holds it, which orders the frames.
+    Batch row and this row are the batch's lock: every change to a task of the batch holds it, which orders the frames.
     """
 
     batch = models.OneToOneField(Batch, models.CASCADE, primary_key=True, related_name="stats")
@@ -75,7 +75,8 @@ class BatchFrame(models.Model):
     """The changes of one commit in a batch. Frames are numbered 1, 2, 3 … without gaps.
 
     `changes` is JSON text: [[number, status letter, attempt, worker, started_ms, duration_ms, retry_in_ms,
-    error_head], …]; `counts` is JSON text: the tasks in each status after the commit. Both are sent unchanged.
+    error_head, progress], …], the last one only where a running task has reported progress; `counts` is JSON text: the
+    tasks in each status after the commit. Both are sent unchanged.
     """
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="frames", db_index=False)

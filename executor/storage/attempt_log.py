@@ -36,9 +36,13 @@ class AttemptLog:
         data = text.encode("utf-8", "backslashreplace")
         while data:
             file = self._file if self._file is not None and self._room else self._next_file()
-            part, data = data[: self._room], data[self._room :]
+            part = data[: self._room]
+            if len(part) < len(data):
+                part = _whole_characters(part)  # a segment that is deleted must not take half a character along
+                self._room = len(part)
             file.write(part)
             file.flush()
+            data = data[len(part) :]
             self._size += len(part)
             self._room -= len(part)
 
@@ -94,7 +98,7 @@ def read(batch_id: UUID, number: int, attempt: int, after: int = 0, limit: int =
         except FileNotFoundError:
             continue
         if begin + len(data) < size:
-            data = _whole_characters(data)
+            data = _whole_characters(data) or data
         return Piece(data.decode(errors="replace"), begin, begin + len(data), size, begin - after)
     return Piece("", after, after, size, 0)
 
@@ -107,5 +111,5 @@ def _whole_characters(data: bytes) -> bytes:
             return data
         if byte >= 0xC0:
             need = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return data[:-back] if back < need and len(data) > back else data
+            return data[:-back] if back < need else data
     return data

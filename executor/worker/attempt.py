@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 CANCEL_GRACE = 2.0  # seconds before a coroutine that ignores its cancellation is abandoned
 
-# A worker without the task's function releases the task this often, with this pause in seconds, before it fails.
+# A worker without the task's function releases the task until this attempt, with this pause in seconds; then it fails.
 UNKNOWN_FUNCTION_RELEASES, UNKNOWN_FUNCTION_PAUSE = 20, 3.0
 
 

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from executor.domain.messages import ClaimedTask
 
-PREFETCH_SECONDS = 0.02  # of work for one slot that may wait in the worker
+PREFETCH_SECONDS = 0.02  # a slot may hold about that much waiting work
 MAX_PREFETCH = 8  # tasks per slot
-DECAY = 0.7  # of the longest duration, from one commit to the next
+DECAY = 0.7  # of the longest duration, from one group of outcomes to the next
 
 
 class SlotPool:
