@@ -12,7 +12,7 @@ from executor.worker.slots import SlotPool
 from tests.factories import FakeWorker, add_tasks, completed, make_batch, start
 from tests.support.processes import QUEUES
 
-ROUND_TRIPS = 8  # take tickets, issue tickets, notify; the rest is the connection's setup and the measurement
+ROUND_TRIPS = 20  # take and issue tickets, notify; the rest is the set-up of new connections and the measurement
 
 
 class Listener:
