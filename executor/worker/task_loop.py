@@ -230,8 +230,6 @@ class TaskLoop:
         elif task := self._prefetched.remove(task_id, number):
             self._record([outcome_before_start(task, why)])
 
-    # --- the end ---------------------------------------------------------------------------------
-
     def _stop_claiming(self) -> None:
         self._threads.drain()
         self._end_prefetched(Stop.RELEASED)
@@ -240,8 +238,7 @@ class TaskLoop:
         """Let running tasks end, release them when the grace period is over, and record everything."""
         self._stop_claiming()
         if self._slots.taken:
-            # A commit under way holds slots since a moment ago, and may still claim.
-            self._is_quiet.clear()
+            self._is_quiet.clear()  # a commit under way may still claim for slots that were granted a moment ago
             quiet, now = asyncio.create_task(self._is_quiet.wait()), asyncio.create_task(self._release_now.wait())
             await asyncio.wait({quiet, now}, timeout=settings.BATCH_GRACE, return_when=asyncio.FIRST_COMPLETED)
             for attempt in list(self.attempts.values()):
