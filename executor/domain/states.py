@@ -69,8 +69,8 @@ STATUS_SPECS: dict[TaskStatus, StatusSpec] = {
 }
 
 FINAL = tuple(status for status, spec in STATUS_SPECS.items() if spec.is_final)
-LETTER = {status: spec.letter for status, spec in STATUS_SPECS.items()}
-STATUS_OF_LETTER = {letter: status for status, letter in LETTER.items()}
+LETTER: dict[str, str] = {status.value: spec.letter for status, spec in STATUS_SPECS.items()}
+STATUS_OF_LETTER = {spec.letter: status for status, spec in STATUS_SPECS.items()}
 CLEARED = "-"  # the letter of a deleted task
 
 

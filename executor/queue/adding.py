@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -40,8 +41,9 @@ class Adding(QueueTransaction):
         )
         insert_rows(statements.TASK, _COLUMNS, rows)
         failpoint("add-uncommitted")
-        for number, task in enumerate(tasks, first):
-            batch.count_in(TaskStatus.QUEUED, task.priority)
+        for priority, count in Counter(task.priority for task in tasks).items():
+            batch.count_in(TaskStatus.QUEUED, priority, count=count)
+        for number in range(first, first + len(tasks)):
             batch.record_change(number, TaskStatus.QUEUED, 0)
         batch.counters["last_number"] += len(tasks)
         self.added += len(tasks)

@@ -20,6 +20,7 @@ from executor.domain.states import CLEARED, LETTER, BatchState, Priority, TaskSt
 from . import statements
 
 ERROR_HEAD = 160  # characters of an error that a frame carries
+_QUEUED_COUNTERS = {int(priority): priority.queued_counter for priority in Priority}
 
 
 class LockedBatch:
@@ -61,7 +62,7 @@ class LockedBatch:
         self.counters["total_tasks"] += count
         self.counters[status] += count
         if status == TaskStatus.QUEUED:
-            self.counters[Priority(priority).queued_counter] += count
+            self.counters[_QUEUED_COUNTERS[priority]] += count
         elif status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
             self.counters["total_execution_time"] += execution_time or 0.0
 
@@ -89,7 +90,7 @@ class LockedBatch:
         self.changes.append(
             (
                 number,
-                CLEARED if status is None else LETTER[TaskStatus(status)],
+                CLEARED if status is None else LETTER[status],
                 attempt,
                 worker or None,
                 None if started_at is None else int(started_at.timestamp() * 1000),
