@@ -81,6 +81,10 @@ class Progress:
     value: list[Any]
 
 
+# The error texts of cancelled tasks.
+CANCELLED_QUEUED = "Cancelled before it started."
+CANCELLED_RUNNING = "Cancelled while it ran."
+
 # --- outcomes: how an attempt can end ------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from django.db.models import Count, QuerySet, Sum
 from executor.db.dialect import in_clause
 from executor.db.statements import execute
 from executor.domain.errors import Conflict
-from executor.domain.messages import Ticket
+from executor.domain.messages import CANCELLED_QUEUED, Ticket
 from executor.domain.states import FINAL, MOVES, BatchState, Priority, TaskStatus
 from executor.models import BatchTask
 
@@ -19,7 +19,6 @@ from .locked_batch import LockedBatch
 from .statements import target
 from .transaction import QueueTransaction, chunks
 
-CANCELLED_QUEUED = "Cancelled before it started."
 _FINAL = ", ".join(f"'{status.value}'" for status in FINAL)
 
 

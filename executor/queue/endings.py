@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from executor.domain.errors import WorkerLost
-from executor.domain.messages import Cancelled, Completed, Failed, Lost, Outcome, Released
+from executor.domain.messages import CANCELLED_RUNNING, Cancelled, Completed, Failed, Lost, Outcome, Released
 from executor.domain.states import MOVES, STATUS_SPECS, TaskStatus
 
 from .backoff import retry_pause
 from .statements import HeldRow, target
 from .transaction import InvariantBroken
-
-CANCELLED_RUNNING = "Cancelled while it ran."
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,17 @@ from django.conf import settings
 from pydantic import ValidationError
 
 from executor.domain.errors import TaskError, TaskTimeout, UnknownFunction
-from executor.domain.messages import Cancelled, ClaimedTask, Completed, Failed, Outcome, Progress, Released
+from executor.domain.messages import (
+    CANCELLED_QUEUED,
+    CANCELLED_RUNNING,
+    Cancelled,
+    ClaimedTask,
+    Completed,
+    Failed,
+    Outcome,
+    Progress,
+    Released,
+)
 from executor.domain.secrets import MARKER, Redactor, substitute_secrets
 from executor.functions import TaskContext, resolve
 from executor.storage.results import store_result
@@ -44,7 +54,7 @@ def outcome_before_start(task: ClaimedTask, why: Stop) -> Outcome | None:
     """Return the outcome of a claim that ends before its function was called; None where nothing is recorded."""
     match why:
         case Stop.CANCELLED:
-            return Cancelled(task.claim, 0.0, "Cancelled before it started.")
+            return Cancelled(task.claim, 0.0, CANCELLED_QUEUED)
         case Stop.RELEASED:
             return Released(task.claim)
     return None
@@ -168,7 +178,7 @@ class Attempt:
                 limit = f"{self._timeout:g} s"
                 return self._failed(TaskTimeout(f"The attempt took longer than its timeout of {limit} and was killed."))
             case Stop.CANCELLED:
-                return Cancelled(self.task.claim, self._execution_time, "Cancelled while it ran.")
+                return Cancelled(self.task.claim, self._execution_time, CANCELLED_RUNNING)
             case Stop.RELEASED:
                 return Released(self.task.claim, self._execution_time)
         return None
